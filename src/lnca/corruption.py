@@ -1,0 +1,102 @@
+"""The paper's corruptions (4.1) as batched tensor operations on the pictures' device, from a seeded generator."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NOISE_DEVIATION = 0.2
+
+Task = Literal["denoise", "deblur"]
+
+
+def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generator) -> Tensor:
+    """Channel-coherent Gaussian noise on a random part of the pixels.
+
+    Each pixel is hit with probability `intensity` and then gets one N(0, 0.2) value, the same for all channels.
+
+    Args:
+        image_BCHW: pictures in [0, 1].
+        intensity: share of the pixels that are hit, in [0, 1].
+        generator: on the pictures' device.
+
+    Returns:
+        Pictures of the same shape, clipped to [0, 1].
+    """
+    batch, _, height, width = image_BCHW.shape
+    draw = dict(generator=generator, device=image_BCHW.device, dtype=image_BCHW.dtype)
+    mask = torch.rand((batch, 1, height, width), **draw) < intensity
+    noise = NOISE_DEVIATION * torch.randn((batch, 1, height, width), **draw)
+    return (image_BCHW + mask * noise).clamp(0, 1)
+
+
+def motion_kernels(length: int, angles_B: Tensor) -> Tensor:
+    """Line kernels (B, K, K) of `length` pixels at the given angles in radians; each sums to 1, K is odd.
+
+    The line is `length` points one pixel apart, each spread bilinearly over the four pixels around it.
+    """
+    size = 2 * math.ceil((length - 1) / 2) + 1
+    along = torch.arange(length, device=angles_B.device, dtype=angles_B.dtype) - (length - 1) / 2
+    columns = along * angles_B.cos()[:, None] + size // 2
+    rows = along * angles_B.sin()[:, None] + size // 2
+    grid = torch.arange(size, device=angles_B.device, dtype=angles_B.dtype)
+    near_row = (1 - (rows[:, :, None] - grid).abs()).clamp(min=0)
+    near_column = (1 - (columns[:, :, None] - grid).abs()).clamp(min=0)
+    kernels = torch.einsum("bpr,bpc->brc", near_row, near_column)
+    return kernels / kernels.sum((1, 2), keepdim=True)
+
+
+def motion_blur(
+    image_BCHW: Tensor,
+    length: int,
+    generator: torch.Generator,
+    border: Literal["zero", "reflect"] = "zero",
+) -> Tensor:
+    """Camera motion blur: each picture is averaged along a line of its own random direction.
+
+    Args:
+        image_BCHW: pictures in [0, 1].
+        length: pixels of the line, >= 1.
+        generator: on the pictures' device.
+        border: "zero" darkens the rim, as the authors' pictures are; "reflect" does not.
+    """
+    batch, channels, height, width = image_BCHW.shape
+    angles = math.pi * torch.rand(batch, generator=generator, device=image_BCHW.device, dtype=image_BCHW.dtype)
+    kernels = motion_kernels(length, angles)
+    margin = kernels.shape[-1] // 2
+    mode = "constant" if border == "zero" else "reflect"
+    padded = F.pad(image_BCHW, (margin,) * 4, mode=mode)
+    filters = kernels.repeat_interleave(channels, 0)[:, None]
+    blurred = F.conv2d(padded.reshape(1, batch * channels, *padded.shape[-2:]), filters, groups=batch * channels)
+    return blurred.reshape(batch, channels, height, width).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What a task does to clean pictures, and how hard.
+
+    Args:
+        task: "denoise" (masked noise) or "deblur" (motion blur with a dark rim).
+        start, end: bounds of the curriculum: intensity in [0, 1], or length in pixels.
+        test: difficulty at validation and test (0.5 and 7 in the paper).
+        slope: the curriculum's difficulty is `slope * epoch / epochs`, clipped to [start, end].
+    """
+
+    task: Task
+    start: float
+    end: float
+    test: float
+    slope: float
+
+    def difficulty(self, epoch: int, epochs: int) -> float:
+        """The curriculum (paper 4.2): difficulty in epoch 0, 1, ..., `epochs` - 1."""
+        return min(max(self.slope * epoch / epochs, self.start), self.end)
+
+    def __call__(self, image_BCHW: Tensor, difficulty: float, generator: torch.Generator) -> Tensor:
+        """Corrupted pictures of the same shape."""
+        if self.task == "denoise":
+            return masked_noise(image_BCHW, difficulty, generator)
+        return motion_blur(image_BCHW, int(difficulty), generator)

@@ -1,0 +1,37 @@
+"""SSIM and PSNR a picture (paper 4.3, reference 27), from torchmetrics, and recovered SSIM."""
+
+import torch
+from torch import Tensor
+
+from .errors import LncaError
+
+
+def _functional():
+    try:
+        import torchmetrics.functional.image as functional
+    except ImportError as error:
+        raise LncaError("SSIM and PSNR need torchmetrics: pip install 'lnca[train]'") from error
+    return functional
+
+
+def ssim(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
+    """Structural similarity of each picture, (B,): 11x11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03, values in
+    [0, 1], mean over channels and over the positions where the window lies inside the picture.
+    """
+    return _functional().structural_similarity_index_measure(
+        image_BCHW, reference_BCHW, gaussian_kernel=True, sigma=1.5, kernel_size=11, data_range=1.0, k1=0.01, k2=0.03,
+        reduction="none",
+    )  # fmt: skip
+
+
+def psnr(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture in dB, (B,), for values in [0, 1]; infinite for equal pictures."""
+    ratio = _functional().peak_signal_noise_ratio(
+        image_BCHW, reference_BCHW, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
+    return torch.as_tensor(ratio)
+
+
+def recovered(output: float, corrupted: float) -> float:
+    """Recovered SSIM, (SSIM_out - SSIM_in) / (1 - SSIM_in): 0 for no gain, 1 for the clean picture."""
+    return (output - corrupted) / (1 - corrupted)

@@ -1,0 +1,89 @@
+"""The neural cellular automaton (paper 2.1 and 3.1.2): seed, mask, step, run, read. A rule only adds `update`.
+
+Cells are channels-last, (B, H, W, C), and C is split in [input | output | hidden]. The input channels never change; a
+step adds the rule's update to the other two.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class Automaton(nn.Module):
+    """A lattice of cells that all apply one learned local rule.
+
+    Args:
+        input_channels: channels that hold the (latent) image and never change.
+        output_channels: channels that are read out in the end; they start at 0.5.
+        hidden_channels: the cells' memory; it starts at 0.
+        update_rate: probability in (0, 1] that a cell is updated in a step.
+    """
+
+    def __init__(self, input_channels: int, output_channels: int, hidden_channels: int, update_rate: float = 1.0):
+        super().__init__()
+        self.input_channels = input_channels
+        self.output_channels = output_channels
+        self.hidden_channels = hidden_channels
+        self.update_rate = update_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels of a cell: input, output and hidden together."""
+        return self.input_channels + self.output_channels + self.hidden_channels
+
+    @property
+    def updated_channels(self) -> int:
+        """Channels a step changes: output and hidden."""
+        return self.output_channels + self.hidden_channels
+
+    @abstractmethod
+    def update(self, cells_BHWC: Tensor) -> Tensor:
+        """The transition function phi_theta of equation (1): cells (B, H, W, C) -> increment (B, H, W, output + hidden)."""
+
+    def seed(self, image_BHWI: Tensor) -> Tensor:
+        """Cells before the first step: the (latent) image (B, H, W, input), output 0.5, hidden 0."""
+        shape = image_BHWI.shape[:-1]
+        output = image_BHWI.new_full((*shape, self.output_channels), 0.5)
+        return torch.cat([image_BHWI, output, image_BHWI.new_zeros((*shape, self.hidden_channels))], -1)
+
+    def step(self, cells_BHWC: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One application of the rule; each cell takes part with probability `update_rate`."""
+        delta = self.update(cells_BHWC).to(cells_BHWC.dtype)
+        if self.update_rate < 1:
+            shape = (*cells_BHWC.shape[:-1], 1)
+            delta = delta * (torch.rand(shape, generator=generator, device=delta.device) < self.update_rate)
+        return torch.cat(
+            [cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :] + delta], -1
+        )
+
+    def frames(self, cells_BHWC: Tensor, steps: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
+        """Yields the cells after 0, 1, ..., `steps` steps."""
+        yield cells_BHWC
+        for _ in range(steps):
+            cells_BHWC = self.step(cells_BHWC, generator)
+            yield cells_BHWC
+
+    def run(self, cells_BHWC: Tensor, steps: int, generator: torch.Generator | None = None) -> Tensor:
+        """The cells after `steps` steps."""
+        for _ in range(steps):
+            cells_BHWC = self.step(cells_BHWC, generator)
+        return cells_BHWC
+
+    def read(self, cells_BHWC: Tensor) -> Tensor:
+        """The output channels, (B, H, W, output)."""
+        return cells_BHWC[..., self.input_channels : self.input_channels + self.output_channels]
+
+    def hidden(self, cells_BHWC: Tensor) -> Tensor:
+        """The hidden channels, (B, H, W, hidden)."""
+        return cells_BHWC[..., self.input_channels + self.output_channels :]
+
+
+def initialise(module: nn.Module) -> None:
+    """Keras's defaults, which the authors used: uniform Glorot weights, zero biases."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

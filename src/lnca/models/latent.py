@@ -1,0 +1,66 @@
+"""The latent neural cellular automaton (paper 3.1, Figure 1): encode, let the cells clean the latent, decode."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .autoencoder import Autoencoder
+from .automaton import Automaton
+
+SMALLEST_SIDE = 8
+
+
+class LatentAutomaton(nn.Module):
+    """LatentNAFCA and LatentViTCA, which differ in the automaton only.
+
+    Args:
+        autoencoder: E and D.
+        automaton: N, whose input and output channels are the latent's.
+        steps: steps at validation and test (64 in the paper).
+    """
+
+    def __init__(self, autoencoder: Autoencoder, automaton: Automaton, steps: int = 64):
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.automaton = automaton
+        self.steps = steps
+
+    def pad(self, image_BCHW: Tensor) -> Tensor:
+        """Mirrors the lower and right border until both sides are multiples of the autoencoder's."""
+        height, width = image_BCHW.shape[-2:]
+        if min(height, width) < SMALLEST_SIDE:
+            raise ValueError(f"an image needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, got {tuple(image_BCHW.shape)}")
+        multiple = self.autoencoder.multiple
+        return F.pad(image_BCHW, (0, -width % multiple, 0, -height % multiple), mode="reflect")
+
+    def forward(self, image_BCHW: Tensor, steps: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """x' = D(N(E(x))): image (B, 3, H, W) in [0, 1], sides >= 8 -> image of the same shape, in [0, 1].
+
+        Args:
+            steps: steps of the automaton; `self.steps` when None.
+            generator: source of the update mask, for rules with an update rate below 1.
+
+        Raises:
+            ValueError: a side is shorter than 8 pixels.
+        """
+        height, width = image_BCHW.shape[-2:]
+        latent, skip = self.autoencoder.encode(self.pad(image_BCHW))
+        cells = self.automaton.run(self.automaton.seed(latent), self.steps if steps is None else steps, generator)
+        return self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]
+
+    def bypass(self, image_BCHW: Tensor) -> Tensor:
+        """The switch of Figure 1 around the automaton: x' = D(E(x)), the plain autoencoder."""
+        height, width = image_BCHW.shape[-2:]
+        return self.autoencoder.decode(*self.autoencoder.encode(self.pad(image_BCHW)))[..., :height, :width]
+
+    def frames(
+        self, image_BCHW: Tensor, steps: int | None = None, generator: torch.Generator | None = None
+    ) -> Iterator[Tensor]:
+        """Yields the image decoded after 0, 1, ..., `steps` steps."""
+        height, width = image_BCHW.shape[-2:]
+        latent, skip = self.autoencoder.encode(self.pad(image_BCHW))
+        seed = self.automaton.seed(latent)
+        for cells in self.automaton.frames(seed, self.steps if steps is None else steps, generator):
+            yield self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]

@@ -1,0 +1,1 @@
+"""Any picture in, the same picture restored."""

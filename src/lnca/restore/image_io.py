@@ -1,0 +1,111 @@
+"""Reading and writing pictures: what is refused, in one sentence each, and writing that is whole or not at all."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import LncaError
+
+PIXEL_LIMIT = 500_000_000
+SMALLEST_SIDE = 8
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+
+
+def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """Reads a picture file, upright as its EXIF orientation says.
+
+    Args:
+        path: a picture file.
+        pixel_limit: the most pixels that are decoded.
+
+    Raises:
+        LncaError: missing, empty, truncated, no picture, over the limit, of a mode that is not handled, or with a side
+            shorter than 8 pixels.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise LncaError(f"{path} is empty; give a picture file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                picture = Image.open(path)
+            finally:
+                Image.MAX_IMAGE_PIXELS = previous
+        with picture:
+            width, height = picture.size
+            if width * height > pixel_limit:
+                raise LncaError(
+                    f"{path} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} "
+                    "million; raise it with --max-pixels if you trust the file"
+                )
+            if min(width, height) < SMALLEST_SIDE:
+                raise LncaError(f"{path} is {width}x{height}; a picture needs at least 8x8 pixels")
+            if picture.mode not in MODES:
+                raise LncaError(f"{path} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first")
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except FileNotFoundError as error:
+        raise LncaError(f"{path} does not exist") from error
+    except UnidentifiedImageError as error:
+        raise LncaError(f"{path} is not a picture in a format that is known here") from error
+    except LncaError:
+        raise
+    except MemoryError as error:
+        raise LncaError(f"{path} does not fit into memory") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise LncaError(f"{path} is broken or truncated ({error}); get a whole copy of it") from error
+
+
+def open_rgb(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """`open_picture`, converted to RGB."""
+    return open_picture(path, pixel_limit).convert("RGB")
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Picture files in a folder and the folders below it, sorted by name.
+
+    Raises:
+        LncaError: the folder does not exist or holds none.
+    """
+    if not folder.is_dir():
+        raise LncaError(f"{folder} is not a folder")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise LncaError(f"{folder} holds no picture; looked for {', '.join(SUFFIXES)}")
+    return found
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Refuses, before any work is done, an output that exists or that no picture format belongs to."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise LncaError(f"{path} should end in one of {', '.join(SUFFIXES)}")
+    if path.exists() and not overwrite:
+        raise LncaError(f"{path} exists; add --overwrite to replace it")
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Writes a picture to a temporary file beside `path`, then renames it.
+
+    Raises:
+        LncaError: the picture cannot be written there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix=".lnca-", dir=path.parent)
+        os.close(handle)
+        if path.suffix.lower() in (".jpg", ".jpeg") and picture.mode not in ("L", "RGB"):
+            picture = picture.convert("RGB")
+        picture.save(temporary, quality=95)
+        os.replace(temporary, path)
+    except (OSError, ValueError) as error:
+        raise LncaError(f"cannot write {path}: {error}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""Equations (3) to (9), one function each. All take tensors and return a scalar, except where a note says otherwise.
+
+Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (another clean picture). `x` are pictures
+(B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def reconstruction_autoencoder(x: Tensor, reconstructed: Tensor) -> Tensor:
+    """Equation (3): MSE(x, x'), over anchors, positives and negatives."""
+    return F.mse_loss(reconstructed, x)
+
+
+def distance(latent_A: Tensor, latent_P: Tensor, latent_N: Tensor, margin: float = 1.0) -> Tensor:
+    """Equation (4): max(0, MSE(A, P) - MSE(A, N) + margin), so that a picture's latent lies nearer to its corrupted
+    version's than to another picture's."""
+    return (F.mse_loss(latent_A, latent_P) - F.mse_loss(latent_A, latent_N) + margin).clamp(min=0)
+
+
+def corrupted_pixels(x_A: Tensor, x_P: Tensor) -> Tensor:
+    """The mask m of equations (5) and (6): 1 where anchor and positive differ, else 0."""
+    return (x_A != x_P).to(x_A.dtype)
+
+
+def task(x_P: Tensor, reconstructed_P: Tensor, mask: Tensor) -> Tensor:
+    """Equation (5): MSE of the positives' reconstruction, in the corrupted pixels (the mean is over all pixels)."""
+    return F.mse_loss(reconstructed_P * mask, x_P * mask)
+
+
+def equivalence(x_A: Tensor, swapped_A: Tensor, x_P: Tensor, swapped_P: Tensor, mask: Tensor) -> Tensor:
+    """Equation (6): clean latent + corrupted skip must give the anchor, corrupted latent + clean skip the positive.
+
+    `swapped_A` is D(latent_A + epsilon, skip_P) and `swapped_P` is D(latent_P, skip_A).
+    """
+    return F.mse_loss(swapped_A * mask, x_A * mask) + F.mse_loss(swapped_P * mask, x_P * mask)
+
+
+def reconstruction_automaton(y: Tensor, restored: Tensor) -> Tensor:
+    """Equation (7): MSE(y, x') of the restored pictures against the clean ones."""
+    return F.mse_loss(restored, y)
+
+
+def latent(clean_latent: Tensor, restored_latent: Tensor) -> Tensor:
+    """Equation (8): MSE of the cells' output channels against the clean picture's latent."""
+    return F.mse_loss(restored_latent, clean_latent)
+
+
+def overflow(values: Tensor, low: float, high: float) -> Tensor:
+    """Equation (9): mean distance of `values` from the interval [low, high] (output [0, 1], hidden [-1, 1])."""
+    return (values - values.clamp(low, high)).abs().mean()

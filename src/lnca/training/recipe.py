@@ -1,0 +1,204 @@
+"""A recipe holds a whole experiment as data: model settings, corruption, the phases, their losses and optimizers.
+
+Recipes are YAML files with the fields of `Recipe`; two are shipped, `paper` (literal) and `stable` (the default).
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from ..corruption import Corruption
+from ..errors import LncaError
+from .optimizer import OptimizerSettings
+
+
+@dataclass(frozen=True)
+class AutoencoderPhase:
+    """Phase 1 (paper 3.2.1).
+
+    Args:
+        epochs: passes over the training tiles.
+        reconstruction, distance, task, equivalence: weights of equations (3), (4), (5), (6).
+        margin: alpha of equation (4).
+        perturbation: standard deviation of epsilon in equation (6).
+        ssim: weight of 1 - SSIM, added for D(clean latent, corrupted skip) beside equation (6) (0 in the paper).
+    """
+
+    epochs: int = 20
+    reconstruction: float = 100.0
+    distance: float = 10.0
+    task: float = 10.0
+    equivalence: float = 100.0
+    margin: float = 1.0
+    perturbation: float = 0.5
+    ssim: float = 0.0
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+
+@dataclass(frozen=True)
+class AutomatonPhase:
+    """Phase 2 (paper 3.2.2), and the optional third one that trains all parts together.
+
+    Args:
+        epochs: passes over the training tiles; 0 leaves the phase out.
+        reconstruction, latent, output_overflow, hidden_overflow: weights of equations (7), (8) and twice (9).
+        l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture (0 in the paper).
+        standardise_latent: divide equation (8) by the variance of the clean latents.
+        output_range: interval of equation (9) for the output channels; "latent" takes the range of the clean latents.
+        fewest_steps, most_steps: bounds of the number of steps, drawn anew for every batch.
+        pool: samples in the replay pool; 0 trains on fresh samples only.
+    """
+
+    epochs: int = 20
+    reconstruction: float = 100.0
+    latent: float = 100.0
+    output_overflow: float = 1.0
+    hidden_overflow: float = 1.0
+    l1: float = 0.0
+    ssim: float = 0.0
+    standardise_latent: bool = False
+    output_range: tuple[float, float] | typing.Literal["latent"] = (0.0, 1.0)
+    fewest_steps: int = 8
+    most_steps: int = 32
+    pool: int = 1024
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+
+@dataclass(frozen=True)
+class TaskCorruption:
+    """Curriculum and test difficulty of both tasks; see `Corruption`."""
+
+    start: float
+    end: float
+    test: float
+    slope: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """See the fields of the phases; the rest:
+
+    Args:
+        batch_size: samples in a batch.
+        tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
+        validation_tiles: at most that many tiles are validated on after each epoch.
+        precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
+        compile: compile the automaton's step (needs a C++ compiler).
+        checkpoint_every: batches between checkpoints.
+        sheet_every: epochs between contact sheets.
+        exploded: a loss above this stops the run.
+        model: settings given to `lnca.build`, by model.
+    """
+
+    name: str = "recipe"
+    batch_size: int = 8
+    tile: int = 64
+    validation_tiles: int = 1024
+    precision: typing.Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    checkpoint_every: int = 500
+    sheet_every: int = 5
+    exploded: float = 1e7
+    denoise: TaskCorruption = TaskCorruption(0.25, 0.75, 0.5, 1.0)
+    deblur: TaskCorruption = TaskCorruption(4, 10, 7, 15)
+    autoencoder: AutoencoderPhase = field(default_factory=AutoencoderPhase)
+    automaton: AutomatonPhase = field(default_factory=AutomatonPhase)
+    joint: AutomatonPhase = field(default_factory=lambda: AutomatonPhase(epochs=0))
+    model: dict[str, dict] = field(default_factory=dict)
+
+    def corruption(self, task: str) -> Corruption:
+        """The corruption of "denoise" or "deblur"."""
+        return Corruption(task, **dataclasses.asdict(getattr(self, task)))  # type: ignore[arg-type]
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes inside the package."""
+    folder = resources.files("lnca") / "recipes"
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Recipe:
+    """Reads a shipped recipe or a YAML file.
+
+    Args:
+        overrides: "automaton.optimizer.learning_rate=1e-3" and the like, applied in order.
+
+    Raises:
+        LncaError: no such recipe, or a field that is unknown or of the wrong type.
+    """
+    if name_or_path in shipped_recipes():
+        text = (resources.files("lnca") / "recipes" / f"{name_or_path}.yaml").read_text("utf-8")
+    else:
+        try:
+            text = Path(name_or_path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            known = ", ".join(shipped_recipes())
+            raise LncaError(f"no recipe {name_or_path!r}: it is neither one of {known} nor a readable file") from error
+    try:
+        data = yaml.safe_load(text) or {}
+        for override in overrides:
+            _override(data, override)
+    except yaml.YAMLError as error:
+        raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_recipe(data)
+
+
+def parse_recipe(data: object) -> Recipe:
+    """A recipe from plain dictionaries; raises `LncaError` naming the first field that is wrong."""
+    return _parse(Recipe, data, "recipe")
+
+
+def _override(data: dict, text: str) -> None:
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise LncaError(f"{text!r} should have the form field=value, such as automaton.epochs=5")
+    *parents, last = path.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+    data[last] = yaml.safe_load(value)
+
+
+def _parse(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
+    """Checks plain data against a type and builds the dataclasses in it."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        if not isinstance(value, dict):
+            raise LncaError(f"{where} should be a mapping of fields, got {value!r}")
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise LncaError(f"{where} has no field {sorted(map(str, unknown))[0]!r}; it has {', '.join(hints)}")
+        try:
+            return kind(**{name: _parse(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+        except TypeError as error:
+            raise LncaError(f"{where}: {error}") from error
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return _parse(option, value, where)
+            except LncaError:
+                continue
+    elif origin is typing.Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple:
+        if isinstance(value, list | tuple) and len(value) == len(arguments):
+            return tuple(_parse(option, item, where) for option, item in zip(arguments, value, strict=True))
+    elif origin is dict:
+        if isinstance(value, dict):
+            return value
+    elif kind is float:
+        # YAML reads 1e-3 as a string.
+        try:
+            return value if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+    raise LncaError(f"{where} should be {shown}, got {value!r}")

@@ -137,8 +137,8 @@ class AutomatonTrainer:
         """One gradient step from fresh seeds, one from states drawn from the pool; returns the unweighted losses."""
         seed = self.model.automaton.seed
         with torch.no_grad():
-            shape = self.model.autoencoder.encode(batch.anchor[:1])[0].shape
-        fresh = seed(batch.anchor.new_zeros((len(batch.anchor), *shape[1:])))
+            latent, _ = self.model.autoencoder.encode(batch.anchor)
+        fresh = seed(latent)
         state = fresh[..., self.model.automaton.input_channels :]
         age = torch.zeros_like(batch.sample)
         result, entries = self._descend(Entries(batch.positive, batch.anchor, state, batch.sample, age), generator)

@@ -1,0 +1,341 @@
+"""A training run: tiles, phases, epochs, checkpoints, logs. Interrupted anywhere, it continues to the same weights.
+
+Nothing random is carried along: every batch draws from generators made of (seed, phase, epoch, batch).
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..data.splits import Split, split_pictures
+from ..data.tiles import tile_pictures
+from ..errors import LncaError
+from ..models.latent import LatentAutomaton
+from ..models.registry import make_settings
+from ..models.weights_file import save_weights, write_whole
+from ..randomness import derive, generator
+from ..restore.image_io import find_pictures
+from .log import ContactSheet, Log
+from .phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded
+from .recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+PHASES = ("autoencoder", "automaton", "joint")
+
+
+class Interrupted(Exception):
+    """Ctrl-C: the run was saved and can be resumed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: everything a resumed run must share with the first one.
+
+    Args:
+        model: architecture, such as "latent-nafca".
+        task: "denoise" or "deblur".
+        data: folder of clean pictures.
+        recipe: see `Recipe`.
+        seed: of the split, the weights and everything drawn.
+    """
+
+    model: str
+    task: str
+    data: Path
+    recipe: Recipe
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the weight file."""
+        return f"{self.model}-{self.task}"
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data, for the run's folder, the checkpoint and the card."""
+        return {
+            "model": self.model,
+            "task": self.task,
+            "seed": self.seed,
+            "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
+        }
+
+
+@dataclass
+class Tiles:
+    """Tiles of one set, uint8 (N, 3, 32, 32)."""
+
+    tiles: Tensor
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def pictures(self, index: Tensor, device: torch.device) -> Tensor:
+        """Clean pictures in [0, 1], (B, 3, 32, 32)."""
+        return self.tiles[index].to(device).float() / 255
+
+
+def load_tiles(paths: list[Path], side: int, limit: int | None = None, seed: int = 0) -> Tiles:
+    """Tile-shrink-clean of some pictures; with `limit`, that many of the tiles, drawn at random."""
+    tiles, _ = tile_pictures(paths, side)
+    if not len(tiles):
+        raise LncaError(f"no tile with any content in {len(paths)} picture(s); give pictures that are not flat")
+    if limit is not None and len(tiles) > limit:
+        order = torch.randperm(len(tiles), generator=generator("cpu", seed, "limit"))[:limit]
+        tiles = tiles[np.sort(order.numpy())]
+    return Tiles(torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous())
+
+
+class Run:
+    """One training in one folder.
+
+    Args:
+        plan: what is trained.
+        folder: gets checkpoint, logs, contact sheets and, in the end, the weights.
+        device: where.
+        resume: continue from the folder's checkpoint; without it the folder must not hold one.
+        progress: called as progress(phase, done, total, values) after every batch.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        device: str = "cpu",
+        *,
+        resume: bool = False,
+        progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
+    ):
+        self.plan, self.folder, self.device = plan, folder, torch.device(device)
+        self.recipe, self.progress = plan.recipe, progress
+        self.corruption = plan.recipe.corruption(plan.task)
+        self.settings = plan.recipe.model.get(plan.model, {})
+        make_settings(plan.model, self.settings)
+        if plan.recipe.batch_size < 2:
+            raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
+        saved = self._open_folder(resume)
+        self.split: Split = split_pictures(find_pictures(plan.data), plan.seed)
+        self.train = load_tiles(self.split.train, self.recipe.tile)
+        self.validation = load_tiles(
+            self.split.validation, self.recipe.tile, self.recipe.validation_tiles, plan.seed
+        )
+        if len(self.train) < self.recipe.batch_size:
+            raise LncaError(
+                f"{len(self.train)} training tiles are fewer than a batch of {self.recipe.batch_size}; give more "
+                "pictures or a smaller --batch-size"
+            )
+        self.digest = hashlib.sha256(self.train.tiles.numpy().tobytes()).hexdigest()
+        torch.manual_seed(derive(plan.seed, "weights"))
+        self.model: LatentAutomaton = make_settings(plan.model, self.settings).build().to(self.device)
+        self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
+        self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
+        self.history: list[dict[str, Any]] = []
+        self.trainer: AutoencoderTrainer | AutomatonTrainer | None = None
+        self.sums: dict[str, float] = {}
+        self.stop = threading.Event()
+        if saved is not None:
+            self._restore(saved)
+        self.log = Log(folder, self.position["step"])
+        self.sheet = ContactSheet(folder / "sheets")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return len(self.train) // self.recipe.batch_size
+
+    def epochs(self, phase: str) -> int:
+        return getattr(self.recipe, phase).epochs
+
+    def __call__(self) -> Path:
+        """Trains to the end; returns the weight file.
+
+        Raises:
+            Interrupted: after Ctrl-C, when the state is saved.
+            LncaError: a loss exploded; the message names the last good checkpoint.
+        """
+        with self._interruptible():
+            while self.position["phase"] < len(PHASES):
+                self._phase(PHASES[self.position["phase"]])
+        return self._finish()
+
+    def _phase(self, phase: str) -> None:
+        epochs = self.epochs(phase)
+        if epochs and self.trainer is None:
+            self.trainer = self._trainer(phase)
+        while self.position["epoch"] < epochs:
+            self._epoch(phase, self.position["epoch"])
+        if epochs and self.best["model"] is not None:
+            self.model.load_state_dict(self.best["model"])
+        self.trainer = None
+        self.best = {"ssim": None, "epoch": None, "model": None}
+        self.position.update(phase=self.position["phase"] + 1, epoch=0, batch=0)
+        self._save()
+
+    def _trainer(self, phase: str) -> AutoencoderTrainer | AutomatonTrainer:
+        batches = self.epochs(phase) * self.batches_per_epoch
+        if phase == "autoencoder":
+            return AutoencoderTrainer(self.model, self.recipe, self.recipe.autoencoder, batches)
+        settings = getattr(self.recipe, phase)
+        return AutomatonTrainer(self.model, self.recipe, settings, batches, joint=phase == "joint")
+
+    def _epoch(self, phase: str, epoch: int) -> None:
+        assert self.trainer is not None
+        epochs, per_epoch = self.epochs(phase), self.batches_per_epoch
+        difficulty = self.corruption.difficulty(epoch, epochs)
+        for batch, sample in self._batches(phase, epoch):
+            key = (self.plan.seed, phase, epoch, batch)
+            draw = generator(self.device, *key)
+            torch.manual_seed(derive(*key, "dropout"))
+            anchor = self.train.pictures(sample, self.device)
+            positive = self.corruption(anchor, difficulty, draw)
+            try:
+                values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
+            except Exploded as error:
+                raise LncaError(
+                    f"{error}, in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {self._last_good()}; lower the "
+                    "learning rate, or use the recipe 'stable'"
+                ) from error
+            for name, value in values.items():
+                self.sums[name] = self.sums.get(name, 0.0) + value
+            self.position["batch"] = batch + 1
+            self.position["step"] += 1
+            self.log.scalars(phase, self.position["step"], values)
+            best = self.best["ssim"]
+            self.progress(
+                phase, epoch * per_epoch + batch + 1, epochs * per_epoch,
+                {"loss": values["loss"], "ssim": best if best is not None else float("nan")},
+            )  # fmt: skip
+            if self.stop.is_set():
+                self._save()
+                raise Interrupted
+            if self.position["step"] % self.recipe.checkpoint_every == 0:
+                self._save()
+        self._end_epoch(phase, epoch, difficulty)
+
+    def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
+        """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
+        size = self.recipe.batch_size
+        order = torch.randperm(len(self.train), generator=generator("cpu", self.plan.seed, phase, epoch, "order"))
+        for batch in range(self.position["batch"], self.batches_per_epoch):
+            yield batch, order[batch * size : (batch + 1) * size]
+
+    def _end_epoch(self, phase: str, epoch: int, difficulty: float) -> None:
+        quality, examples = self.validate()
+        means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
+        if self.best["ssim"] is None or quality["ssim"] > self.best["ssim"]:
+            copy = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+            self.best = {"ssim": quality["ssim"], "epoch": epoch, "model": copy}
+        record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,
+                  **{f"validation_{name}": value for name, value in quality.items()}}  # fmt: skip
+        self.history.append(record)
+        self.log.epoch(self.position["step"], record)
+        if (epoch + 1) % self.recipe.sheet_every == 0 or epoch + 1 == self.epochs(phase):
+            self.sheet.save(f"{phase}-{epoch + 1:03d}.png", examples)
+        self.sums = {}
+        self.position.update(epoch=epoch + 1, batch=0)
+        self._save()
+
+    def validate(self) -> tuple[dict[str, float], list[Tensor]]:
+        """SSIM and PSNR over the validation tiles at the test difficulty, and eight examples (clean, corrupted,
+        restored)."""
+        assert self.trainer is not None
+        scores: dict[str, list[Tensor]] = {"ssim": [], "psnr": [], "input_ssim": []}
+        examples: list[Tensor] = []
+        for start in range(0, len(self.validation), 256):
+            index = torch.arange(start, min(start + 256, len(self.validation)))
+            anchor = self.validation.pictures(index, self.device)
+            positive = self.corruption(
+                anchor, self.corruption.test, generator(self.device, self.plan.seed, "validation", start)
+            )
+            restored = self.trainer.restore(anchor, positive).float()
+            scores["ssim"].append(metrics.ssim(restored, anchor))
+            scores["psnr"].append(metrics.psnr(restored, anchor))
+            scores["input_ssim"].append(metrics.ssim(positive, anchor))
+            examples = examples or [anchor[:8], positive[:8], restored[:8]]
+        return {name: torch.cat(values).mean().item() for name, values in scores.items()}, examples
+
+    def _finish(self) -> Path:
+        path = self.folder / f"{self.plan.name}.safetensors"
+        card = {**self.plan.describe(), "history": self.history}
+        save_weights(path, self.model, self.plan.model, self.settings, card)
+        self.log.close()
+        return path
+
+    def _open_folder(self, resume: bool) -> dict | None:
+        """Checks the folder against `resume`; returns the checkpoint's content, or None for a new run."""
+        path = self.folder / CHECKPOINT
+        if path.exists() and not resume:
+            raise LncaError(f"{self.folder} already holds a run; add --resume to continue it, or choose another --out")
+        if not path.exists():
+            description = json.dumps(self.plan.describe(), indent=2) + "\n"
+            write_whole(self.folder / "run.json", description.encode())
+            return None
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise LncaError(f"{path} is damaged; delete it to start the run again") from error
+        if saved["plan"] != self.plan.describe():
+            raise LncaError(f"{self.folder} was started with other settings (see run.json there); resume with the same ones")
+        return saved
+
+    def _save(self) -> None:
+        content = {
+            "plan": self.plan.describe(),
+            "digest": self.digest,
+            "position": self.position,
+            "model": self.model.state_dict(),
+            "trainer": None if self.trainer is None else self.trainer.state_dict(),
+            "best": self.best,
+            "sums": self.sums,
+            "history": self.history,
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_whole(self.folder / CHECKPOINT, buffer.getvalue())
+
+    def _restore(self, saved: dict) -> None:
+        if saved["digest"] != self.digest:
+            raise LncaError(f"the pictures in {self.plan.data} changed since the run began; put them back to resume")
+        self.position, self.best = saved["position"], saved["best"]
+        self.sums, self.history = saved["sums"], saved["history"]
+        self.model.load_state_dict(saved["model"])
+        if saved["trainer"] is not None:
+            self.trainer = self._trainer(PHASES[self.position["phase"]])
+            self.trainer.load_state_dict(saved["trainer"])
+
+    def _last_good(self) -> str:
+        path = self.folder / CHECKPOINT
+        return f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint yet"
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C ends the run after the batch in progress; a second Ctrl-C ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.getsignal(signal.SIGINT)
+
+        def ask(number: int, frame: object) -> None:
+            self.stop.set()
+            signal.signal(signal.SIGINT, previous)
+
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*", category=UserWarning)

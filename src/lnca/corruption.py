@@ -12,6 +12,9 @@ NOISE_DEVIATION = 0.2
 
 Task = Literal["denoise", "deblur"]
 
+# Intensity and length at the paper's validation and test (4.1).
+PAPER_DIFFICULTY: dict[Task, float] = {"denoise": 0.5, "deblur": 7}
+
 
 def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generator) -> Tensor:
     """Channel-coherent Gaussian noise on a random part of the pixels.
@@ -74,29 +77,28 @@ def motion_blur(
     return blurred.reshape(batch, channels, height, width).clamp(0, 1)
 
 
+def corrupt(image_BCHW: Tensor, task: Task, difficulty: float, generator: torch.Generator) -> Tensor:
+    """The paper's corruption of a task: masked noise of an intensity, or motion blur of a length (dark rims)."""
+    if task == "denoise":
+        return masked_noise(image_BCHW, difficulty, generator)
+    return motion_blur(image_BCHW, int(difficulty), generator)
+
+
 @dataclass(frozen=True)
-class Corruption:
-    """What a task does to clean pictures, and how hard.
+class Curriculum:
+    """How hard a task's corruption is (paper 4.2).
 
     Args:
-        task: "denoise" (masked noise) or "deblur" (motion blur with a dark rim).
-        start, end: bounds of the curriculum: intensity in [0, 1], or length in pixels.
+        start, end: bounds during training: intensity in [0, 1], or length in pixels.
+        slope: the difficulty is `slope * epoch / epochs`, clipped to [start, end].
         test: difficulty at validation and test (0.5 and 7 in the paper).
-        slope: the curriculum's difficulty is `slope * epoch / epochs`, clipped to [start, end].
     """
 
-    task: Task
     start: float
     end: float
-    test: float
     slope: float
+    test: float
 
     def difficulty(self, epoch: int, epochs: int) -> float:
-        """The curriculum (paper 4.2): difficulty in epoch 0, 1, ..., `epochs` - 1."""
+        """Difficulty in epoch 0, 1, ..., `epochs` - 1."""
         return min(max(self.slope * epoch / epochs, self.start), self.end)
-
-    def __call__(self, image_BCHW: Tensor, difficulty: float, generator: torch.Generator) -> Tensor:
-        """Corrupted pictures of the same shape."""
-        if self.task == "denoise":
-            return masked_noise(image_BCHW, difficulty, generator)
-        return motion_blur(image_BCHW, int(difficulty), generator)

@@ -1,11 +1,15 @@
 """Tile-shrink-clean (paper 4.1): pictures become 32x32 tiles, and redundant tiles are dropped."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
+from ..errors import LncaError
+from ..randomness import generator
 from ..restore.image_io import open_rgb
 
 TILE_SIDE = 32
@@ -39,23 +43,25 @@ def clean(tiles: np.ndarray) -> np.ndarray:
     return tiles[np.sort(first)]
 
 
-def tile_pictures(
-    paths: Iterable[Path], side: int, report: Callable[[Path], object] = lambda path: None
-) -> tuple[np.ndarray, np.ndarray]:
+def load_tiles(paths: Iterable[Path], side: int, limit: int | None = None, seed: int = 0) -> Tensor:
     """Tile-shrink-clean of many pictures.
 
     Args:
         paths: picture files.
         side: side of a tile before shrinking, in pixels.
-        report: called after each picture.
+        limit: keep at most that many tiles, drawn at random with `seed`.
 
     Returns:
-        tiles, uint8 (N, 32, 32, 3), and for each the index of its picture, int64 (N,).
+        uint8 (N, 3, 32, 32).
+
+    Raises:
+        LncaError: a picture cannot be read, or no tile has any content.
     """
-    tiles, sources = [np.empty((0, TILE_SIDE, TILE_SIDE, 3), np.uint8)], []
-    for index, path in enumerate(paths):
-        kept = clean(tile(open_rgb(path), side))
-        tiles.append(kept)
-        sources.append(np.full(len(kept), index))
-        report(path)
-    return np.concatenate(tiles), np.concatenate(sources).astype(np.int64) if sources else np.empty(0, np.int64)
+    paths = list(paths)
+    tiles = np.concatenate([clean(tile(open_rgb(path), side)) for path in paths])
+    if not len(tiles):
+        raise LncaError(f"no tile with any content in {len(paths)} picture(s); give pictures that are not flat")
+    if limit is not None and len(tiles) > limit:
+        order = torch.randperm(len(tiles), generator=generator("cpu", seed, "limit"))[:limit]
+        tiles = tiles[np.sort(order.numpy())]
+    return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()

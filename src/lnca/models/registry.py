@@ -1,11 +1,10 @@
 """Names of architectures, their settings, and modules built from them."""
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..catalogue import unknown
 from ..errors import LncaError
 from .autoencoder import Autoencoder
 from .latent import LatentAutomaton
@@ -72,14 +71,6 @@ ARCHITECTURES: dict[str, type[LatentNAFCASettings] | type[LatentViTCASettings]] 
     "latent-nafca": LatentNAFCASettings,
     "latent-vitca": LatentViTCASettings,
 }
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
-    """The error for a name that is not there, with the near names."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 3, 0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-    return LncaError(f"no {kind} {name!r}; {hint}")
 
 
 def make_settings(name: str, settings: dict[str, Any]) -> Settings:

@@ -1,13 +1,12 @@
 """Reading and writing pictures: what is refused, in one sentence each, and writing that is whole or not at all."""
 
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import LncaError
+from ..files import written_whole
 
 PIXEL_LIMIT = 500_000_000
 SMALLEST_SIDE = 8
@@ -95,17 +94,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     Raises:
         LncaError: the picture cannot be written there.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix=".lnca-", dir=path.parent)
-        os.close(handle)
-        if path.suffix.lower() in (".jpg", ".jpeg") and picture.mode not in ("L", "RGB"):
-            picture = picture.convert("RGB")
+    if path.suffix.lower() in (".jpg", ".jpeg") and picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    with written_whole(path) as temporary:
         picture.save(temporary, quality=95)
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        raise LncaError(f"cannot write {path}: {error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LncaError
-from ..models.weights_file import write_whole
+from ..files import write_whole
 
 
 class Log:

@@ -47,6 +47,6 @@ def latent(clean_latent: Tensor, restored_latent: Tensor) -> Tensor:
     return F.mse_loss(restored_latent, clean_latent)
 
 
-def overflow(values: Tensor, low: float, high: float) -> Tensor:
+def overflow(values: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """Equation (9): mean distance of `values` from the interval [low, high] (output [0, 1], hidden [-1, 1])."""
     return (values - values.clamp(low, high)).abs().mean()

@@ -135,11 +135,13 @@ class AutomatonTrainer:
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """One gradient step from fresh seeds, one from states drawn from the pool; returns the unweighted losses."""
-        seed = self.model.automaton.seed
-        with torch.no_grad():
-            latent, _ = self.model.autoencoder.encode(batch.anchor)
-        fresh = seed(latent)
-        state = fresh[..., self.model.automaton.input_channels :]
+        model = self.model
+        model.train()
+        model.autoencoder.eval()
+        batches, _, height, width = batch.anchor.shape
+        shape = (batches, height // model.autoencoder.multiple, width // model.autoencoder.multiple)
+        seed = model.automaton.seed(batch.anchor.new_zeros((*shape, model.automaton.input_channels)))
+        state = seed[..., model.automaton.input_channels :]
         age = torch.zeros_like(batch.sample)
         result, entries = self._descend(Entries(batch.positive, batch.anchor, state, batch.sample, age), generator)
         if self.phase.pool:
@@ -154,8 +156,6 @@ class AutomatonTrainer:
         self, entries: Entries, generator: torch.Generator, slots: Tensor | None = None
     ) -> tuple[dict[str, float], Entries]:
         phase, model = self.phase, self.model
-        model.train()
-        model.autoencoder.eval()
         device = entries.anchor.device
         steps = int(
             torch.randint(phase.fewest_steps, phase.most_steps + 1, (), generator=generator, device=generator.device)
@@ -171,10 +171,8 @@ class AutomatonTrainer:
         cells = cells.float()
         output = model.automaton.read(cells)
         restored = model.autoencoder.decode(output, skip)
-        low, high = (
-            (clean.min().item(), clean.max().item()) if isinstance(phase.output_range, str) else phase.output_range
-        )
-        scale = clean.var().item() if phase.standardise_latent else 1.0
+        low, high = clean.aminmax() if isinstance(phase.output_range, str) else phase.output_range
+        scale = clean.var() if phase.standardise_latent else 1.0
         terms = {
             "reconstruction": losses.reconstruction_automaton(entries.anchor, restored),
             "latent": losses.latent(clean, output) / scale,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from ..corruption import Corruption
+from ..corruption import Curriculum, Task
 from ..errors import LncaError
 from .optimizer import OptimizerSettings
 
@@ -70,16 +70,6 @@ class AutomatonPhase:
 
 
 @dataclass(frozen=True)
-class TaskCorruption:
-    """Curriculum and test difficulty of both tasks; see `Corruption`."""
-
-    start: float
-    end: float
-    test: float
-    slope: float
-
-
-@dataclass(frozen=True)
 class Recipe:
     """See the fields of the phases; the rest:
 
@@ -89,6 +79,7 @@ class Recipe:
         validation_tiles: at most that many tiles are validated on after each epoch.
         precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
         compile: compile the automaton's step (needs a C++ compiler).
+        denoise, deblur: see `Curriculum`.
         checkpoint_every: batches between checkpoints.
         sheet_every: epochs between contact sheets.
         exploded: a loss above this stops the run.
@@ -104,16 +95,16 @@ class Recipe:
     checkpoint_every: int = 500
     sheet_every: int = 5
     exploded: float = 1e7
-    denoise: TaskCorruption = TaskCorruption(0.25, 0.75, 0.5, 1.0)
-    deblur: TaskCorruption = TaskCorruption(4, 10, 7, 15)
+    denoise: Curriculum = Curriculum(0.25, 0.75, slope=1.0, test=0.5)
+    deblur: Curriculum = Curriculum(4, 10, slope=15, test=7)
     autoencoder: AutoencoderPhase = field(default_factory=AutoencoderPhase)
     automaton: AutomatonPhase = field(default_factory=AutomatonPhase)
     joint: AutomatonPhase = field(default_factory=lambda: AutomatonPhase(epochs=0))
     model: dict[str, dict] = field(default_factory=dict)
 
-    def corruption(self, task: str) -> Corruption:
-        """The corruption of "denoise" or "deblur"."""
-        return Corruption(task, **dataclasses.asdict(getattr(self, task)))  # type: ignore[arg-type]
+    def curriculum(self, task: Task) -> Curriculum:
+        """The curriculum of a task."""
+        return self.denoise if task == "denoise" else self.deblur
 
 
 def shipped_recipes() -> list[str]:

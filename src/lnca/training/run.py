@@ -8,25 +8,26 @@ import hashlib
 import io
 import json
 import signal
+import subprocess
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .. import metrics
+from .. import __version__, metrics
+from ..corruption import Task, corrupt
 from ..data.splits import Split, split_pictures
-from ..data.tiles import tile_pictures
+from ..data.tiles import load_tiles
 from ..errors import LncaError
+from ..files import write_whole
 from ..models.latent import LatentAutomaton
 from ..models.registry import make_settings
-from ..models.weights_file import save_weights, write_whole
+from ..models.weights_file import save_weights
 from ..randomness import derive, generator
 from ..restore.image_io import find_pictures
 from .log import ContactSheet, Log
@@ -54,7 +55,7 @@ class Plan:
     """
 
     model: str
-    task: str
+    task: Task
     data: Path
     recipe: Recipe
     seed: int = 0
@@ -74,29 +75,13 @@ class Plan:
         }
 
 
-@dataclass
-class Tiles:
-    """Tiles of one set, uint8 (N, 3, 32, 32)."""
-
-    tiles: Tensor
-
-    def __len__(self) -> int:
-        return len(self.tiles)
-
-    def pictures(self, index: Tensor, device: torch.device) -> Tensor:
-        """Clean pictures in [0, 1], (B, 3, 32, 32)."""
-        return self.tiles[index].to(device).float() / 255
-
-
-def load_tiles(paths: list[Path], side: int, limit: int | None = None, seed: int = 0) -> Tiles:
-    """Tile-shrink-clean of some pictures; with `limit`, that many of the tiles, drawn at random."""
-    tiles, _ = tile_pictures(paths, side)
-    if not len(tiles):
-        raise LncaError(f"no tile with any content in {len(paths)} picture(s); give pictures that are not flat")
-    if limit is not None and len(tiles) > limit:
-        order = torch.randperm(len(tiles), generator=generator("cpu", seed, "limit"))[:limit]
-        tiles = tiles[np.sort(order.numpy())]
-    return Tiles(torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous())
+def commit() -> str | None:
+    """The commit of the source tree that runs, with "+" when it was changed since; None outside a git repository."""
+    try:
+        git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 class Run:
@@ -121,7 +106,7 @@ class Run:
     ):
         self.plan, self.folder, self.device = plan, folder, torch.device(device)
         self.recipe, self.progress = plan.recipe, progress
-        self.corruption = plan.recipe.corruption(plan.task)
+        self.curriculum = plan.recipe.curriculum(plan.task)
         self.settings = plan.recipe.model.get(plan.model, {})
         make_settings(plan.model, self.settings)
         if plan.recipe.batch_size < 2:
@@ -137,7 +122,7 @@ class Run:
                 f"{len(self.train)} training tiles are fewer than a batch of {self.recipe.batch_size}; give more "
                 "pictures or a smaller --batch-size"
             )
-        self.digest = hashlib.sha256(self.train.tiles.numpy().tobytes()).hexdigest()
+        self.digest = hashlib.sha256(self.train.numpy().tobytes()).hexdigest()
         torch.manual_seed(derive(plan.seed, "weights"))
         self.model: LatentAutomaton = make_settings(plan.model, self.settings).build().to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
@@ -193,13 +178,13 @@ class Run:
     def _epoch(self, phase: str, epoch: int) -> None:
         assert self.trainer is not None
         epochs, per_epoch = self.epochs(phase), self.batches_per_epoch
-        difficulty = self.corruption.difficulty(epoch, epochs)
+        difficulty = self.curriculum.end if phase == "joint" else self.curriculum.difficulty(epoch, epochs)
         for batch, sample in self._batches(phase, epoch):
             key = (self.plan.seed, phase, epoch, batch)
             draw = generator(self.device, *key)
             torch.manual_seed(derive(*key, "dropout"))
-            anchor = self.train.pictures(sample, self.device)
-            positive = self.corruption(anchor, difficulty, draw)
+            anchor = self._clean(self.train[sample])
+            positive = corrupt(anchor, self.plan.task, difficulty, draw)
             try:
                 values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
             except Exploded as error:
@@ -247,6 +232,9 @@ class Run:
         self.position.update(epoch=epoch + 1, batch=0)
         self._save()
 
+    def _clean(self, tiles: Tensor) -> Tensor:
+        return tiles.to(self.device).float() / 255
+
     def validate(self) -> tuple[dict[str, float], list[Tensor]]:
         """SSIM and PSNR over the validation tiles at the test difficulty, and eight examples (clean, corrupted,
         restored)."""
@@ -254,10 +242,9 @@ class Run:
         scores: dict[str, list[Tensor]] = {"ssim": [], "psnr": [], "input_ssim": []}
         examples: list[Tensor] = []
         for start in range(0, len(self.validation), 256):
-            index = torch.arange(start, min(start + 256, len(self.validation)))
-            anchor = self.validation.pictures(index, self.device)
-            positive = self.corruption(
-                anchor, self.corruption.test, generator(self.device, self.plan.seed, "validation", start)
+            anchor = self._clean(self.validation[start : start + 256])
+            positive = corrupt(
+                anchor, self.plan.task, self.curriculum.test, generator(self.device, self.plan.seed, "validation", start)
             )
             restored = self.trainer.restore(anchor, positive).float()
             scores["ssim"].append(metrics.ssim(restored, anchor))
@@ -268,7 +255,7 @@ class Run:
 
     def _finish(self) -> Path:
         path = self.folder / f"{self.plan.name}.safetensors"
-        card = {**self.plan.describe(), "history": self.history}
+        card = {**self.plan.describe(), "lnca": __version__, "commit": commit(), "history": self.history}
         save_weights(path, self.model, self.plan.model, self.settings, card)
         self.log.close()
         return path
@@ -337,5 +324,3 @@ class Run:
         finally:
             signal.signal(signal.SIGINT, previous)
 
-
-warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*", category=UserWarning)

@@ -1,0 +1,95 @@
+"""Which trained models there are, read from the headers of their weight files, without torch."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from .errors import LncaError
+
+FORMAT = "lnca"
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A trained model.
+
+    Args:
+        name: what `lnca.load` takes.
+        architecture: what `lnca.build` takes, with `settings`.
+        path: the weight file.
+        parameters: how many numbers it holds.
+        card: how it was trained and what it scores.
+    """
+
+    name: str
+    architecture: str
+    path: Path
+    parameters: int
+    settings: dict[str, Any]
+    card: dict[str, Any]
+
+
+def models() -> list[ModelInfo]:
+    """The trained models inside the package."""
+    return [describe(path) for path in shipped_weights().values()]
+
+
+def describe(path: Path) -> ModelInfo:
+    """What the header of a weight file says; raises `LncaError` when it is no whole weight file of this version."""
+    metadata = read_metadata(path)
+    try:
+        with safe_open(path, "np") as file:
+            parameters = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        settings, card = json.loads(metadata["settings"]), json.loads(metadata["card"])
+        return ModelInfo(path.stem, metadata["architecture"], path, parameters, settings, card)
+    except (KeyError, ValueError) as error:
+        raise LncaError(f"{path} is damaged: its header cannot be read ({error})") from error
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
+    """The error for a name that is not there, with the near names."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 3, 0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    return LncaError(f"no {kind} {name!r}; {hint}")
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Names and files of the weights inside the package."""
+    folder = Path(str(resources.files("lnca"))) / "weights"
+    return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The weight file of a shipped model's name or of a path; raises `LncaError` when there is neither."""
+    shipped = shipped_weights()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise unknown("model", str(name_or_path), shipped)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The header of a weight file; raises `LncaError` when it is no whole weight file of this version."""
+    if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
+        raise LncaError(f"{path} may hold a pickle, which can run code; only safetensors files are read")
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise LncaError(f"{path} is damaged or no safetensors file ({error}); get a whole copy of it") from error
+    if metadata.get("format") != FORMAT:
+        raise LncaError(f"{path} is a safetensors file, but not one written by lnca")
+    if metadata.get("version") != VERSION:
+        raise LncaError(f"{path} has format version {metadata.get('version')!r}, this lnca reads {VERSION!r}; update lnca")
+    return metadata

@@ -1,0 +1,1 @@
+"""Quality of trained models on the test split, as the paper defines it (4.3)."""

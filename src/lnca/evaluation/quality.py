@@ -1,0 +1,103 @@
+"""SSIM and PSNR of corrupted and restored tiles, mean and spread, and SSIM against the number of steps."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..corruption import PAPER_DIFFICULTY, Task, corrupt
+from ..data.splits import split_pictures
+from ..data.tiles import load_tiles
+from ..errors import LncaError
+from ..models.latent import LatentAutomaton
+from ..randomness import generator
+from ..restore.image_io import find_pictures
+
+BATCH = 256
+CURVE = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+
+def test_tiles(data: Path, split: str, seed: int, side: int, limit: int | None = None) -> tuple[Tensor, int]:
+    """The clean tiles of one set of a folder of pictures.
+
+    Args:
+        split: "train", "validation" or "test" as a training with `seed` splits the folder, or "all".
+        side: side of a tile in the pictures, in pixels.
+        limit: at most that many tiles, drawn at random.
+
+    Returns:
+        uint8 (N, 3, 32, 32), and the number of pictures they were cut from.
+    """
+    paths = find_pictures(data)
+    if split != "all":
+        try:
+            paths = getattr(split_pictures(paths, seed), split)
+        except LncaError as error:
+            raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+    return load_tiles(paths, side, limit, seed), len(paths)
+
+
+def pairs(tiles: Tensor, task: Task, difficulty: float | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields batches of clean and corrupted tiles in [0, 1]; the same for every model and device."""
+    difficulty = PAPER_DIFFICULTY[task] if difficulty is None else difficulty
+    for start in range(0, len(tiles), BATCH):
+        clean = tiles[start : start + BATCH].float() / 255
+        yield clean, corrupt(clean, task, difficulty, generator("cpu", seed, "evaluation", start))
+
+
+def evaluate(
+    restore: Callable[[Tensor], Tensor],
+    tiles: Tensor,
+    task: Task,
+    difficulty: float | None = None,
+    seed: int = 0,
+    report: Callable[[int], object] = lambda count: None,
+) -> dict[str, Any]:
+    """Scores a restoring function on corrupted tiles.
+
+    Args:
+        restore: corrupted (B, 3, 32, 32) in [0, 1] -> restored.
+        tiles: clean, uint8 (N, 3, 32, 32).
+        task: "denoise" or "deblur".
+        difficulty: intensity or length; the paper's (0.5, 7) when None.
+        seed: of the corruption.
+        report: called with the number of tiles done, after every batch.
+
+    Returns:
+        {"tiles": N, "input": {"ssim": {"mean", "deviation"}, "psnr": ...}, "output": the same, "recovered": R}.
+    """
+    scores: dict[str, dict[str, list[Tensor]]] = {kind: {"ssim": [], "psnr": []} for kind in ("input", "output")}
+    for clean, corrupted in pairs(tiles, task, difficulty, seed):
+        for kind, picture in (("input", corrupted), ("output", restore(corrupted))):
+            scores[kind]["ssim"].append(metrics.ssim(picture, clean))
+            scores[kind]["psnr"].append(metrics.psnr(picture, clean))
+        report(len(clean))
+    summary = {
+        kind: {name: _spread(torch.cat(values)) for name, values in by_name.items()} for kind, by_name in scores.items()
+    }
+    recovered = metrics.recovered(summary["output"]["ssim"]["mean"], summary["input"]["ssim"]["mean"])
+    return {"tiles": len(tiles), **summary, "recovered": recovered}
+
+
+@torch.inference_mode()
+def steps_curve(
+    model: LatentAutomaton, tiles: Tensor, task: Task, difficulty: float | None = None, seed: int = 0
+) -> dict[int, float]:
+    """Mean SSIM of the picture decoded after 0, 1, 2, 4, ..., 128 steps."""
+    device = next(model.parameters()).device
+    sums = dict.fromkeys(CURVE, 0.0)
+    for clean, corrupted in pairs(tiles, task, difficulty, seed):
+        latent, skip = model.autoencoder.encode(corrupted.to(device))
+        cells = model.automaton.frames(model.automaton.seed(latent), CURVE[-1])
+        for step, state in enumerate(cells):
+            if step in sums:
+                decoded = model.autoencoder.decode(model.automaton.read(state), skip).cpu()
+                sums[step] += metrics.ssim(decoded, clean).sum().item()
+    return {step: total / len(tiles) for step, total in sums.items()}
+
+
+def _spread(values: Tensor) -> dict[str, float]:
+    return {"mean": values.mean().item(), "deviation": values.std().item() if len(values) > 1 else 0.0}

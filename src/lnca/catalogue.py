@@ -91,5 +91,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     if metadata.get("format") != FORMAT:
         raise LncaError(f"{path} is a safetensors file, but not one written by lnca")
     if metadata.get("version") != VERSION:
-        raise LncaError(f"{path} has format version {metadata.get('version')!r}, this lnca reads {VERSION!r}; update lnca")
+        raise LncaError(
+            f"{path} has format version {metadata.get('version')!r}, this lnca reads {VERSION!r}; update lnca"
+        )
     return metadata

@@ -54,9 +54,7 @@ class Automaton(nn.Module):
         if self.update_rate < 1:
             shape = (*cells_BHWC.shape[:-1], 1)
             delta = delta * (torch.rand(shape, generator=generator, device=delta.device) < self.update_rate)
-        return torch.cat(
-            [cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :] + delta], -1
-        )
+        return torch.cat([cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :] + delta], -1)
 
     def frames(self, cells_BHWC: Tensor, steps: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
         """Yields the cells after 0, 1, ..., `steps` steps."""

@@ -31,7 +31,9 @@ class LatentAutomaton(nn.Module):
         """Mirrors the lower and right border until both sides are multiples of the autoencoder's."""
         height, width = image_BCHW.shape[-2:]
         if min(height, width) < SMALLEST_SIDE:
-            raise ValueError(f"an image needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, got {tuple(image_BCHW.shape)}")
+            raise ValueError(
+                f"an image needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, got {tuple(image_BCHW.shape)}"
+            )
         multiple = self.autoencoder.multiple
         return F.pad(image_BCHW, (0, -width % multiple, 0, -height % multiple), mode="reflect")
 

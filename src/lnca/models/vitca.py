@@ -81,9 +81,7 @@ class ViTCA(Automaton):
         query, keys, values = (x.unflatten(-1, (self.heads, -1)) for x in self.qkv(x_BHWE).chunk(3, -1))
         query = query * query.shape[-1] ** -0.5
         shape = x_BHWE.shape
-        scores = [
-            (query * key.unflatten(-1, (self.heads, -1))).sum(-1) for key in neighbours(keys.flatten(-2))
-        ]
+        scores = [(query * key.unflatten(-1, (self.heads, -1))).sum(-1) for key in neighbours(keys.flatten(-2))]
         weights = torch.stack(scores, -1).softmax(-1).to(values.dtype)
         mixed = torch.zeros_like(values)
         for index, value in enumerate(neighbours(values.flatten(-2))):

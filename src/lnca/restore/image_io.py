@@ -7,11 +7,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import LncaError
 from ..files import written_whole
+from ..models.latent import SMALLEST_SIDE
+from .pictures import MODES
 
 PIXEL_LIMIT = 500_000_000
-SMALLEST_SIDE = 8
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 
 def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
@@ -46,7 +46,9 @@ def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Imag
             if min(width, height) < SMALLEST_SIDE:
                 raise LncaError(f"{path} is {width}x{height}; a picture needs at least 8x8 pixels")
             if picture.mode not in MODES:
-                raise LncaError(f"{path} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first")
+                raise LncaError(
+                    f"{path} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
+                )
             picture.load()
             return ImageOps.exif_transpose(picture)
     except FileNotFoundError as error:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ..errors import LncaError
 from ..files import write_whole
+from ..restore.pictures import to_image
 
 
 class Log:
@@ -59,10 +59,7 @@ class ContactSheet:
 
     def save(self, name: str, rows: list[Tensor]) -> None:
         """`rows` are batches (B, 3, H, W) in [0, 1] of equal shape."""
-        grid = torch.cat([torch.cat(list(row), -1) for row in rows], -2)
-        pixels = (grid.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        picture = to_image(torch.cat([torch.cat(list(row), -1) for row in rows], -2))
+        size = (picture.width * self.zoom, picture.height * self.zoom)
         self.folder.mkdir(parents=True, exist_ok=True)
-        picture.resize((picture.width * self.zoom, picture.height * self.zoom), Image.Resampling.NEAREST).save(
-            self.folder / name
-        )
+        picture.resize(size, Image.Resampling.NEAREST).save(self.folder / name)

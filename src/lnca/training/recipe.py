@@ -139,6 +139,13 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
     return parse_recipe(data)
 
 
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe with that many epochs in every phase it has."""
+    phases = {name: getattr(recipe, name) for name in ("autoencoder", "automaton", "joint")}
+    changed = {name: dataclasses.replace(phase, epochs=epochs) for name, phase in phases.items() if phase.epochs}
+    return dataclasses.replace(recipe, **changed)
+
+
 def parse_recipe(data: object) -> Recipe:
     """A recipe from plain dictionaries; raises `LncaError` naming the first field that is wrong."""
     return _parse(Recipe, data, "recipe")

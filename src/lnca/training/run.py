@@ -99,7 +99,7 @@ class Run:
         self,
         plan: Plan,
         folder: Path,
-        device: str = "cpu",
+        device: torch.device | str = "cpu",
         *,
         resume: bool = False,
         progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
@@ -114,9 +114,7 @@ class Run:
         saved = self._open_folder(resume)
         self.split: Split = split_pictures(find_pictures(plan.data), plan.seed)
         self.train = load_tiles(self.split.train, self.recipe.tile)
-        self.validation = load_tiles(
-            self.split.validation, self.recipe.tile, self.recipe.validation_tiles, plan.seed
-        )
+        self.validation = load_tiles(self.split.validation, self.recipe.tile, self.recipe.validation_tiles, plan.seed)
         if len(self.train) < self.recipe.batch_size:
             raise LncaError(
                 f"{len(self.train)} training tiles are fewer than a batch of {self.recipe.batch_size}; give more "
@@ -244,7 +242,10 @@ class Run:
         for start in range(0, len(self.validation), 256):
             anchor = self._clean(self.validation[start : start + 256])
             positive = corrupt(
-                anchor, self.plan.task, self.curriculum.test, generator(self.device, self.plan.seed, "validation", start)
+                anchor,
+                self.plan.task,
+                self.curriculum.test,
+                generator(self.device, self.plan.seed, "validation", start),
             )
             restored = self.trainer.restore(anchor, positive).float()
             scores["ssim"].append(metrics.ssim(restored, anchor))
@@ -274,7 +275,9 @@ class Run:
         except Exception as error:
             raise LncaError(f"{path} is damaged; delete it to start the run again") from error
         if saved["plan"] != self.plan.describe():
-            raise LncaError(f"{self.folder} was started with other settings (see run.json there); resume with the same ones")
+            raise LncaError(
+                f"{self.folder} was started with other settings (see run.json there); resume with the same ones"
+            )
         return saved
 
     def _save(self) -> None:
@@ -323,4 +326,3 @@ class Run:
             yield
         finally:
             signal.signal(signal.SIGINT, previous)
-

@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data/photos
+
+.PHONY: setup demo test test-slow test-gpu lint types format quality clean
+
+setup: $(VENV)/done
+
+# torch comes first and pinned, so that the platform's own build of it is taken.
+$(VENV)/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/lnca demo --out demo --overwrite
+
+test: setup
+	$(BIN)/pytest
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+test-gpu: setup
+	$(BIN)/pytest -m gpu
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Scores the shipped weights on the test split of $(DATA) and writes their cards from the result.
+quality: setup
+	$(BIN)/python benchmarks/model_cards.py --data $(DATA)
+
+clean:
+	rm -rf $(VENV) demo

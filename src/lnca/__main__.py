@@ -1,0 +1,5 @@
+"""`python -m lnca`."""
+
+from .cli import main
+
+main()

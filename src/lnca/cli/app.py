@@ -1,0 +1,38 @@
+"""All commands."""
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .inspect import evaluate, models
+from .pictures import compare, corrupt, demo, restore
+from .train import train
+
+app = typer.Typer(
+    help="Restores images with latent neural cellular automata.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Restores images with latent neural cellular automata."""
+
+
+for command in (restore, corrupt, compare, train, evaluate, models, demo):
+    app.command()(command)

@@ -1,0 +1,80 @@
+"""`lnca models` and `lnca evaluate`."""
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import LncaError
+from .options import Data, Device, Json
+
+
+def models(json: Json = False) -> None:
+    """List the trained models that come with lnca."""
+    from ..catalogue import models
+
+    listed = models()
+    if json:
+        fields = ("name", "architecture", "parameters", "settings", "card")
+        entries = [{**{field: getattr(m, field) for field in fields}, "path": str(m.path)} for m in listed]
+        print(json_format.dumps(entries, indent=2))
+        return
+    for model in listed:
+        quality = model.card.get("quality")
+        scores = (
+            f"SSIM {quality['input']['ssim']['mean']:.3f} -> {quality['output']['ssim']['mean']:.3f}  "
+            f"PSNR {quality['input']['psnr']['mean']:.1f} -> {quality['output']['psnr']['mean']:.1f} dB"
+            if quality
+            else "not scored"
+        )
+        print(f"{model.name:22} {model.parameters / 1000:6.1f} k numbers  {scores}")
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")],
+    data: Data,
+    split: Annotated[str, typer.Option(help="train, validation or test as training splits DATA, or all.")] = "test",
+    task: Annotated[str | None, typer.Option(help="denoise or deblur; default: the model's own.")] = None,
+    difficulty: Annotated[float | None, typer.Option(help="Intensity or blur length; default: the paper's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and of the corruption.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most that many tiles, drawn at random.")] = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Also SSIM after 0 to 128 steps.")] = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Score a model on tiles cut from a folder of clean pictures."""
+    import lnca
+
+    from ..evaluation.quality import evaluate, steps_curve, test_tiles
+    from .progress import progress_bar
+
+    if split not in ("train", "validation", "test", "all"):
+        raise LncaError(f"--split should be train, validation, test or all, got {split!r}")
+    restorer = lnca.load(model, device)
+    card = restorer.info.card
+    task = task or card.get("task")
+    if task not in ("denoise", "deblur"):
+        raise LncaError("--task should be denoise or deblur")
+    tiles, pictures = test_tiles(data, split, seed, card.get("recipe", {}).get("tile", 64), limit)
+    with progress_bar() as progress:
+        bar = progress.add_task("evaluating", total=len(tiles))
+        result: dict[str, Any] = {"model": model, "task": task, "split": split, "pictures": pictures} | evaluate(
+            lambda x: restorer.restore(x, steps), tiles, task, difficulty, seed, lambda n: progress.advance(bar, n)
+        )
+    if curve:
+        result["steps"] = steps_curve(restorer.module, tiles, task, difficulty, seed)
+    if json:
+        print(json_format.dumps(result, indent=2))
+        return
+    print(f"{model}, {task}: {result['tiles']} tiles of {pictures} pictures ({split})")
+    for kind in ("input", "output"):
+        ssim, psnr = result[kind]["ssim"], result[kind]["psnr"]
+        print(
+            f"{kind:7} SSIM {ssim['mean']:.4f} ± {ssim['deviation']:.4f}  "
+            f"PSNR {psnr['mean']:.2f} ± {psnr['deviation']:.2f} dB"
+        )
+    print(f"recovered SSIM {result['recovered']:.3f}")
+    for step, value in result.get("steps", {}).items():
+        print(f"{step:4} steps  SSIM {value:.4f}")

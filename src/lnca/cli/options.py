@@ -1,0 +1,12 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels than this.", min=1)]
+Data = Annotated[Path, typer.Option(help="Folder of clean pictures; folders below it count too.")]

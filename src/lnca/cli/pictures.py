@@ -1,0 +1,135 @@
+"""`lnca restore`, `corrupt`, `compare` and `demo`."""
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import LncaError
+from .options import Device, Json, MaxPixels, Overwrite
+
+PIXEL_LIMIT = 500_000_000
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A name that `lnca models` lists, or a weight file.")
+    ] = "latent-nafca-denoise",
+    steps: Annotated[int | None, typer.Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    max_pixels: MaxPixels = PIXEL_LIMIT,
+) -> None:
+    """Restore a picture, or every picture in a folder."""
+    from ..restore.batch import plan, restore_files
+
+    jobs = plan(source, output, overwrite)
+    with _bar(len(jobs)) as advance:
+        failures = restore_files(jobs, model, steps, device, max_pixels, advance)
+    if source.is_file():
+        if failures:
+            raise failures[0]
+        print(jobs[0].output)
+        return
+    for failure in failures:
+        print(f"lnca: {failure}", file=sys.stderr)
+    print(f"{len(jobs) - len(failures)} of {len(jobs)} pictures restored to {jobs[0].root}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def corrupt(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The corrupted picture.")],
+    noise: Annotated[float | None, typer.Option(help="Share of the pixels that get noise, 0 to 1.")] = None,
+    blur: Annotated[int | None, typer.Option(help="Length of the motion blur in pixels, 1 or more.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    overwrite: Overwrite = False,
+    max_pixels: MaxPixels = PIXEL_LIMIT,
+) -> None:
+    """Add the paper's noise or motion blur to a picture."""
+    from ..corruption import masked_noise, motion_blur
+    from ..randomness import generator
+    from ..restore.image_io import check_output, open_picture, save_picture
+    from ..restore.pictures import like, to_tensor
+
+    if (noise is None) == (blur is None):
+        raise LncaError("give either --noise or --blur, such as --noise 0.5 or --blur 7")
+    check_output(output, overwrite)
+    picture = open_picture(source, max_pixels)
+    x, draw = to_tensor(picture), generator("cpu", seed, "corrupt")
+    if noise is not None:
+        if not 0 <= noise <= 1:
+            raise LncaError(f"--noise should lie between 0 and 1, got {noise:g}")
+        x = masked_noise(x, noise, draw)
+    elif blur is not None:
+        if not 1 <= blur < min(picture.size):
+            raise LncaError(f"--blur should lie between 1 and the picture's shorter side, got {blur}")
+        x = motion_blur(x, blur, draw, "reflect")
+    save_picture(like(x, picture), output)
+    print(output)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of the same size.")],
+    json: Json = False,
+) -> None:
+    """Print SSIM and PSNR between two pictures."""
+    from .. import metrics
+    from ..restore.image_io import open_rgb
+    from ..restore.pictures import to_tensor
+
+    a, b = (to_tensor(open_rgb(path)) for path in (first, second))
+    if a.shape != b.shape:
+        sizes = " and ".join(f"{x.shape[-1]}x{x.shape[-2]}" for x in (a, b))
+        raise LncaError(f"the pictures have different sizes, {sizes}; compare pictures of one size")
+    ssim, psnr = metrics.ssim(a, b).item(), metrics.psnr(a, b).item()
+    if json:
+        print(json_format.dumps({"ssim": ssim, "psnr": None if psnr == float("inf") else psnr}))
+    else:
+        print(f"SSIM {ssim:.4f}  PSNR {psnr:.2f} dB")
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo"),
+    model: Annotated[
+        str, typer.Option(help="A name that `lnca models` lists, or a weight file.")
+    ] = "latent-nafca-denoise",
+    seed: Annotated[int, typer.Option(help="Of the corruption.")] = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Corrupt the photograph that comes with lnca, restore it, and show how."""
+    from ..demo import run_demo
+
+    with _bar(None, "restoring") as advance:
+        result = run_demo(output, model, seed, device, overwrite, advance)
+    for name in ("corrupted", "restored"):
+        print(f"{name:9}  SSIM {result[name]['ssim']:.4f}  PSNR {result[name]['psnr']:.2f} dB")
+    print(
+        f"{result['size'][0]}x{result['size'][1]} pixels, {result['steps']} steps, {result['seconds']:.1f} s, {result['device']}"
+    )
+    for path in result["files"]:
+        print(path)
+
+
+def _bar(total: int | None, description: str = "restoring"):  # type: ignore[no-untyped-def]
+    """A progress bar as a context that gives the function which advances it; none for a single file."""
+    from contextlib import contextmanager
+
+    from .progress import progress_bar
+
+    @contextmanager
+    def bar():  # type: ignore[no-untyped-def]
+        with progress_bar() as progress:
+            task = progress.add_task(description, total=total, visible=total != 1)
+            yield lambda total=None: progress.update(task, advance=1, **({} if total is None else {"total": total}))
+
+    return bar()

@@ -1,0 +1,54 @@
+"""`lnca train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import LncaError
+from .options import Data, Device
+
+
+def train(
+    model: Annotated[str, typer.Option(help="latent-nafca or latent-vitca.")],
+    task: Annotated[str, typer.Option(help="denoise or deblur.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
+    recipe: Annotated[str, typer.Option(help="stable, paper, or a YAML file.")] = "stable",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, the weights and everything drawn.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples in a batch; default: the recipe's.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field of the recipe: automaton.latent=1.")
+    ] = None,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
+) -> None:
+    """Train a model on a folder of pictures."""
+    if task not in ("denoise", "deblur"):
+        raise LncaError(f"--task should be denoise or deblur, got {task!r}")
+    from ..restore.restorer import choose_device
+    from ..training.recipe import load_recipe, with_epochs
+    from ..training.run import Interrupted, Plan, Run
+    from .progress import progress_bar
+
+    changes = [*(change or []), *([] if batch_size is None else [f"batch_size={batch_size}"])]
+    chosen = load_recipe(recipe, changes)
+    if epochs is not None:
+        chosen = with_epochs(chosen, epochs)
+    with progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}") as progress:
+        bars = {}
+
+        def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
+            if phase not in bars:
+                bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
+            progress.update(bars[phase], completed=done, **values)
+
+        plan = Plan(model, task, data, chosen, seed)  # type: ignore[arg-type]
+        run = Run(plan, out, choose_device(device), resume=resume, progress=report)
+        try:
+            weights = run()
+        except Interrupted as interruption:
+            print(f"stopped; {out} holds everything, go on with --resume")
+            raise typer.Exit(130) from interruption
+    print(weights)

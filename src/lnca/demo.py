@@ -1,0 +1,102 @@
+"""The demonstration: a photograph that comes with lnca is corrupted, restored and compared."""
+
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import metrics
+from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
+from .errors import LncaError
+from .files import written_whole
+from .randomness import generator
+from .restore.image_io import check_output, open_rgb, save_picture
+from .restore.pictures import to_image, to_tensor
+from .restore.restorer import Restorer
+
+PHOTOGRAPH = "lake.jpg"
+CLOSE_UP = 224
+FRAME_MS, LAST_FRAME_MS = 60, 2000
+
+
+def photograph() -> Image.Image:
+    """The clean RGB photograph, 500x500 (CC0)."""
+    with resources.as_file(resources.files("lnca") / "assets" / PHOTOGRAPH) as path:
+        return open_rgb(path)
+
+
+def run_demo(
+    folder: Path,
+    model: str,
+    seed: int,
+    device: str,
+    overwrite: bool,
+    advance: Callable[[int], object] = lambda total: None,
+) -> dict[str, Any]:
+    """Writes clean.png, corrupted.png, restored.png, comparison.jpg (corrupted, restored, clean) and steps.gif, a
+    close-up after every step, to `folder`.
+
+    Args:
+        advance: called with the number of steps, after every step.
+
+    Returns:
+        SSIM and PSNR of the corrupted and the restored picture, seconds, steps, device and the files.
+
+    Raises:
+        LncaError: an output exists (unless `overwrite`), or the model or device cannot be used.
+    """
+    names = ("clean.png", "corrupted.png", "restored.png", "comparison.jpg", "steps.gif")
+    files = {name: folder / name for name in names}
+    for name in names[:-1]:
+        check_output(files[name], overwrite)
+    if files["steps.gif"].exists() and not overwrite:
+        raise LncaError(f"{files['steps.gif']} exists; add --overwrite to replace it")
+    restorer = Restorer(model, device)
+    task = restorer.info.card["task"]
+    clean = to_tensor(photograph())
+    draw = generator("cpu", seed, "demo")
+    corrupted = (
+        masked_noise(clean, PAPER_DIFFICULTY["denoise"], draw)
+        if task == "denoise"
+        else motion_blur(clean, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect")
+    )
+    corrupted = to_tensor(to_image(corrupted[0]))
+    begin = time.perf_counter()
+    restored = restorer.restore(corrupted)
+    seconds = time.perf_counter() - begin
+
+    steps = restorer.module.steps
+    top = (clean.shape[-2] - CLOSE_UP) // 2
+    left = (clean.shape[-1] - CLOSE_UP) // 2
+    close_up = corrupted[..., top : top + CLOSE_UP, left : left + CLOSE_UP]
+    frames = [to_image(close_up[0])]
+    for frame in restorer.iterate(close_up):
+        frames.append(to_image(frame[0]))
+        advance(steps + 1)
+
+    for name, picture in zip(names[:3], (clean, corrupted, restored), strict=True):
+        save_picture(to_image(picture[0]), files[name])
+    save_picture(to_image(torch.cat([corrupted, restored, clean], -1)[0]), files["comparison.jpg"])
+    _save_animation(frames, files["steps.gif"])
+    scores = {
+        name: {"ssim": metrics.ssim(x, clean).item(), "psnr": metrics.psnr(x, clean).item()}
+        for name, x in (("corrupted", corrupted), ("restored", restored))
+    }
+    return {
+        **scores, "seconds": seconds, "steps": steps, "size": photograph().size, "device": str(restorer.device),
+        "files": list(files.values()),
+    }  # fmt: skip
+
+
+def _save_animation(frames: list[Image.Image], path: Path) -> None:
+    """A GIF whose first and last frame stay longer; all frames share one palette, so that nothing flickers."""
+    palette = Image.fromarray(np.concatenate([np.asarray(frames[0]), np.asarray(frames[-1])])).quantize(256)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [LAST_FRAME_MS // 2, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
+    with written_whole(path) as temporary:
+        indexed[0].save(temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0)

@@ -1,0 +1,84 @@
+"""PIL images, arrays and tensors to (B, 3, H, W) tensors in [0, 1], and back to the same kind."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import LncaError
+from ..models.latent import SMALLEST_SIDE
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+
+Picture = TypeVar("Picture", Image.Image, np.ndarray, Tensor)
+
+
+def to_tensor(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
+    """A picture as (B, 3, H, W) float32 in [0, 1].
+
+    Args:
+        picture: a PIL image; an array (H, W, 3), uint8 or floating point in [0, 1]; a floating-point tensor
+            (B, 3, H, W) in [0, 1].
+
+    Raises:
+        LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
+    """
+    x = _channels_first(picture)
+    if min(x.shape[-2:]) < SMALLEST_SIDE:
+        raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[-1]}x{x.shape[-2]}")
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    if x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
+        found = "NaN" if x.isnan().any() else f"values from {x.amin():g} to {x.amax():g}"
+        raise LncaError(f"values should lie in [0, 1], got {found}; scale or clip them first")
+    return x.float()
+
+
+def _channels_first(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
+    if isinstance(picture, Image.Image):
+        if picture.mode not in MODES:
+            raise LncaError(
+                f"the image has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
+            )
+        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None]
+    if isinstance(picture, np.ndarray):
+        if picture.ndim != 3 or picture.shape[2] != 3:
+            raise LncaError(f"an array should have the shape (H, W, 3), got {picture.shape}")
+        if picture.dtype not in (np.uint8, np.float16, np.float32, np.float64):
+            raise LncaError(f"an array should be uint8, or floating point in [0, 1], got {picture.dtype}")
+        return torch.tensor(picture).permute(2, 0, 1)[None]
+    if isinstance(picture, Tensor):
+        if picture.ndim != 4 or picture.shape[1] != 3:
+            raise LncaError(f"a tensor should have the shape (B, 3, H, W), got {tuple(picture.shape)}")
+        if not picture.is_floating_point():
+            raise LncaError(f"a tensor should be floating point with values in [0, 1], got {picture.dtype}")
+        return picture
+    raise LncaError(f"give a PIL image, a numpy array or a torch tensor, not {type(picture).__name__}")
+
+
+def to_image(x_3HW: Tensor) -> Image.Image:
+    """One picture (3, H, W) in [0, 1] as an 8-bit RGB image."""
+    return Image.fromarray(_bytes(x_3HW.permute(1, 2, 0)))
+
+
+def like(x_BCHW: Tensor, picture: Any) -> Any:
+    """`x_BCHW`, in [0, 1], as the kind, data type and device of `picture`.
+
+    A grey image gives a grey one, an alpha channel passes through, a palette becomes RGB.
+    """
+    if isinstance(picture, Tensor):
+        return x_BCHW.to(picture.device, picture.dtype)
+    if isinstance(picture, np.ndarray):
+        pixels = x_BCHW[0].permute(1, 2, 0)
+        return _bytes(pixels) if picture.dtype == np.uint8 else pixels.cpu().numpy().astype(picture.dtype)
+    image = to_image(x_BCHW[0])
+    if picture.has_transparency_data:
+        image.putalpha(picture.convert("RGBA").getchannel("A"))
+        return image.convert("LA") if picture.mode == "LA" else image
+    return image.convert("L") if picture.mode in ("1", "L") else image
+
+
+def _bytes(x: Tensor) -> np.ndarray:
+    return (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 
 from .errors import LncaError
 
-FORMAT = "lnca"
-VERSION = "1"
+# The one metadata entry of a weight file: JSON with version, architecture, settings and card.
+HEADER = "lnca"
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,22 @@ def models() -> list[ModelInfo]:
 
 def describe(path: Path) -> ModelInfo:
     """What the header of a weight file says; raises `LncaError` when it is no whole weight file of this version."""
-    metadata = read_metadata(path)
+    if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
+        raise LncaError(f"{path} may hold a pickle, which can run code; only safetensors files are read")
     try:
         with safe_open(path, "np") as file:
+            text = (file.metadata() or {}).get(HEADER)
             parameters = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-        settings, card = json.loads(metadata["settings"]), json.loads(metadata["card"])
-        return ModelInfo(path.stem, metadata["architecture"], path, parameters, settings, card)
-    except (KeyError, ValueError) as error:
+    except (SafetensorError, OSError) as error:
+        raise LncaError(f"{path} is damaged or no safetensors file ({error}); get a whole copy of it") from error
+    if text is None:
+        raise LncaError(f"{path} is a safetensors file, but not one written by lnca")
+    try:
+        header = json.loads(text)
+        if header["version"] != VERSION:
+            raise LncaError(f"{path} has format version {header['version']!r}, this lnca reads {VERSION}; update lnca")
+        return ModelInfo(path.stem, header["architecture"], path, parameters, header["settings"], header["card"])
+    except (KeyError, TypeError, ValueError) as error:
         raise LncaError(f"{path} is damaged: its header cannot be read ({error})") from error
 
 
@@ -77,21 +87,3 @@ def locate(name_or_path: str | Path) -> Path:
     if path.is_file():
         return path
     raise unknown("model", str(name_or_path), shipped)
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The header of a weight file; raises `LncaError` when it is no whole weight file of this version."""
-    if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
-        raise LncaError(f"{path} may hold a pickle, which can run code; only safetensors files are read")
-    try:
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise LncaError(f"{path} is damaged or no safetensors file ({error}); get a whole copy of it") from error
-    if metadata.get("format") != FORMAT:
-        raise LncaError(f"{path} is a safetensors file, but not one written by lnca")
-    if metadata.get("version") != VERSION:
-        raise LncaError(
-            f"{path} has format version {metadata.get('version')!r}, this lnca reads {VERSION!r}; update lnca"
-        )
-    return metadata

@@ -30,9 +30,8 @@ def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generato
         Pictures of the same shape, clipped to [0, 1].
     """
     batch, _, height, width = image_BCHW.shape
-    draw = dict(generator=generator, device=image_BCHW.device, dtype=image_BCHW.dtype)
-    mask = torch.rand((batch, 1, height, width), **draw) < intensity
-    noise = NOISE_DEVIATION * torch.randn((batch, 1, height, width), **draw)
+    mask = image_BCHW.new_empty((batch, 1, height, width)).uniform_(generator=generator) < intensity
+    noise = image_BCHW.new_empty((batch, 1, height, width)).normal_(0, NOISE_DEVIATION, generator=generator)
     return (image_BCHW + mask * noise).clamp(0, 1)
 
 

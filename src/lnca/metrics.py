@@ -1,12 +1,14 @@
 """SSIM and PSNR a picture (paper 4.3, reference 27), from torchmetrics, and recovered SSIM."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from .errors import LncaError
 
 
-def _functional():
+def _functional() -> Any:
     try:
         import torchmetrics.functional.image as functional
     except ImportError as error:

@@ -1,6 +1,6 @@
 """Random numbers that depend on where they are drawn, not on what was drawn before.
 
-A generator for (seed, phase, epoch, batch) is made anew each time, so a resumed run sees what an uninterrupted one sees.
+A generator for (seed, phase, epoch, batch) is made anew each time: a resumed run sees what an uninterrupted one sees.
 """
 
 import hashlib

@@ -1,13 +1,12 @@
 """`lnca models` and `lnca evaluate`."""
 
 import json as json_format
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import LncaError
-from .options import Data, Device, Json
+from .options import Data, Device, Json, checked_task
 
 
 def models(json: Json = False) -> None:
@@ -47,28 +46,26 @@ def evaluate(
     """Score a model on tiles cut from a folder of clean pictures."""
     import lnca
 
-    from ..evaluation.quality import evaluate, steps_curve, test_tiles
+    from ..evaluation.quality import evaluate, steps_curve, tiles_of
     from .progress import progress_bar
 
     if split not in ("train", "validation", "test", "all"):
         raise LncaError(f"--split should be train, validation, test or all, got {split!r}")
     restorer = lnca.load(model, device)
     card = restorer.info.card
-    task = task or card.get("task")
-    if task not in ("denoise", "deblur"):
-        raise LncaError("--task should be denoise or deblur")
-    tiles, pictures = test_tiles(data, split, seed, card.get("recipe", {}).get("tile", 64), limit)
+    chosen = checked_task(task or card.get("task", ""))
+    tiles, pictures = tiles_of(data, split, seed, card.get("recipe", {}).get("tile", 64), limit)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(tiles))
-        result: dict[str, Any] = {"model": model, "task": task, "split": split, "pictures": pictures} | evaluate(
-            lambda x: restorer.restore(x, steps), tiles, task, difficulty, seed, lambda n: progress.advance(bar, n)
+        result: dict[str, Any] = {"model": model, "task": chosen, "split": split, "pictures": pictures} | evaluate(
+            lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, lambda n: progress.advance(bar, n)
         )
     if curve:
-        result["steps"] = steps_curve(restorer.module, tiles, task, difficulty, seed)
+        result["steps"] = steps_curve(restorer.module, tiles, chosen, difficulty, seed)
     if json:
         print(json_format.dumps(result, indent=2))
         return
-    print(f"{model}, {task}: {result['tiles']} tiles of {pictures} pictures ({split})")
+    print(f"{model}, {chosen}: {result['tiles']} tiles of {pictures} pictures ({split})")
     for kind in ("input", "output"):
         ssim, psnr = result[kind]["ssim"], result[kind]["psnr"]
         print(

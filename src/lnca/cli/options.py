@@ -1,12 +1,26 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ..errors import LncaError
+
+if TYPE_CHECKING:
+    from ..corruption import Task
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels than this.", min=1)]
 Data = Annotated[Path, typer.Option(help="Folder of clean pictures; folders below it count too.")]
+
+
+def checked_task(name: str) -> "Task":
+    """The task of that name; raises `LncaError` for another."""
+    match name:
+        case "denoise" | "deblur":
+            return name
+        case _:
+            raise LncaError(f"--task should be denoise or deblur, got {name!r}")

@@ -113,9 +113,8 @@ def demo(
         result = run_demo(output, model, seed, device, overwrite, advance)
     for name in ("corrupted", "restored"):
         print(f"{name:9}  SSIM {result[name]['ssim']:.4f}  PSNR {result[name]['psnr']:.2f} dB")
-    print(
-        f"{result['size'][0]}x{result['size'][1]} pixels, {result['steps']} steps, {result['seconds']:.1f} s, {result['device']}"
-    )
+    width, height = result["size"]
+    print(f"{width}x{height} pixels, {result['steps']} steps, {result['seconds']:.1f} s, {result['device']}")
     for path in result["files"]:
         print(path)
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import LncaError
-from .options import Data, Device
+from .options import Data, Device, checked_task
 
 
 def train(
@@ -25,8 +24,6 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:
     """Train a model on a folder of pictures."""
-    if task not in ("denoise", "deblur"):
-        raise LncaError(f"--task should be denoise or deblur, got {task!r}")
     from ..restore.restorer import choose_device
     from ..training.recipe import load_recipe, with_epochs
     from ..training.run import Interrupted, Plan, Run
@@ -42,9 +39,9 @@ def train(
         def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
             if phase not in bars:
                 bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
-            progress.update(bars[phase], completed=done, **values)
+            progress.update(bars[phase], completed=done, loss=values["loss"], ssim=values["ssim"])
 
-        plan = Plan(model, task, data, chosen, seed)  # type: ignore[arg-type]
+        plan = Plan(model, checked_task(task), data, chosen, seed)
         run = Run(plan, out, choose_device(device), resume=resume, progress=report)
         try:
             weights = run()

@@ -19,7 +19,7 @@ FLAT = 2.0
 def tile(picture: Image.Image, side: int) -> np.ndarray:
     """Cuts an RGB picture into n x m squares of `side` pixels and shrinks each to 32x32.
 
-    A picture smaller than `side` gives squares of its own shorter side; a rest at the right and lower border is left out.
+    A picture smaller than `side` gives squares of its own shorter side; the rest at the right and below is left out.
 
     Returns:
         uint8 (n * m, 32, 32, 3).

@@ -20,7 +20,7 @@ BATCH = 256
 CURVE = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
-def test_tiles(data: Path, split: str, seed: int, side: int, limit: int | None = None) -> tuple[Tensor, int]:
+def tiles_of(data: Path, split: str, seed: int, side: int, limit: int | None = None) -> tuple[Tensor, int]:
     """The clean tiles of one set of a folder of pictures.
 
     Args:

@@ -71,7 +71,7 @@ class Autoencoder(nn.Module):
         initialise(self)
 
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """E: image, sides multiples of `multiple` -> latent x-hat (B, H', W', C), skip-connection x-bar (B, C / 2, H / 2, W / 2)."""
+        """E: image (B, 3, H, W) to latent x-hat (B, H', W', C) and skip x-bar (B, C / 2, H / 2, W / 2)."""
         skip = self.skip_branch(image_BCHW)
         latent = self.down(skip + self.side_channel(image_BCHW))
         return latent.permute(0, 2, 3, 1), skip

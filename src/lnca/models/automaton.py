@@ -40,7 +40,7 @@ class Automaton(nn.Module):
 
     @abstractmethod
     def update(self, cells_BHWC: Tensor) -> Tensor:
-        """The transition function phi_theta of equation (1): cells (B, H, W, C) -> increment (B, H, W, output + hidden)."""
+        """The transition function of equation (1): cells (B, H, W, C) -> increment (B, H, W, output + hidden)."""
 
     def seed(self, image_BHWI: Tensor) -> Tensor:
         """Cells before the first step: the (latent) image (B, H, W, input), output 0.5, hidden 0."""

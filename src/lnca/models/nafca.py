@@ -62,12 +62,12 @@ class NAFCA(Automaton):
 
     def gated(self, x_BHWE: Tensor) -> Tensor:
         """The grouped 1x1 map, two outputs a channel, and its gate: (B, H, W, E) -> (B, H, W, E)."""
-        wide = x_BHWE.repeat_interleave(2, -1) * self.widen.weight.flatten() + self.widen.bias
+        wide = x_BHWE.repeat_interleave(2, -1) * self.widen.weight.flatten() + self.widen.bias  # type: ignore[operator]
         return simple_gate(wide)
 
     def spatial_attention(self, x_BHWE: Tensor) -> Tensor:
         """Equation (2): x' = x * C(x), with C a convolution with a single 3x3 filter."""
-        return x_BHWE * convolve(x_BHWE, self.attention.weight[0], self.attention.bias)
+        return x_BHWE * convolve(x_BHWE, self.attention.weight[0], self.attention.bias)  # type: ignore[arg-type]
 
     def update(self, cells_BHWC: Tensor) -> Tensor:
         x = self.gated(self.perception_embed(self.perception_norm(cells_BHWC)))

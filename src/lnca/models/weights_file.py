@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..catalogue import FORMAT, VERSION, ModelInfo, describe
+from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError
 from ..files import write_whole
 from .latent import LatentAutomaton
@@ -18,17 +18,11 @@ from .registry import make_settings
 def save_weights(
     path: Path, model: LatentAutomaton, architecture: str, settings: dict[str, Any], card: dict[str, Any]
 ) -> None:
-    """Writes a model's weights with all that is needed to build it again."""
+    """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes."""
     full = dataclasses.asdict(make_settings(architecture, settings))
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "architecture": architecture,
-        "settings": json.dumps(full),
-        "card": json.dumps(card),
-    }
+    header = {"version": VERSION, "architecture": architecture, "settings": full, "card": card}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_whole(path, save(tensors, metadata))
+    write_whole(path, save(tensors, {HEADER: json.dumps(header)}))
 
 
 def load_weights(path: Path) -> tuple[LatentAutomaton, ModelInfo]:

@@ -4,6 +4,7 @@ Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (anoth
 (B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -49,4 +50,5 @@ def latent(clean_latent: Tensor, restored_latent: Tensor) -> Tensor:
 
 def overflow(values: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """Equation (9): mean distance of `values` from the interval [low, high] (output [0, 1], hidden [-1, 1])."""
+    low, high = (torch.as_tensor(bound, dtype=values.dtype, device=values.device) for bound in (low, high))
     return (values - values.clamp(low, high)).abs().mean()

@@ -1,6 +1,6 @@
 """The two phases of the paper's section 3.2, as what is done with one batch, and how each is validated.
 
-`AutoencoderTrainer` is phase 1. `AutomatonTrainer` is phase 2 (autoencoder frozen), and with `joint` the optional third.
+`AutoencoderTrainer` is phase 1, `AutomatonTrainer` phase 2 (autoencoder frozen) and, with `joint`, the optional third.
 """
 
 from collections.abc import Callable
@@ -73,10 +73,11 @@ class AutoencoderTrainer:
         x = torch.cat([batch.anchor, batch.positive, negative])
         latent, skip = autoencoder.encode(x)
         reconstructed = autoencoder.decode(latent, skip)
+        latent_A, latent_P, latent_N = latent.chunk(3)
         mask = losses.corrupted_pixels(batch.anchor, batch.positive)
         terms = {
             "reconstruction": losses.reconstruction_autoencoder(x, reconstructed),
-            "distance": losses.distance(*latent.chunk(3), margin=phase.margin),
+            "distance": losses.distance(latent_A, latent_P, latent_N, phase.margin),
             "task": losses.task(batch.positive, reconstructed.chunk(3)[1], mask),
         }
         return self._descend(terms)
@@ -197,8 +198,8 @@ class AutomatonTrainer:
         worst = int(size.argmax())
         where = "a fresh sample" if slots is None else f"pool entry {int(slots[worst])}"
         return (
-            f"the automaton's loss became {total:g}; worst is {where}, training tile {int(entries.sample[worst])} after "
-            f"{int(entries.age[worst]) + steps} steps (largest cell value {size[worst].item():g})"
+            f"the automaton's loss became {total:g}; worst is {where}, training tile {int(entries.sample[worst])} "
+            f"after {int(entries.age[worst]) + steps} steps (largest cell value {size[worst].item():g})"
         )
 
     @torch.no_grad()

@@ -163,7 +163,7 @@ def _override(data: dict, text: str) -> None:
 
 def _parse(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     """Checks plain data against a type and builds the dataclasses in it."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         if not isinstance(value, dict):
             raise LncaError(f"{where} should be a mapping of fields, got {value!r}")

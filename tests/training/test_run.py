@@ -1,0 +1,172 @@
+"""A run killed at any moment and resumed ends with the bytes of an uninterrupted one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lnca import LncaError
+from lnca.training.recipe import load_recipe
+from lnca.training.run import Interrupted, Plan, Run
+
+CHANGES = (
+    "batch_size=4", "tile=32", "checkpoint_every=2", "validation_tiles=16", "sheet_every=1",
+    "autoencoder.epochs=2", "automaton.epochs=2", "joint.epochs=1", "automaton.pool=8", "joint.pool=8",
+    "automaton.fewest_steps=1", "automaton.most_steps=3", "joint.fewest_steps=1", "joint.most_steps=3",
+    "model.latent-nafca.steps=3", "model.latent-nafca.dropout=0.1", "model.latent-nafca.update_rate=0.5",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Five textured pictures, 27 tiles in training."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for index in range(5):
+        small = random.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(small).resize((100, 100), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+def plan(pictures, changes=()):
+    return Plan("latent-nafca", "denoise", pictures, load_recipe("stable", [*CHANGES, *changes]), seed=3)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    weights = Run(plan(pictures), folder)()
+    return weights, folder
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from lnca.training.recipe import load_recipe
+    from lnca.training.run import Plan, Run
+    pictures, folder, phase, batch, *changes = sys.argv[1:]
+    def kill(now, done, total, values):
+        if (now, done) == (phase, int(batch)):
+            os.kill(os.getpid(), signal.SIGKILL)
+    plan = Plan("latent-nafca", "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
+    Run(plan, Path(folder), progress=kill)()
+""")
+
+
+@pytest.mark.parametrize(("phase", "batch"), [("autoencoder", 5), ("automaton", 7), ("joint", 3)])
+def test_killed_in_each_phase_and_resumed_gives_the_same_bytes(pictures, uninterrupted, tmp_path, phase, batch):
+    command = [sys.executable, "-c", KILLED, pictures, tmp_path / "run", phase, str(batch), *CHANGES]
+    killed = subprocess.run(
+        command, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+    weights = Run(plan(pictures), tmp_path / "run", resume=True)()
+    assert weights.read_bytes() == uninterrupted[0].read_bytes()
+    assert (tmp_path / "run" / "log.jsonl").read_bytes() == (uninterrupted[1] / "log.jsonl").read_bytes()
+
+
+def test_ctrl_c_saves_and_resumes_to_the_same_bytes(pictures, uninterrupted, tmp_path):
+    def press(phase, done, total, values):
+        if (phase, done) == ("automaton", 3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        Run(plan(pictures), tmp_path, progress=press)()
+    assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
+
+
+def test_another_seed_gives_other_weights(pictures, uninterrupted, tmp_path):
+    other = Plan("latent-nafca", "denoise", pictures, plan(pictures).recipe, seed=4)
+    assert Run(other, tmp_path)().read_bytes() != uninterrupted[0].read_bytes()
+
+
+def test_a_run_leaves_logs_sheets_and_tensorboard(uninterrupted):
+    folder = uninterrupted[1]
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [(r["phase"], r["epoch"]) for r in records] == [
+        ("autoencoder", 1), ("autoencoder", 2), ("automaton", 1), ("automaton", 2), ("joint", 1),
+    ]  # fmt: skip
+    assert all(0 < r["validation_ssim"] < 1 for r in records)
+    assert {file.name for file in (folder / "sheets").iterdir()} == {
+        "autoencoder-001.png", "autoencoder-002.png", "automaton-001.png", "automaton-002.png", "joint-001.png",
+    }  # fmt: skip
+    assert list((folder / "tensorboard").glob("events.*"))
+
+
+def test_the_best_epoch_is_kept(pictures, tmp_path):
+    run = Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0", "autoencoder.epochs=4"]), tmp_path)
+    scores = iter([0.1, 0.4, 0.3, 0.2])
+    kept = []
+
+    def validate():
+        kept.append({name: value.clone() for name, value in run.model.state_dict().items()})
+        return {"ssim": next(scores), "psnr": 0.0, "input_ssim": 0.0}, [torch.zeros(1, 3, 32, 32)]
+
+    run.validate = validate
+    run()
+    assert all(torch.equal(value, kept[1][name]) for name, value in run.model.state_dict().items())
+
+
+def test_an_exploding_loss_names_the_last_good_checkpoint(pictures, tmp_path):
+    run = Run(plan(pictures, ["exploded=1e-9", "checkpoint_every=1"]), tmp_path)
+    with pytest.raises(
+        LncaError, match=r"loss became .* in phase autoencoder, epoch 1, batch 1; there is no checkpoint"
+    ):
+        run()
+    Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0"]), tmp_path / "good")()
+    weights = torch.load(tmp_path / "good" / "checkpoint.pt", weights_only=True)["model"]
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_nan_in_the_automaton_stops_the_run_and_keeps_the_checkpoint(pictures, tmp_path):
+    def poison(phase, done, total, values):
+        if (phase, done) == ("automaton", 3):
+            run.trainer.pool.entries.state[:] = float("nan")
+
+    run = Run(plan(pictures), tmp_path, progress=poison)
+    with pytest.raises(
+        LncaError, match=r"worst is pool entry \d, training tile \d+ after .*checkpoint is .*checkpoint.pt"
+    ):
+        run()
+    assert Run(plan(pictures), tmp_path, resume=True)().exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "resume", "words"),
+    [
+        ([], False, "already holds a run; add --resume"),
+        (["batch_size=8"], True, "was started with other settings"),
+    ],
+)
+def test_a_folder_with_another_run_is_refused(pictures, uninterrupted, changes, resume, words):
+    with pytest.raises(LncaError, match=words):
+        Run(plan(pictures, changes), uninterrupted[1], resume=resume)
+
+
+def test_a_damaged_checkpoint_is_named(pictures, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(LncaError, match=r"checkpoint.pt is damaged; delete it"):
+        Run(plan(pictures), tmp_path, resume=True)
+
+
+def test_other_pictures_cannot_continue_a_run(pictures, uninterrupted, tmp_path):
+    for file in pictures.iterdir():
+        Image.open(file).rotate(90).save(tmp_path / file.name)
+    with pytest.raises(LncaError, match="changed since the run began"):
+        Run(plan(tmp_path), uninterrupted[1], resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [(["batch_size=1"], "no negative"), (["batch_size=500"], "fewer than a batch")]
+)
+def test_batches_that_cannot_be(pictures, tmp_path, changes, words):
+    with pytest.raises(LncaError, match=words):
+        Run(plan(pictures, changes), tmp_path)

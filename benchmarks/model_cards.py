@@ -1,0 +1,141 @@
+"""Scores the shipped weights on the test split, and writes the scores into the weight files and their cards.
+
+Weight files given as arguments (of `lnca train`) are put into the package first.
+
+    python benchmarks/model_cards.py --data ../shared/data/photos [RUN/latent-nafca-denoise.safetensors ...]
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from lnca.catalogue import ModelInfo, describe, shipped_weights
+from lnca.evaluation.quality import evaluate, steps_curve, tiles_of
+from lnca.files import write_whole
+from lnca.metrics import recovered
+from lnca.models.weights_file import load_weights, save_weights
+from lnca.restore.restorer import Restorer
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+CARDS = ROOT / "docs" / "models"
+WEIGHTS = ROOT / "src" / "lnca" / "weights"
+
+DATA = "photographs from Debian packages, split by picture 64/16/20; tiles of 64x64 pixels shrunk to 32x32"
+LICENCE = (
+    "weights Apache-2.0; the photographs are CC0, public domain, CC BY, CC BY-SA, GPL, Apache-2.0 or BSD, "
+    "each under its own licence, and are not part of the weights"
+)
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to five decimals, so that a repetition gives the same file."""
+    if isinstance(value, dict):
+        return {str(key): rounded(item) for key, item in value.items()}
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def put_into_package(path: Path) -> None:
+    """Copies a trained model, its card without the epochs' history."""
+    model, info = load_weights(path)
+    card = {key: value for key, value in info.card.items() if key != "history"}
+    save_weights(WEIGHTS / path.name, model, info.architecture, info.settings, card)
+
+
+def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
+    """Quality on the test split of the training's own seed, and the SSIM after 0 to 128 steps."""
+    restorer = Restorer(info.path, "cpu")
+    card = info.card
+    tiles, pictures = tiles_of(data, "test", card["seed"], card["recipe"]["tile"])
+    bar = progress.add_task(info.name, total=len(tiles))
+    scores = evaluate(
+        restorer.restore, tiles, card["task"], seed=card["seed"], report=lambda count: progress.advance(bar, count)
+    )
+    curve = steps_curve(restorer.module, tiles, card["task"], seed=card["seed"])
+    return rounded({"split": "test", "pictures": pictures, **scores, "steps": curve})
+
+
+def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
+    """The model card as a page."""
+    card, quality = info.card, info.card["quality"]
+    recipe = card["recipe"]
+    phases = ", ".join(
+        f"{recipe[p]['epochs']} {p}" for p in ("autoencoder", "automaton", "joint") if recipe[p]["epochs"]
+    )
+    difficulty = "noise of intensity 0.5" if card["task"] == "denoise" else "motion blur of 7 pixels"
+    rows = "".join(
+        f"| {kind} | {quality[key]['ssim']['mean']:.4f} ± {quality[key]['ssim']['deviation']:.4f} "
+        f"| {quality[key]['psnr']['mean']:.2f} ± {quality[key]['psnr']['deviation']:.2f} |\n"
+        for kind, key in (("corrupted", "input"), ("restored", "output"))
+    )
+    curve = quality["steps"]
+    compared = (
+        f"The control, a plain CNN of {control['parameters']} parameters trained on as many samples, recovers "
+        f"{control['recovered']:.3f} (SSIM {control['output']['ssim']['mean']:.4f}, `benchmarks/control_cnn.py`).\n"
+        if control
+        else ""
+    )
+    text = f"""# {info.name}
+
+{info.architecture} for {card["task"]}, {info.parameters} numbers, {info.path.stat().st_size // 1000} kB.
+
+| | |
+|---|---|
+| data | {card["data"]} |
+| licence | {card["licence"]} |
+| recipe | `{recipe["name"]}`, batches of {recipe["batch_size"]}, epochs: {phases} |
+| precision | {recipe["precision"]} matrix products in training, float32 weights |
+| seed | {card["seed"]} |
+| commit | {card["commit"]} |
+
+## Quality
+
+On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty}; mean ±
+standard deviation over tiles.
+
+| | SSIM | PSNR (dB) |
+|---|---|---|
+{rows}
+Recovered SSIM: **{quality["recovered"]:.3f}** (0: no better than the corrupted tile, 1: the clean tile).
+{compared}
+| steps | {" | ".join(curve)} |
+|---|{"---|" * len(curve)}
+| SSIM | {" | ".join(f"{value:.4f}" for value in curve.values())} |
+| recovered | {" | ".join(f"{recovered(v, quality['input']['ssim']['mean']):.3f}" for v in curve.values())} |
+
+`make quality DATA=<the photographs>` computes these numbers again; they come from `benchmarks/results/quality.json`.
+"""
+    write_whole(CARDS / f"{info.name}.md", text.encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("weights", type=Path, nargs="*")
+    options = parser.parse_args()
+    for path in options.weights:
+        put_into_package(path)
+    results = {}
+    with Progress() as progress:
+        for name, path in shipped_weights().items():
+            model, info = load_weights(path)
+            results[name] = score(info, options.data, progress)
+            card = {
+                **info.card,
+                "data": DATA,
+                "licence": LICENCE,
+                "quality": results[name],
+            }
+            save_weights(path, model, info.architecture, info.settings, card)
+            control = RESULTS / f"control-{card['task']}.json"
+            write_card(describe(path), json.loads(control.read_text("utf-8")) if control.exists() else None)
+    write_whole(RESULTS / "quality.json", (json.dumps(results, indent=2) + "\n").encode())
+    for name, result in results.items():
+        print(f"{name}: SSIM {result['output']['ssim']['mean']:.4f}, recovered {result['recovered']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

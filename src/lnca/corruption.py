@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import LncaError
+
 NOISE_DEVIATION = 0.2
 
 Task = Literal["denoise", "deblur"]
@@ -28,7 +30,12 @@ def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generato
 
     Returns:
         Pictures of the same shape, clipped to [0, 1].
+
+    Raises:
+        LncaError: an intensity outside [0, 1].
     """
+    if not 0 <= intensity <= 1:
+        raise LncaError(f"the intensity of noise should lie between 0 and 1, got {intensity:g}")
     batch, _, height, width = image_BCHW.shape
     mask = image_BCHW.new_empty((batch, 1, height, width)).uniform_(generator=generator) < intensity
     noise = image_BCHW.new_empty((batch, 1, height, width)).normal_(0, NOISE_DEVIATION, generator=generator)
@@ -64,7 +71,15 @@ def motion_blur(
         length: pixels of the line, >= 1.
         generator: on the pictures' device.
         border: "zero" darkens the rim, as the authors' pictures are; "reflect" does not.
+
+    Raises:
+        LncaError: a length below 1, or longer than the pictures' shorter side.
     """
+    if not 1 <= length <= min(image_BCHW.shape[-2:]):
+        sides = "x".join(map(str, image_BCHW.shape[:-3:-1]))
+        raise LncaError(
+            f"the length of a blur should lie between 1 and the picture's shorter side ({sides}), got {length}"
+        )
     batch, channels, height, width = image_BCHW.shape
     angles = math.pi * torch.rand(batch, generator=generator, device=image_BCHW.device, dtype=image_BCHW.dtype)
     kernels = motion_kernels(length, angles)

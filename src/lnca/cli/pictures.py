@@ -65,12 +65,8 @@ def corrupt(
     picture = open_picture(source, max_pixels)
     x, draw = to_tensor(picture), generator("cpu", seed, "corrupt")
     if noise is not None:
-        if not 0 <= noise <= 1:
-            raise LncaError(f"--noise should lie between 0 and 1, got {noise:g}")
         x = masked_noise(x, noise, draw)
     elif blur is not None:
-        if not 1 <= blur < min(picture.size):
-            raise LncaError(f"--blur should lie between 1 and the picture's shorter side, got {blur}")
         x = motion_blur(x, blur, draw, "reflect")
     save_picture(like(x, picture), output)
     print(output)

@@ -26,9 +26,13 @@ def choose_device(name: str = "auto") -> torch.device:
     kind = name.partition(":")[0]
     if kind not in available:
         raise LncaError(f"no device {name!r}; choose auto, cpu, cuda or mps")
-    if not available[kind]:
-        raise LncaError(f"there is no {kind} device here; use --device cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise LncaError(f"no device {name!r}; choose auto, cpu, cuda or mps") from error
+    if not available[kind] or (kind == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise LncaError(f"there is no device {name} here; use --device cpu")
+    return device
 
 
 class Restorer:

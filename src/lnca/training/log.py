@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..files import write_whole
+from ..restore.image_io import save_picture
 from ..restore.pictures import to_image
 
 
@@ -40,8 +41,11 @@ class Log:
 
     def epoch(self, step: int, record: dict[str, Any]) -> None:
         """The means of one epoch and its validation."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **record}) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **record}) + "\n")
+        except OSError as error:
+            raise LncaError(f"cannot write {self.path}: {error.strerror}") from error
         for name, value in record.items():
             if name.startswith("validation_"):
                 self.writer.add_scalar(f"{record['phase']}/{name}", value, step)
@@ -61,5 +65,4 @@ class ContactSheet:
         """`rows` are batches (B, 3, H, W) in [0, 1] of equal shape."""
         picture = to_image(torch.cat([torch.cat(list(row), -1) for row in rows], -2))
         size = (picture.width * self.zoom, picture.height * self.zoom)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        picture.resize(size, Image.Resampling.NEAREST).save(self.folder / name)
+        save_picture(picture.resize(size, Image.Resampling.NEAREST), self.folder / name)

@@ -129,7 +129,9 @@ class Run:
         self.trainer: AutoencoderTrainer | AutomatonTrainer | None = None
         self.sums: dict[str, float] = {}
         self.stop = threading.Event()
-        if saved is not None:
+        if saved is None:
+            write_whole(folder / "run.json", (json.dumps(plan.describe(), indent=2) + "\n").encode())
+        else:
             self._restore(saved)
         self.log = Log(folder, self.position["step"])
         self.sheet = ContactSheet(folder / "sheets")
@@ -267,8 +269,6 @@ class Run:
         if path.exists() and not resume:
             raise LncaError(f"{self.folder} already holds a run; add --resume to continue it, or choose another --out")
         if not path.exists():
-            description = json.dumps(self.plan.describe(), indent=2) + "\n"
-            write_whole(self.folder / "run.json", description.encode())
             return None
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)

@@ -159,7 +159,8 @@ def test_a_damaged_checkpoint_is_named(pictures, tmp_path):
 
 def test_other_pictures_cannot_continue_a_run(pictures, uninterrupted, tmp_path):
     for file in pictures.iterdir():
-        Image.open(file).rotate(90).save(tmp_path / file.name)
+        with Image.open(file) as picture:
+            picture.rotate(90).save(tmp_path / file.name)
     with pytest.raises(LncaError, match="changed since the run began"):
         Run(plan(tmp_path), uninterrupted[1], resume=True)
 

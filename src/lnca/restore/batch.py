@@ -28,7 +28,12 @@ def plan(source: Path, output: Path | None, overwrite: bool) -> list[Job]:
     Raises:
         LncaError: no pictures, or an output that exists (unless `overwrite`) or has no picture format's suffix.
     """
-    output = output or source.with_name(f"{source.stem if source.is_file() else source.name}-restored{_suffix(source)}")
+    if not source.exists():
+        raise LncaError(f"{source} does not exist")
+    if output is None:
+        named = source if source.name else source.resolve()
+        stem, suffix = (named.name, "") if source.is_dir() else (named.stem, named.suffix)
+        output = named.with_name(f"{stem}-restored{suffix}")
     if source.is_dir():
         if output.is_file():
             raise LncaError(f"{output} is a file; give a folder for the pictures of {source}")
@@ -42,10 +47,6 @@ def plan(source: Path, output: Path | None, overwrite: bool) -> list[Job]:
     for job in jobs:
         check_output(job.output, overwrite)
     return jobs
-
-
-def _suffix(source: Path) -> str:
-    return source.suffix if source.is_file() else ""
 
 
 def restore_files(

@@ -1,0 +1,83 @@
+"""`lnca train` as a command: weights that the other commands take, and resuming after SIGKILL at any moment."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+QUICK = [
+    f"--set={change}"
+    for change in (
+        "tile=32", "checkpoint_every=3", "automaton.fewest_steps=1", "automaton.most_steps=3",
+        "joint.fewest_steps=1", "joint.most_steps=3", "model.latent-nafca.steps=4",
+    )
+]  # fmt: skip
+
+
+def write_pictures(folder, count, side):
+    folder.mkdir()
+    draw = np.random.default_rng(1)
+    for index in range(count):
+        small = draw.integers(0, 256, (side // 5, side // 5, 3), np.uint8)
+        Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+
+
+def command(data, out, *options):
+    return [
+        sys.executable, "-m", "lnca", "train", "--model", "latent-nafca", "--task", "deblur", "--data", str(data),
+        "--out", str(out), "--device", "cpu", *QUICK, *options,
+    ]  # fmt: skip
+
+
+def lnca(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lnca", *map(str, arguments)], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_trained_weights_are_taken_by_restore_and_evaluate(tmp_path):
+    write_pictures(tmp_path / "data", 5, 80)
+    trained = subprocess.run(
+        command(tmp_path / "data", tmp_path / "run", "--epochs", "1", "--batch-size", "3"),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    weights = tmp_path / "run" / "latent-nafca-deblur.safetensors"
+    assert trained.stdout.strip() == str(weights)
+    lnca("restore", tmp_path / "data" / "0.png", "-o", tmp_path / "0.png", "--model", weights)
+    with Image.open(tmp_path / "0.png") as restored:
+        assert restored.size == (80, 80)
+    result = json.loads(lnca("evaluate", "--model", weights, "--data", tmp_path / "data", "--json"))
+    assert result["task"] == "deblur"
+    assert result["pictures"] == 1
+    assert result["tiles"] == 4
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(tmp_path):
+    write_pictures(tmp_path / "data", 20, 160)
+    options = ("--epochs", "2", "--batch-size", "8")
+    subprocess.run(command(tmp_path / "data", tmp_path / "whole", *options), check=True, capture_output=True)
+    chance = random.Random(0)
+    for attempt in range(100):
+        resume = ["--resume"] if attempt else []
+        run = subprocess.Popen(
+            command(tmp_path / "data", tmp_path / "killed", *options, *resume),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            run.wait(timeout=chance.uniform(5, 12))
+        except subprocess.TimeoutExpired:
+            os.kill(run.pid, signal.SIGKILL)
+            run.wait()
+            continue
+        assert run.returncode == 0
+        break
+    assert attempt >= 2, "the run was too short to be killed"
+    name = "latent-nafca-deblur.safetensors"
+    assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -1,0 +1,39 @@
+"""Names and settings."""
+
+import pytest
+
+import lnca
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("latent-nafka", {}, "no architecture 'latent-nafka'; did you mean latent-nafca"),
+        ("unet", {}, "there are latent-nafca, latent-vitca"),
+        (
+            "latent-nafca",
+            {"hiden_channels": 8},
+            "no setting of latent-nafca 'hiden_channels'; did you mean hidden_channels",
+        ),
+        ("latent-vitca", {"heads": 3}, "cannot build latent-vitca: embed must be a multiple of heads"),
+        ("latent-vitca", {"steps": 8, "downsamplings": 1}, "downsamplings must be at least 2"),
+    ],
+)
+def test_what_cannot_be_built_is_said(name, settings, sentence):
+    with pytest.raises(lnca.LncaError, match=sentence):
+        lnca.build(name, **settings)
+
+
+@pytest.mark.parametrize("name", ["latent-nafca", "latent-vitca"])
+def test_settings_reach_the_modules(name):
+    model = lnca.build(name, hidden_channels=8, latent_channels=4, downsamplings=3, update_rate=0.5, steps=7)
+    automaton = model.automaton
+    assert (automaton.input_channels, automaton.output_channels, automaton.hidden_channels) == (4, 4, 8)
+    assert automaton.update_rate == 0.5
+    assert model.steps == 7
+    assert model.autoencoder.multiple == 8
+
+
+@pytest.mark.parametrize(("name", "most"), [("latent-nafca", 60_000), ("latent-vitca", 120_000)])
+def test_models_are_small(name, most):
+    assert 40_000 < sum(parameter.numel() for parameter in lnca.build(name).parameters()) < most

@@ -1,0 +1,105 @@
+"""Weight files: the same model back, and one sentence for each that cannot be used."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import lnca
+from lnca.catalogue import HEADER, describe
+from lnca.models.weights_file import load_weights, save_weights
+
+CARD = {"task": "denoise"}
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.safetensors"
+    save_weights(path, lnca.build("latent-nafca", steps=3), "latent-nafca", {"steps": 3}, CARD)
+    return path
+
+
+def rewrite(path, tensors=None, **header):
+    """The same file with some tensors or parts of the header replaced."""
+    info = describe(path)
+    content = {"version": 1, "architecture": info.architecture, "settings": info.settings, "card": info.card} | header
+    save_file(load_file(path) | (tensors or {}), path, {HEADER: json.dumps(content)})
+
+
+def test_the_same_model_comes_back(file):
+    model, info = load_weights(file)
+    image = torch.rand(1, 3, 16, 16)
+    again, _ = load_weights(file)
+    assert torch.equal(model(image), again(image))
+    assert not model.training
+    assert (info.name, info.architecture, info.card) == ("model", "latent-nafca", CARD)
+    assert info.settings["steps"] == model.steps == 3
+    assert info.parameters == sum(tensor.numel() for tensor in model.state_dict().values())
+
+
+def test_the_same_model_gives_the_same_bytes(file, tmp_path):
+    model, info = load_weights(file)
+    save_weights(tmp_path / "again.safetensors", model, info.architecture, info.settings, info.card)
+    assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
+
+
+def test_a_truncated_file(file):
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(lnca.LncaError, match="damaged or no safetensors file"):
+        lnca.load(file)
+
+
+def test_bytes_that_are_no_weights(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"not weights at all" * 10)
+    with pytest.raises(lnca.LncaError, match="damaged or no safetensors file"):
+        lnca.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".safetensors"])
+def test_a_pickle_is_refused_and_not_run(tmp_path, suffix):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(lnca.LncaError, match="pickle|damaged"):
+        lnca.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_of_another_program(tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(lnca.LncaError, match="not one written by lnca"):
+        lnca.load(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ({"version": 2}, "has format version 2, this lnca reads 1; update lnca"),
+        ({"architecture": "unet"}, "damaged: no architecture 'unet'"),
+        ({"settings": {"nothing": 1}}, "damaged: no setting"),
+        ({"settings": {"hidden_channels": 8}}, "damaged: .*size mismatch"),
+        ({"settings": {"hidden_channels": "many"}}, "damaged"),
+    ],
+)
+def test_headers_that_do_not_fit(file, header, sentence):
+    rewrite(file, **header)
+    with pytest.raises(lnca.LncaError, match=sentence):
+        lnca.load(file)
+
+
+def test_nan_weights(file):
+    rewrite(file, {"automaton.beta": torch.full((64,), torch.nan)})
+    with pytest.raises(lnca.LncaError, match="NaN or infinite"):
+        lnca.load(file)
+
+
+def test_a_missing_file_and_a_misspelt_name():
+    with pytest.raises(lnca.LncaError, match="no model 'latent-nafca-denoyse'; did you mean latent-nafca-denoise"):
+        lnca.load("latent-nafca-denoyse")

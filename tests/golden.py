@@ -1,7 +1,7 @@
 """Arrays computed with the authors' TensorFlow code, and their weights under our names.
 
-They lie in ../shared/golden beside the repository (or where LNCA_GOLDEN says). Tests that need them are skipped where the
-folder is absent, but never in CI.
+They lie in ../shared/golden beside the repository (or where LNCA_GOLDEN says). Tests that need them are skipped where
+the folder is absent, but never in CI.
 """
 
 import os
@@ -30,9 +30,9 @@ NAFCA = {
     "head_norm": "norm3", "head": "conv_out",
 }  # fmt: skip
 VITCA = {
-    "embed": "cell_to_embedding", "attention_norm": "attn/norm", "qkv": "attn/to_qkv", "attention_project": "attn/to_out",
-    "mlp_norm": "ff/norm", "mlp_in": "ff/dense1", "mlp_out": "ff/dense2", "head_norm": "mlp_head/norm",
-    "head": "mlp_head/dense",
+    "embed": "cell_to_embedding", "attention_norm": "attn/norm", "qkv": "attn/to_qkv",
+    "attention_project": "attn/to_out", "mlp_norm": "ff/norm", "mlp_in": "ff/dense1", "mlp_out": "ff/dense2",
+    "head_norm": "mlp_head/norm", "head": "mlp_head/dense",
 }  # fmt: skip
 
 

@@ -19,8 +19,10 @@ def _functional() -> Any:
 
 
 def ssim(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
-    """Structural similarity of each picture, (B,), equations (10) and (11): 11x11 Gaussian window of sigma 1.5, K1 0.01,
-    K2 0.03, values in [0, 1], mean over channels and over the positions where the window lies inside the picture.
+    """Structural similarity of each picture, (B,), equations (10) and (11), for values in [0, 1].
+
+    An 11x11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03; mean over channels and over the positions where the window
+    lies inside the picture.
 
     Raises:
         LncaError: a side shorter than the window.
@@ -28,8 +30,8 @@ def ssim(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
     if min(image_BCHW.shape[-2:]) < WINDOW:
         raise LncaError(f"SSIM needs pictures of at least {WINDOW}x{WINDOW} pixels")
     _, everywhere = _functional().structural_similarity_index_measure(
-        image_BCHW, reference_BCHW, gaussian_kernel=True, sigma=1.5, kernel_size=WINDOW, data_range=1.0, k1=0.01, k2=0.03,
-        reduction="none", return_full_image=True,
+        image_BCHW, reference_BCHW, gaussian_kernel=True, sigma=1.5, kernel_size=WINDOW, data_range=1.0,
+        k1=0.01, k2=0.03, reduction="none", return_full_image=True,
     )  # fmt: skip
     rim = WINDOW // 2
     return everywhere[..., rim:-rim, rim:-rim].mean((1, 2, 3))

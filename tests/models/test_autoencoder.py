@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from golden import Golden, assert_close, needs_golden
 
+from golden import Golden, assert_close, needs_golden
 from lnca.models.autoencoder import Autoencoder
 
 

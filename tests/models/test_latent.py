@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from golden import NAFCA, VITCA, Golden, assert_close, needs_golden
 
 import lnca
+from golden import NAFCA, VITCA, Golden, assert_close, needs_golden
 
 RULES = [("latent-nafca", "latentnafca_forward8", NAFCA), ("latent-vitca", "latentvitca_forward8", VITCA)]
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+
 from golden import NAFCA as NAMES
 from golden import Golden, assert_close, needs_golden
-
 from lnca.models.nafca import NAFCA, simple_gate
 
 

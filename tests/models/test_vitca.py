@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from golden import VITCA as NAMES
 from golden import Golden, assert_close, needs_golden
-
 from lnca.models.vitca import ViTCA, position_code
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from golden import NAFCA, Golden, needs_golden
 
 import lnca
+from golden import NAFCA, Golden, needs_golden
 from lnca import metrics
 from lnca.training import losses
 

@@ -61,4 +61,5 @@ class ReplayPool:
     def load_state_dict(self, state: dict) -> None:
         """Restores what `state_dict` gave."""
         self.pushed = state["pushed"]
-        self.entries = None if state["entries"] is None else Entries(**state["entries"])
+        entries = state["entries"]
+        self.entries = None if entries is None else Entries(**{name: value.clone() for name, value in entries.items()})

@@ -132,6 +132,8 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
             raise LncaError(f"no recipe {name_or_path!r}: it is neither one of {known} nor a readable file") from error
     try:
         data = yaml.safe_load(text) or {}
+        if not isinstance(data, dict):
+            raise LncaError(f"recipe {name_or_path!r} should be a mapping of fields")
         for override in overrides:
             _override(data, override)
     except yaml.YAMLError as error:
@@ -157,7 +159,11 @@ def _override(data: dict, text: str) -> None:
         raise LncaError(f"{text!r} should have the form field=value, such as automaton.epochs=5")
     *parents, last = path.split(".")
     for parent in parents:
-        data = data.setdefault(parent, {})
+        inner = data.get(parent, {})
+        if not isinstance(inner, dict):
+            raise LncaError(f"{text!r}: {parent} has no fields")
+        # A copy, because a YAML alias is the same mapping in two places.
+        data[parent] = data = dict(inner)
     data[last] = yaml.safe_load(value)
 
 

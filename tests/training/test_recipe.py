@@ -1,0 +1,92 @@
+"""Recipes are data, and what is wrong in one is named."""
+
+import pytest
+
+from lnca import LncaError
+from lnca.training.optimizer import OptimizerSettings
+from lnca.training.recipe import AutoencoderPhase, AutomatonPhase, load_recipe, shipped_recipes, with_epochs
+
+
+def test_the_paper_recipe_is_literal():
+    recipe = load_recipe("paper")
+    adam = OptimizerSettings(learning_rate=1e-2, warmup=0, weight_decay=0, normalise_gradients=True, clip_norm=None)
+    assert recipe.batch_size == 8
+    assert recipe.autoencoder == AutoencoderPhase(
+        epochs=20, reconstruction=100, distance=10, task=10, equivalence=100, margin=1, perturbation=0.5, ssim=0,
+        optimizer=adam,
+    )  # fmt: skip
+    assert recipe.automaton == AutomatonPhase(
+        epochs=20, reconstruction=100, latent=100, output_overflow=1, hidden_overflow=1, l1=0, ssim=0,
+        standardise_latent=False, output_range=(0, 1), fewest_steps=8, most_steps=32, pool=1024, optimizer=adam,
+    )  # fmt: skip
+    assert recipe.joint.epochs == 0
+    assert recipe.model == {
+        "latent-nafca": {"residual_scale": 0.0, "zero_head": False},
+        "latent-vitca": {"position": "sinusoidal"},
+    }
+    assert [recipe.denoise.difficulty(epoch, 20) for epoch in (0, 5, 10, 19)] == [0.25, 0.25, 0.5, 0.75]
+    assert [int(recipe.deblur.difficulty(epoch, 20)) for epoch in (0, 8, 12, 19)] == [4, 6, 9, 10]
+    assert (recipe.denoise.test, recipe.deblur.test) == (0.5, 7)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_load_and_carry_their_names(name):
+    assert load_recipe(name).name == name
+
+
+def test_fields_can_be_changed_one_by_one():
+    recipe = load_recipe(
+        "stable",
+        [
+            "automaton.optimizer.learning_rate=1e-3",
+            "automaton.output_range=[0, 2]",
+            "autoencoder.optimizer.clip_norm=null",
+        ],
+    )
+    assert recipe.automaton.optimizer.learning_rate == 0.001
+    assert recipe.automaton.output_range == (0, 2)
+    assert recipe.autoencoder.optimizer.clip_norm is None
+    assert recipe.joint.optimizer.learning_rate == load_recipe("stable").joint.optimizer.learning_rate
+
+
+def test_epochs_are_set_for_the_phases_there_are():
+    recipe = with_epochs(load_recipe("paper"), 3)
+    assert (recipe.autoencoder.epochs, recipe.automaton.epochs, recipe.joint.epochs) == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["automaton.poool=3"], "recipe.automaton has no field 'poool'; it has epochs, "),
+        (["batch_size=many"], "recipe.batch_size should be int, got 'many'"),
+        (["batch_size=true"], "recipe.batch_size should be int, got True"),
+        (["automaton=3"], "recipe.automaton should be a mapping"),
+        (["automaton.output_range=wide"], "recipe.automaton.output_range should be"),
+        (["precision=float8"], "recipe.precision should be"),
+        (["batch_size"], "should have the form field=value"),
+        (["batch_size=[1"], "is not valid YAML"),
+        (["name.first=x"], "name has no fields"),
+    ],
+)
+def test_what_is_wrong_is_named(changes, sentence):
+    with pytest.raises(LncaError, match=sentence):
+        load_recipe("stable", changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "should be a mapping"),
+        ("!!python/object/apply:os.getcwd []", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_recipes(tmp_path, text, sentence):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(LncaError, match=sentence):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_a_recipe_that_is_not_there():
+    with pytest.raises(LncaError, match="no recipe 'fast': it is neither one of paper, stable nor a readable file"):
+        load_recipe("fast")

@@ -1,5 +1,6 @@
 """What one batch does in each phase: which weights move, how many steps, what an explosion says."""
 
+import copy
 import re
 
 import pytest
@@ -145,7 +146,7 @@ def test_a_trainer_continues_from_its_state():
     one.train_batch(batch(), torch.Generator().manual_seed(0))
     two = make(AutomatonTrainer)
     two.model.load_state_dict(one.model.state_dict())
-    two.load_state_dict(one.state_dict())
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     for trainer in (one, two):
         torch.manual_seed(1)
         trainer.train_batch(batch(), torch.Generator().manual_seed(1))

@@ -61,5 +61,4 @@ class ReplayPool:
     def load_state_dict(self, state: dict) -> None:
         """Restores what `state_dict` gave."""
         self.pushed = state["pushed"]
-        entries = state["entries"]
-        self.entries = None if entries is None else Entries(**{name: value.clone() for name, value in entries.items()})
+        self.entries = None if state["entries"] is None else Entries(**state["entries"])

@@ -16,8 +16,8 @@ from lnca.catalogue import ModelInfo, describe, shipped_weights
 from lnca.evaluation.quality import evaluate, steps_curve, tiles_of
 from lnca.files import write_whole
 from lnca.metrics import recovered
-from lnca.models.weights_file import load_weights, save_weights
-from lnca.restore.restorer import Restorer
+from lnca.nn.weights_file import load_weights, save_weights
+from lnca.restoration.restorer import Restorer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from lnca.errors import LncaError
 from lnca.evaluation.quality import steps_curve, tiles_of
 from lnca.files import write_whole
-from lnca.restore.restorer import Restorer
+from lnca.restoration.restorer import Restorer
 from lnca.training.recipe import load_recipe
 from lnca.training.run import Plan, Run
 

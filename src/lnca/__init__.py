@@ -13,15 +13,15 @@ from .catalogue import ModelInfo, models
 from .errors import LncaError
 
 if TYPE_CHECKING:
-    from .models.latent import LatentAutomaton
-    from .restore.restorer import Restorer
+    from .nn.latent import LatentAutomaton
+    from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
 __all__ = ["LncaError", "ModelInfo", "build", "load", "models"]
 
 
 def load(name_or_path: Any, device: str = "auto") -> "Restorer":
-    """A trained model, whose `restore` takes PIL images, arrays and tensors; see `lnca.restore.restorer.Restorer`.
+    """A trained model, whose `restore` takes PIL images, arrays and tensors; see `lnca.restoration.restorer.Restorer`.
 
     Args:
         name_or_path: a name from `models()`, or a weight file.
@@ -30,7 +30,7 @@ def load(name_or_path: Any, device: str = "auto") -> "Restorer":
     Raises:
         LncaError: no such model or device, or a weight file that is damaged.
     """
-    from .restore.restorer import Restorer
+    from .restoration.restorer import Restorer
 
     return Restorer(name_or_path, device)
 
@@ -41,6 +41,6 @@ def build(name: str, **settings: Any) -> "LatentAutomaton":
     Raises:
         LncaError: no such architecture or setting.
     """
-    from .models.registry import build
+    from .nn.registry import build
 
     return build(name, **settings)

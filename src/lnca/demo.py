@@ -15,9 +15,9 @@ from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
 from .errors import LncaError
 from .files import written_whole
 from .randomness import generator
-from .restore.image_io import check_output, open_rgb, save_picture
-from .restore.pictures import to_image, to_tensor
-from .restore.restorer import Restorer
+from .restoration.image_io import check_output, open_rgb, save_picture
+from .restoration.pictures import to_image, to_tensor
+from .restoration.restorer import Restorer
 
 PHOTOGRAPH = "lake.jpg"
 CLOSE_UP = 224

@@ -27,7 +27,7 @@ def restore(
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
-    from ..restore.batch import plan, restore_files
+    from ..restoration.batch import plan, restore_files
 
     jobs = plan(source, output, overwrite)
     with _bar(len(jobs)) as advance:
@@ -56,8 +56,8 @@ def corrupt(
     """Add the paper's noise or motion blur to a picture."""
     from ..corruption import masked_noise, motion_blur
     from ..randomness import generator
-    from ..restore.image_io import check_output, open_picture, save_picture
-    from ..restore.pictures import like, to_tensor
+    from ..restoration.image_io import check_output, open_picture, save_picture
+    from ..restoration.pictures import like, to_tensor
 
     if (noise is None) == (blur is None):
         raise LncaError("give either --noise or --blur, such as --noise 0.5 or --blur 7")
@@ -79,8 +79,8 @@ def compare(
 ) -> None:
     """Print SSIM and PSNR between two pictures."""
     from .. import metrics
-    from ..restore.image_io import open_rgb
-    from ..restore.pictures import to_tensor
+    from ..restoration.image_io import open_rgb
+    from ..restoration.pictures import to_tensor
 
     a, b = (to_tensor(open_rgb(path)) for path in (first, second))
     if a.shape != b.shape:

@@ -14,8 +14,9 @@ class RateColumn(ProgressColumn):
 
 
 def progress_bar(*details: str) -> Progress:
-    """A bar with description, count, rate and time left on stderr; `details` are further columns, such as
-    "loss {task.fields[loss]:.3f}"."""
+    """A bar with description, count, rate and time left on stderr, when that is a terminal; `details` are further
+    columns, such as "loss {task.fields[loss]:.3f}"."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -23,5 +24,6 @@ def progress_bar(*details: str) -> Progress:
         *(TextColumn(text) for text in details),
         RateColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
     )

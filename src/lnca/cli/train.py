@@ -24,7 +24,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:
     """Train a model on a folder of pictures."""
-    from ..restore.restorer import choose_device
+    from rich.progress import TaskID
+
+    from ..restoration.restorer import choose_device
     from ..training.recipe import load_recipe, with_epochs
     from ..training.run import Interrupted, Plan, Run
     from .progress import progress_bar
@@ -33,19 +35,20 @@ def train(
     chosen = load_recipe(recipe, changes)
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
-    with progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}") as progress:
-        bars = {}
+    progress = progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}")
+    bars: dict[str, TaskID] = {}
 
-        def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
-            if phase not in bars:
-                bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
-            progress.update(bars[phase], completed=done, loss=values["loss"], ssim=values["ssim"])
+    def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
+        if phase not in bars:
+            bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
+        progress.update(bars[phase], completed=done, loss=values["loss"], ssim=values["ssim"])
 
-        plan = Plan(model, checked_task(task), data, chosen, seed)
-        run = Run(plan, out, choose_device(device), resume=resume, progress=report)
-        try:
+    plan = Plan(model, checked_task(task), data, chosen, seed)
+    run = Run(plan, out, choose_device(device), resume=resume, progress=report)
+    try:
+        with progress:
             weights = run()
-        except Interrupted as interruption:
-            print(f"stopped; {out} holds everything, go on with --resume")
-            raise typer.Exit(130) from interruption
+    except Interrupted as interruption:
+        print(f"stopped; {out} holds everything, go on with --resume")
+        raise typer.Exit(130) from interruption
     print(weights)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..randomness import generator
-from ..restore.image_io import open_rgb
+from ..restoration.image_io import open_rgb
 
 TILE_SIDE = 32
 FLAT = 2.0
@@ -39,7 +39,7 @@ def clean(tiles: np.ndarray) -> np.ndarray:
     tiles, grey = tiles[structured], grey[structured]
     cell = TILE_SIDE // 4
     signature = grey.reshape(-1, 4, cell, 4, cell).mean((2, 4)).astype(np.uint8) // 16
-    _, first = np.unique(signature.reshape(len(tiles), -1), axis=0, return_index=True)
+    _, first = np.unique(signature.reshape(-1, 16), axis=0, return_index=True)
     return tiles[np.sort(first)]
 
 

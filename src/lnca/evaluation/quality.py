@@ -12,9 +12,9 @@ from ..corruption import PAPER_DIFFICULTY, Task, corrupt
 from ..data.splits import split_pictures
 from ..data.tiles import load_tiles
 from ..errors import LncaError
-from ..models.latent import LatentAutomaton
+from ..nn.latent import LatentAutomaton
 from ..randomness import generator
-from ..restore.image_io import find_pictures
+from ..restoration.image_io import find_pictures
 
 BATCH = 256
 CURVE = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)

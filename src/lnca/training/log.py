@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..files import write_whole
-from ..restore.image_io import save_picture
-from ..restore.pictures import to_image
+from ..restoration.image_io import save_picture
+from ..restoration.pictures import to_image
 
 
 class Log:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..errors import LncaError
-from ..models.latent import LatentAutomaton
+from ..nn.latent import LatentAutomaton
 from . import losses
 from .optimizer import Optimizer
 from .pool import Entries, ReplayPool

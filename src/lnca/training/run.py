@@ -25,11 +25,11 @@ from ..data.splits import Split, split_pictures
 from ..data.tiles import load_tiles
 from ..errors import LncaError
 from ..files import write_whole
-from ..models.latent import LatentAutomaton
-from ..models.registry import make_settings
-from ..models.weights_file import save_weights
+from ..nn.latent import LatentAutomaton
+from ..nn.registry import make_settings
+from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
-from ..restore.image_io import find_pictures
+from ..restoration.image_io import find_pictures
 from .log import ContactSheet, Log
 from .phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded
 from .recipe import Recipe

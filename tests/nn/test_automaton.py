@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lnca.models.automaton import Automaton
-from lnca.models.neighbourhood import convolve, neighbours
+from lnca.nn.automaton import Automaton
+from lnca.nn.neighbourhood import convolve, neighbours
 
 
 class AddOne(Automaton):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from golden import VITCA as NAMES
 from golden import Golden, assert_close, needs_golden
-from lnca.models.vitca import ViTCA, position_code
+from lnca.nn.vitca import ViTCA, position_code
 
 
 @needs_golden

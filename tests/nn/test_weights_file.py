@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import lnca
 from lnca.catalogue import HEADER, describe
-from lnca.models.weights_file import load_weights, save_weights
+from lnca.nn.weights_file import load_weights, save_weights
 
 CARD = {"task": "denoise"}
 

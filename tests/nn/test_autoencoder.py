@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from golden import Golden, assert_close, needs_golden
-from lnca.models.autoencoder import Autoencoder
+from lnca.nn.autoencoder import Autoencoder
 
 
 @needs_golden

@@ -5,7 +5,7 @@ import torch
 
 from golden import NAFCA as NAMES
 from golden import Golden, assert_close, needs_golden
-from lnca.models.nafca import NAFCA, simple_gate
+from lnca.nn.nafca import NAFCA, simple_gate
 
 
 @needs_golden

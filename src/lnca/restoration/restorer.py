@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..catalogue import locate
 from ..errors import LncaError
-from ..models.weights_file import load_weights
+from ..nn.weights_file import load_weights
 from .pictures import Picture, like, to_tensor
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")

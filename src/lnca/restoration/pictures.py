@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LncaError
-from ..models.latent import SMALLEST_SIDE
+from ..nn.latent import SMALLEST_SIDE
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
@@ -48,7 +48,7 @@ def _channels_first(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
             raise LncaError(f"an array should have the shape (H, W, 3), got {picture.shape}")
         if picture.dtype not in (np.uint8, np.float16, np.float32, np.float64):
             raise LncaError(f"an array should be uint8, or floating point in [0, 1], got {picture.dtype}")
-        return torch.tensor(picture).permute(2, 0, 1)[None]
+        return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]
     if isinstance(picture, Tensor):
         if picture.ndim != 4 or picture.shape[1] != 3:
             raise LncaError(f"a tensor should have the shape (B, 3, H, W), got {tuple(picture.shape)}")

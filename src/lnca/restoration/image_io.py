@@ -7,7 +7,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import LncaError
 from ..files import written_whole
-from ..models.latent import SMALLEST_SIDE
+from ..nn.latent import SMALLEST_SIDE
 from .pictures import MODES
 
 PIXEL_LIMIT = 500_000_000

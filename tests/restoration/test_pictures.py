@@ -1,0 +1,91 @@
+"""Kinds of pictures in, the same kinds out."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lnca import LncaError
+from lnca.restoration.pictures import like, to_image, to_tensor
+
+
+def checker(mode):
+    """A 10x9 image of a mode, with a varying alpha channel where it has one."""
+    rows, columns = np.mgrid[:9, :10]
+    rgba = np.stack([rows * 25, columns * 25, rows * columns, 255 - rows * 20], -1).astype(np.uint8)
+    image = Image.fromarray(rgba)
+    return image if mode == "RGBA" else (image if mode == "LA" else image.convert("RGB")).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "back"), [("RGB", "RGB"), ("L", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("P", "RGB"), ("1", "L")]
+)
+def test_an_unchanged_image_comes_back_the_same(mode, back):
+    image = checker(mode)
+    tensor = to_tensor(image)
+    assert tensor.shape == (1, 3, 9, 10)
+    assert tensor.dtype == torch.float32
+    again = like(tensor, image)
+    assert again.mode == back
+    assert again.tobytes() == image.convert(back).tobytes()
+
+
+def test_a_palette_with_transparency_keeps_it():
+    image = checker("RGB").quantize(8)
+    image.info["transparency"] = 2
+    again = like(to_tensor(image), image)
+    assert again.mode == "RGBA"
+    assert again.tobytes() == image.convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+def test_arrays_keep_shape_and_type(dtype):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3))
+    array = pixels.astype(np.uint8) if dtype == np.uint8 else (pixels / 255).astype(dtype)
+    again = like(to_tensor(array), array)
+    assert again.dtype == dtype
+    np.testing.assert_allclose(again, array, atol=1e-6)
+
+
+def test_arrays_may_be_views_and_read_only():
+    array = np.random.default_rng(0).random((20, 24, 6), np.float32)[::2, ::-2, ::2]
+    array.flags.writeable = False
+    np.testing.assert_allclose(like(to_tensor(array), array), array, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_tensors_keep_shape_and_type(dtype):
+    x = torch.rand(2, 3, 8, 9).to(dtype)
+    again = like(to_tensor(x), x)
+    assert again.dtype == dtype
+    torch.testing.assert_close(again, x, atol=1e-6, rtol=0)
+
+
+def test_the_last_bit_is_rounded():
+    assert np.asarray(to_image(torch.full((3, 1, 1), 0.9999))).flatten().tolist() == [255] * 3
+    assert np.asarray(to_image(torch.full((3, 1, 1), 1.7))).flatten().tolist() == [255] * 3
+
+
+@pytest.mark.parametrize(
+    ("picture", "sentence"),
+    [
+        (torch.full((1, 3, 8, 8), torch.nan), "should lie in \\[0, 1\\], got NaN"),
+        (torch.full((1, 3, 8, 8), torch.inf), "got values from inf to inf"),
+        (torch.full((1, 3, 8, 8), 1.5), "got values from 1.5 to 1.5; scale or clip"),
+        (np.full((8, 8, 3), -0.1), "got values from -0.1"),
+        (torch.rand(3, 8, 8), "should have the shape \\(B, 3, H, W\\), got \\(3, 8, 8\\)"),
+        (torch.rand(1, 1, 8, 8), "should have the shape"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "should be floating point"),
+        (np.zeros((8, 8)), "should have the shape \\(H, W, 3\\), got \\(8, 8\\)"),
+        (np.zeros((8, 8, 4), np.uint8), "should have the shape"),
+        (np.zeros((8, 8, 3), np.uint16), "should be uint8, or floating point"),
+        ([[0]], "not list"),
+        (Image.new("CMYK", (9, 9)), "pixels of kind 'CMYK'; convert it"),
+        (Image.new("I;16", (9, 9)), "pixels of kind 'I;16'"),
+        (Image.new("RGB", (7, 9)), "at least 8x8 pixels, got 7x9"),
+        (np.zeros((9, 7, 3), np.uint8), "at least 8x8"),
+    ],
+)
+def test_what_is_refused(picture, sentence):
+    with pytest.raises(LncaError, match=sentence):
+        to_tensor(picture)

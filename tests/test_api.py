@@ -1,0 +1,45 @@
+"""`import lnca` is light, and lists and builds models."""
+
+import subprocess
+import sys
+
+import pytest
+
+import lnca
+
+SHIPPED = ["latent-nafca-deblur", "latent-nafca-denoise", "latent-vitca-deblur", "latent-vitca-denoise"]
+
+
+def test_import_is_quick_and_without_torch():
+    code = (
+        "import time, sys; t = time.perf_counter(); import lnca; print(time.perf_counter() - t, 'torch' in sys.modules)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    seconds, torch_loaded = zip(*(run.stdout.split() for run in runs), strict=True)
+    assert set(torch_loaded) == {"False"}
+    assert min(map(float, seconds)) < 0.2
+
+
+def test_models_lists_the_shipped_weights():
+    assert [model.name for model in lnca.models()] == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_are_small_carry_a_card_and_restore(name, picture):
+    model = lnca.load(name, "cpu")
+    info = model.info
+    assert info.path.stat().st_size < 600_000
+    card = info.card
+    assert f"{card['model']}-{card['task']}" == name
+    assert {"data", "licence", "recipe", "seed", "commit", "quality"} <= set(card)
+    quality = card["quality"]
+    assert quality["recovered"] >= (0.55 if card["task"] == "denoise" else 0.05)
+    assert quality["steps"]["128"] >= quality["steps"]["64"] - 0.01
+    assert quality["steps"]["64"] == pytest.approx(quality["output"]["ssim"]["mean"], abs=1e-4)
+    assert model.restore(picture).size == picture.size
+
+
+def test_build_gives_an_untrained_module():
+    model = lnca.build("latent-vitca", hidden_channels=48)
+    assert model.automaton.hidden_channels == 48
+    assert model.training

@@ -6,7 +6,9 @@ Weight files given as arguments (of `lnca train`) are put into the package first
 """
 
 import argparse
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lnca.files import write_whole
 from lnca.metrics import recovered
 from lnca.nn.weights_file import load_weights, save_weights
 from lnca.restoration.restorer import Restorer
+from lnca.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -36,6 +39,15 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): rounded(item) for key, item in value.items()}
     return round(value, 5) if isinstance(value, float) else value
+
+
+def differences(shipped: dict[str, Any], used: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The fields in which the recipe that was used differs from the shipped one of that name, as `--set` takes them."""
+    for name, value in used.items():
+        if isinstance(value, dict) and isinstance(shipped.get(name), dict):
+            yield from differences(shipped[name], value, f"{prefix}{name}.")
+        elif value != shipped.get(name):
+            yield f"`{prefix}{name}={value}`"
 
 
 def put_into_package(path: Path) -> None:
@@ -66,6 +78,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
         f"{recipe[p]['epochs']} {p}" for p in ("autoencoder", "automaton", "joint") if recipe[p]["epochs"]
     )
     difficulty = "noise of intensity 0.5" if card["task"] == "denoise" else "motion blur of 7 pixels"
+    changes = ", ".join(differences(dataclasses.asdict(load_recipe(recipe["name"])), recipe))
     rows = "".join(
         f"| {kind} | {quality[key]['ssim']['mean']:.4f} ± {quality[key]['ssim']['deviation']:.4f} "
         f"| {quality[key]['psnr']['mean']:.2f} ± {quality[key]['psnr']['deviation']:.2f} |\n"
@@ -87,7 +100,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
 | data | {card["data"]} |
 | licence | {card["licence"]} |
 | recipe | `{recipe["name"]}`, batches of {recipe["batch_size"]}, epochs: {phases} |
-| precision | {recipe["precision"]} matrix products in training, float32 weights |
+| changed in the recipe | {changes or "nothing"} |
 | seed | {card["seed"]} |
 | commit | {card["commit"]} |
 

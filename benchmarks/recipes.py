@@ -24,12 +24,12 @@ SAME = ["denoise.start=0.5", "denoise.end=0.5", "autoencoder.epochs=1", "automat
 ADAM = [
     f"{phase}.optimizer={{learning_rate: {rate}, warmup: 0.1, weight_decay: 1.0e-4, "
     f"normalise_gradients: false, clip_norm: {clip}}}"
-    for phase, rate, clip in (("autoencoder", 4.0e-3, 10.0), ("automaton", 2.0e-3, 1.0))
+    for phase, rate, clip in (("autoencoder", 4.0e-3, 10.0), ("automaton", 1.0e-3, 1.0))
 ]
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "paper": ("paper", []),
     "paper, batches of 32": ("paper", ["batch_size=32"]),
-    "+ AdamW 2e-3 with warm-up, gradients clipped": ("paper", ["batch_size=32", *ADAM]),
+    "+ AdamW 4e-3 / 1e-3 with warm-up, gradients clipped": ("paper", ["batch_size=32", *ADAM]),
     "+ head at zero, beta = gamma = 0.1": (
         "paper",
         ["batch_size=32", *ADAM, "model.latent-nafca={residual_scale: 0.1, zero_head: true}"],

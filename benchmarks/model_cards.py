@@ -78,7 +78,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
         f"{recipe[p]['epochs']} {p}" for p in ("autoencoder", "automaton", "joint") if recipe[p]["epochs"]
     )
     difficulty = "noise of intensity 0.5" if card["task"] == "denoise" else "motion blur of 7 pixels"
-    changes = ", ".join(differences(dataclasses.asdict(load_recipe(recipe["name"])), recipe))
+    changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
     rows = "".join(
         f"| {kind} | {quality[key]['ssim']['mean']:.4f} ± {quality[key]['ssim']['deviation']:.4f} "
         f"| {quality[key]['psnr']['mean']:.2f} ± {quality[key]['psnr']['deviation']:.2f} |\n"

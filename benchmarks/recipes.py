@@ -16,8 +16,9 @@ from lnca.errors import LncaError
 from lnca.evaluation.quality import steps_curve, tiles_of
 from lnca.files import write_whole
 from lnca.restoration.restorer import Restorer
+from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
-from lnca.training.run import Plan, Run
+from lnca.training.run import Run
 
 RESULTS = Path(__file__).parent / "results" / "recipes.json"
 SAME = ["denoise.start=0.5", "denoise.end=0.5", "autoencoder.epochs=1", "automaton.epochs=1"]

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from lnca import LncaError
+from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
-from lnca.training.run import Interrupted, Plan, Run
+from lnca.training.run import Interrupted, Run
 
 CHANGES = (
     "batch_size=4", "tile=32", "checkpoint_every=2", "validation_tiles=16", "sheet_every=1",
@@ -50,7 +51,8 @@ KILLED = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
     from lnca.training.recipe import load_recipe
-    from lnca.training.run import Plan, Run
+    from lnca.training.plan import Plan
+    from lnca.training.run import Run
     pictures, folder, phase, batch, *changes = sys.argv[1:]
     def kill(now, done, total, values):
         if (now, done) == (phase, int(batch)):

@@ -27,8 +27,9 @@ def train(
     from rich.progress import TaskID
 
     from ..restoration.restorer import choose_device
+    from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
-    from ..training.run import Interrupted, Plan, Run
+    from ..training.run import Interrupted, Run
     from .progress import progress_bar
 
     changes = [*(change or []), *([] if batch_size is None else [f"batch_size={batch_size}"])]

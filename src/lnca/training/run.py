@@ -3,16 +3,13 @@
 Nothing random is carried along: every batch draws from generators made of (seed, phase, epoch, batch).
 """
 
-import dataclasses
 import hashlib
-import io
 import json
+import math
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__, metrics
-from ..corruption import Task, corrupt
+from ..corruption import corrupt
 from ..data.splits import Split, split_pictures
 from ..data.tiles import load_tiles
 from ..errors import LncaError
@@ -30,58 +27,16 @@ from ..nn.registry import make_settings
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from ..restoration.image_io import find_pictures
+from .checkpoint import last_good, read_checkpoint, write_checkpoint
 from .log import ContactSheet, Log
 from .phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded
-from .recipe import Recipe
+from .plan import Plan, commit
 
-CHECKPOINT = "checkpoint.pt"
 PHASES = ("autoencoder", "automaton", "joint")
 
 
 class Interrupted(Exception):
     """Ctrl-C: the run was saved and can be resumed."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained: everything a resumed run must share with the first one.
-
-    Args:
-        model: architecture, such as "latent-nafca".
-        task: "denoise" or "deblur".
-        data: folder of clean pictures.
-        recipe: see `Recipe`.
-        seed: of the split, the weights and everything drawn.
-    """
-
-    model: str
-    task: Task
-    data: Path
-    recipe: Recipe
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the weight file."""
-        return f"{self.model}-{self.task}"
-
-    def describe(self) -> dict[str, Any]:
-        """Plain data, for the run's folder, the checkpoint and the card."""
-        return {
-            "model": self.model,
-            "task": self.task,
-            "seed": self.seed,
-            "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
-        }
-
-
-def commit() -> str | None:
-    """The commit of the source tree that runs, with "+" when it was changed since; None outside a git repository."""
-    try:
-        git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
-        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 class Run:
@@ -111,7 +66,7 @@ class Run:
         make_settings(plan.model, self.settings)
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
-        saved = self._open_folder(resume)
+        saved = read_checkpoint(folder, plan, resume)
         self.split: Split = split_pictures(find_pictures(plan.data), plan.seed)
         self.train = load_tiles(self.split.train, self.recipe.tile)
         self.validation = load_tiles(self.split.validation, self.recipe.tile, self.recipe.validation_tiles, plan.seed)
@@ -189,8 +144,8 @@ class Run:
                 values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
             except Exploded as error:
                 raise LncaError(
-                    f"{error}, in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {self._last_good()}; lower the "
-                    "learning rate, or use the recipe 'stable'"
+                    f"{error}, in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {last_good(self.folder)}; "
+                    "lower the learning rate, or use the recipe 'stable'"
                 ) from error
             for name, value in values.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value
@@ -219,7 +174,8 @@ class Run:
     def _end_epoch(self, phase: str, epoch: int, difficulty: float) -> None:
         quality, examples = self.validate()
         means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
-        if self.best["ssim"] is None or quality["ssim"] > self.best["ssim"]:
+        best = self.best["ssim"]
+        if best is None or math.isnan(best) or quality["ssim"] > best:
             copy = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
             self.best = {"ssim": quality["ssim"], "epoch": epoch, "model": copy}
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,
@@ -263,23 +219,6 @@ class Run:
         self.log.close()
         return path
 
-    def _open_folder(self, resume: bool) -> dict | None:
-        """Checks the folder against `resume`; returns the checkpoint's content, or None for a new run."""
-        path = self.folder / CHECKPOINT
-        if path.exists() and not resume:
-            raise LncaError(f"{self.folder} already holds a run; add --resume to continue it, or choose another --out")
-        if not path.exists():
-            return None
-        try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise LncaError(f"{path} is damaged; delete it to start the run again") from error
-        if saved["plan"] != self.plan.describe():
-            raise LncaError(
-                f"{self.folder} was started with other settings (see run.json there); resume with the same ones"
-            )
-        return saved
-
     def _save(self) -> None:
         content = {
             "plan": self.plan.describe(),
@@ -291,9 +230,7 @@ class Run:
             "sums": self.sums,
             "history": self.history,
         }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_whole(self.folder / CHECKPOINT, buffer.getvalue())
+        write_checkpoint(self.folder, content)
 
     def _restore(self, saved: dict) -> None:
         if saved["digest"] != self.digest:
@@ -304,10 +241,6 @@ class Run:
         if saved["trainer"] is not None:
             self.trainer = self._trainer(PHASES[self.position["phase"]])
             self.trainer.load_state_dict(saved["trainer"])
-
-    def _last_good(self) -> str:
-        path = self.folder / CHECKPOINT
-        return f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint yet"
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -1,0 +1,53 @@
+"""What is trained: everything a resumed run must share with the first one."""
+
+import dataclasses
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corruption import Task
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training.
+
+    Args:
+        model: architecture, such as "latent-nafca".
+        task: "denoise" or "deblur".
+        data: folder of clean pictures.
+        recipe: see `Recipe`.
+        seed: of the split, the weights and everything drawn.
+    """
+
+    model: str
+    task: Task
+    data: Path
+    recipe: Recipe
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the weight file."""
+        return f"{self.model}-{self.task}"
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data, for the run's folder, the checkpoint and the card."""
+        return {
+            "model": self.model,
+            "task": self.task,
+            "seed": self.seed,
+            "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
+        }
+
+
+def commit() -> str | None:
+    """The commit of the source tree that runs, with "+" when it was changed since; None outside a git repository."""
+    try:
+        git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -4,6 +4,7 @@ They lie in ../shared/golden beside the repository (or where LNCA_GOLDEN says). 
 the folder is absent, but never in CI.
 """
 
+import copy
 import os
 from pathlib import Path
 
@@ -44,6 +45,13 @@ class Golden:
 
     def __getitem__(self, name: str) -> Tensor:
         return torch.from_numpy(np.asarray(self.arrays[name])).double()
+
+    def after(self) -> "Golden":
+        """The same file with the weights it has after its training step."""
+        later = copy.copy(self)
+        moved = {f"w:{name[6:]}": value for name, value in self.arrays.items() if name.startswith("after:")}
+        later.arrays = self.arrays | moved
+        return later
 
     def image(self, name: str) -> Tensor:
         """(B, H, W, C) as (B, C, H, W)."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lnca import LncaError
+from lnca import LncaError, corruption
 from lnca.corruption import Curriculum, corrupt, masked_noise, motion_blur, motion_kernels
 
 GREY = torch.full((4, 3, 64, 64), 0.5)
@@ -42,6 +42,23 @@ def test_corruption_follows_its_generator(task):
     assert first.shape == image.shape
 
 
+def test_each_task_has_its_own_corruption():
+    image = torch.rand(2, 3, 32, 32, generator=seeded())
+    assert torch.equal(corrupt(image, "denoise", 0.3, seeded()), masked_noise(image, 0.3, seeded()))
+    assert torch.equal(corrupt(image, "deblur", 7.9, seeded()), motion_blur(image, 7, seeded(), "zero"))
+
+
+def test_every_picture_has_a_direction_of_its_own_anywhere_in_the_half_turn(monkeypatch):
+    angles = []
+    monkeypatch.setattr(
+        corruption, "motion_kernels", lambda *given: (angles.append(given[1]), motion_kernels(*given))[1]
+    )
+    motion_blur(torch.rand(2000, 1, 4, 4), 3, seeded())
+    counts = torch.histc(angles[0], 4, 0, math.pi)
+    assert counts.sum() == 2000
+    assert counts.min() > 400
+
+
 def test_kernels_by_hand():
     horizontal, vertical = motion_kernels(3, torch.tensor([0.0, math.pi / 2], dtype=torch.float64))
     expected = torch.tensor([[0, 0, 0], [1, 1, 1], [0, 0, 0]], dtype=torch.float64) / 3
@@ -62,6 +79,14 @@ def test_a_diagonal_kernel_lies_on_its_diagonal():
     rows, columns = torch.nonzero(kernel > 0.02, as_tuple=True)
     assert ((rows - columns).abs() <= 1).all()
     assert kernel.diagonal().sum() > 0.5
+
+
+def test_a_short_diagonal_kernel_by_hand():
+    kernel = motion_kernels(3, torch.tensor([math.pi / 4], dtype=torch.float64))[0]
+    far, near = 0.5**0.5, 1 - 0.5**0.5
+    corner, side, middle = far * far, far * near, 1 + 2 * near * near
+    expected = torch.tensor([[corner, side, 0], [side, middle, side], [0, side, corner]], dtype=torch.float64) / 3
+    torch.testing.assert_close(kernel, expected)
 
 
 def test_blur_is_the_mean_along_its_line(monkeypatch):
@@ -86,7 +111,7 @@ def test_a_blur_of_length_one_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    ("corruption", "sentence"),
+    ("attempt", "sentence"),
     [
         (lambda: masked_noise(GREY, 1.5, seeded()), "between 0 and 1, got 1.5"),
         (lambda: masked_noise(GREY, float("nan"), seeded()), "between 0 and 1, got nan"),
@@ -94,9 +119,9 @@ def test_a_blur_of_length_one_changes_nothing():
         (lambda: motion_blur(GREY, 65, seeded()), "between 1 and the picture's shorter side"),
     ],
 )
-def test_difficulties_that_cannot_be(corruption, sentence):
+def test_difficulties_that_cannot_be(attempt, sentence):
     with pytest.raises(LncaError, match=sentence):
-        corruption()
+        attempt()
 
 
 def test_the_curriculum_rises_with_the_epochs():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from golden import Golden, assert_close, needs_golden
-from lnca.nn.autoencoder import Autoencoder
+from lnca.nn.autoencoder import AdjustedConv, Autoencoder
 
 
 @needs_golden
@@ -44,3 +44,11 @@ def test_the_side_channel_reaches_the_latent_but_not_the_skip():
 def test_one_downsampling_is_refused():
     with pytest.raises(ValueError, match="at least 2"):
         Autoencoder(downsamplings=1)
+
+
+def test_running_statistics_move_by_a_hundredth_of_the_way():
+    layer = AdjustedConv(3, 8, 2).train()
+    image = torch.rand(2, 3, 16, 16)
+    layer(image)
+    mean = layer.conv(torch.nn.functional.pad(image, (0, 1, 0, 1))).mean((0, 2, 3))
+    torch.testing.assert_close(layer.norm.running_mean, 0.01 * mean)

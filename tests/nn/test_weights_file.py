@@ -1,5 +1,6 @@
 """Weight files: the same model back, and one sentence for each that cannot be used."""
 
+import errno
 import json
 import pickle
 
@@ -15,10 +16,18 @@ CARD = {"task": "denoise"}
 
 
 @pytest.fixture
-def file(tmp_path):
+def original():
     torch.manual_seed(0)
+    model = lnca.build("latent-nafca", steps=3).eval()
+    torch.nn.init.normal_(model.automaton.head.weight, std=0.02)
+    torch.nn.init.uniform_(model.autoencoder.mix.norm.running_var)
+    return model
+
+
+@pytest.fixture
+def file(tmp_path, original):
     path = tmp_path / "model.safetensors"
-    save_weights(path, lnca.build("latent-nafca", steps=3), "latent-nafca", {"steps": 3}, CARD)
+    save_weights(path, original, "latent-nafca", {"steps": 3}, CARD)
     return path
 
 
@@ -29,11 +38,10 @@ def rewrite(path, tensors=None, **header):
     save_file(load_file(path) | (tensors or {}), path, {HEADER: json.dumps(content)})
 
 
-def test_the_same_model_comes_back(file):
+def test_the_same_model_comes_back(file, original):
     model, info = load_weights(file)
     image = torch.rand(1, 3, 16, 16)
-    again, _ = load_weights(file)
-    assert torch.equal(model(image), again(image))
+    assert torch.equal(model(image), original(image))
     assert not model.training
     assert (info.name, info.architecture, info.card) == ("model", "latent-nafca", CARD)
     assert info.settings["steps"] == model.steps == 3
@@ -46,8 +54,9 @@ def test_the_same_model_gives_the_same_bytes(file, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
 
 
-def test_a_truncated_file(file):
-    file.write_bytes(file.read_bytes()[:-100])
+@pytest.mark.parametrize("kept", [0, 7, 500, -1])
+def test_a_truncated_file(file, kept):
+    file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(lnca.LncaError, match="damaged or no safetensors file"):
         lnca.load(file)
 
@@ -94,10 +103,45 @@ def test_headers_that_do_not_fit(file, header, sentence):
         lnca.load(file)
 
 
-def test_nan_weights(file):
-    rewrite(file, {"automaton.beta": torch.full((64,), torch.nan)})
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers(file, value):
+    rewrite(file, {"automaton.beta": torch.full((64,), value)})
     with pytest.raises(lnca.LncaError, match="NaN or infinite"):
         lnca.load(file)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "sentence"),
+    [
+        ({"automaton.beta": torch.zeros(63)}, "damaged: .*size mismatch for automaton.beta"),
+        ({"automaton.delta": torch.zeros(64)}, "damaged: .*Unexpected key.*automaton.delta"),
+    ],
+)
+def test_tensors_that_do_not_fit(file, tensors, sentence):
+    rewrite(file, tensors)
+    with pytest.raises(lnca.LncaError, match=sentence):
+        lnca.load(file)
+
+
+def test_a_full_disk_leaves_the_old_file_alone(file, original, monkeypatch):
+    before = file.read_bytes()
+
+    def write_half(path, content):
+        with path.open("wb") as half:
+            half.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(file), "write_bytes", write_half)
+    with pytest.raises(lnca.LncaError, match="cannot write .*: No space left on device"):
+        save_weights(file, original, "latent-nafca", {"steps": 3}, {"task": "deblur"})
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_folder_that_is_a_file(file, original):
+    with pytest.raises(lnca.LncaError, match="cannot write .*: (Not a directory|File exists)"):
+        save_weights(file / "model.safetensors", original, "latent-nafca", {"steps": 3}, CARD)
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_missing_file_and_a_misspelt_name():

@@ -117,6 +117,8 @@ def test_a_validation_of_phase_1_is_the_authors():
         latents, skips = latent.chunk(3), skip.chunk(3)
         swapped_anchor = autoencoder.decode(latents[0], skips[1])
         swapped_positive = autoencoder.decode(latents[1], skips[0])
+    assert metrics.ssim(reconstructed, x).mean().item() == pytest.approx(golden["metric:SSIM"].item(), abs=1e-6)
+    assert metrics.psnr(reconstructed, x).mean().item() == pytest.approx(golden["metric:PSNR"].item(), rel=1e-5)
     is_golden(losses.reconstruction_autoencoder(x, reconstructed), golden, "rec_loss")
     is_golden(losses.distance(*latents), golden, "dist_loss")
     is_golden(losses.task(positive, reconstructed.chunk(3)[1], mask), golden, "task_loss")

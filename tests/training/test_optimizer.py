@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from golden import Golden, needs_golden
+from lnca.nn.autoencoder import Autoencoder
+from lnca.training import losses
 from lnca.training.optimizer import Optimizer, OptimizerSettings, learning_rate_factor, normalise
 
 
@@ -44,3 +47,45 @@ def test_the_first_adam_step_has_the_learning_rates_size():
 
 def test_weight_decay_is_decoupled():
     assert parameter([3.0, -4.0], weight_decay=0.5).tolist() == pytest.approx([0.95 - 0.1, 1.9 + 0.1], rel=1e-5)
+
+
+def test_each_gradient_is_divided_by_its_own_length():
+    assert parameter([30.0, 40.0]).grad.tolist() == pytest.approx([0.6, 0.8], rel=1e-4)
+
+
+def test_the_learning_rate_follows_the_schedule_down_to_zero():
+    value = torch.nn.Parameter(torch.zeros(1))
+    optimizer = Optimizer([value], OptimizerSettings(learning_rate=0.1), 4)
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.adam.param_groups[0]["lr"])
+        optimizer.step(value.sum())
+    half = 0.5**0.5 / 2
+    assert rates == pytest.approx([0.1, 0.1 * (0.5 + half), 0.05, 0.1 * (0.5 - half)])
+    assert optimizer.adam.param_groups[0]["lr"] == pytest.approx(0)
+
+
+@needs_golden
+def test_both_updates_of_a_batch_of_phase_1_are_the_authors():
+    """With the pictures encoded apart, as the authors do; a bias we do not have moves their running means."""
+    golden = Golden("ae_train_step")
+    autoencoder = Autoencoder().double().train()
+    autoencoder.load_state_dict(golden.autoencoder())
+    optimizer = Optimizer(autoencoder.parameters(), OptimizerSettings(), int(golden["decay_steps"]))
+    anchor, positive, negative = (golden.image(name) for name in ("anchor", "positive", "negative"))
+    mask = losses.corrupted_pixels(anchor, positive)
+    encoded = [autoencoder.encode(x) for x in (anchor, positive, negative)]
+    decoded = [autoencoder.decode(*each) for each in encoded]
+    reconstruction = losses.reconstruction_autoencoder(torch.cat([anchor, positive, negative]), torch.cat(decoded))
+    distance, task = losses.distance(*(latent for latent, _ in encoded)), losses.task(positive, decoded[1], mask)
+    optimizer.step(100 * reconstruction + 10 * distance + 10 * task)
+    (latent_A, skip_A), (latent_P, skip_P) = (autoencoder.encode(x) for x in (anchor, positive))
+    swapped_A, swapped_P = autoencoder.decode(latent_A, skip_P), autoencoder.decode(latent_P, skip_A)
+    equivalence = losses.equivalence(anchor, swapped_A, positive, swapped_P, mask)
+    optimizer.step(100 * equivalence)
+    names = ("rec_loss", "dist_loss", "task_loss", "equiv_loss")
+    for value, name in zip((reconstruction, distance, task, equivalence), names, strict=True):
+        assert value.item() == pytest.approx(golden[f"loss:{name}"].item(), rel=1e-5 if name != "equiv_loss" else 1e-4)
+    for name, after in golden.after().autoencoder().items():
+        if not name.endswith(("running_mean", "num_batches_tracked")):
+            assert (autoencoder.state_dict()[name] - after).abs().mean() < 1e-4, name

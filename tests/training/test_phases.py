@@ -1,26 +1,29 @@
 """What one batch does in each phase: which weights move, how many steps, what an explosion says."""
 
 import copy
-import re
+import dataclasses
 
 import pytest
 import torch
 
 import lnca
+from golden import NAFCA, Golden, needs_golden
+from lnca import metrics
 from lnca.corruption import masked_noise
 from lnca.training.phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded, derangement
+from lnca.training.pool import Entries
 from lnca.training.recipe import load_recipe
 
 CHANGES = ["automaton.pool=8", "automaton.fewest_steps=2", "automaton.most_steps=5", "joint.pool=8"]
 
 
-def make(trainer, *changes, **options):
+def make(trainer, *changes, recipe="stable", batches=10, **options):
     torch.manual_seed(0)
-    recipe = load_recipe("stable", [*CHANGES, *changes])
+    recipe = load_recipe(recipe, [*CHANGES, *changes])
     model = lnca.build("latent-nafca")
     torch.nn.init.normal_(model.automaton.head.weight, std=0.02)
     phase = recipe.autoencoder if trainer is AutoencoderTrainer else recipe.automaton
-    return trainer(model, recipe, phase, 10, **options)
+    return trainer(model, recipe, phase, batches, **options)
 
 
 def batch(count=4):
@@ -37,7 +40,7 @@ def changed(module, before):
     return {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
 
 
-@pytest.mark.parametrize("count", range(2, 12))
+@pytest.mark.parametrize("count", range(2, 21))
 def test_a_derangement_is_a_permutation_without_fixed_points(count):
     seen = set()
     for seed in range(50):
@@ -71,6 +74,142 @@ def test_phase_1_weighs_its_losses():
     values = trainer.train_batch(batch(), torch.Generator().manual_seed(0))
     weighted = sum(getattr(trainer.phase, name) * value for name, value in values.items() if name != "loss")
     assert values["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+@needs_golden
+def test_phase_1_has_the_authors_losses():
+    golden = Golden("ae_validate")
+    anchor, positive, negative = (golden.image(name) for name in ("anchor", "positive", "negative"))
+    values = {}
+    for step, second in (("first_step", negative), ("second_step", torch.Generator())):
+        trainer = make(AutoencoderTrainer, "autoencoder.perturbation=0", recipe="paper")
+        trainer.model.double().eval().autoencoder.load_state_dict(golden.autoencoder())
+        values |= getattr(trainer, step)(Batch(anchor, positive, torch.arange(2)), second)
+    names = {"reconstruction": "rec", "distance": "dist", "task": "task", "equivalence": "equiv"}
+    for ours, theirs in names.items():
+        assert values[ours] == pytest.approx(golden[f"loss:{theirs}_loss"].item(), rel=1e-5)
+
+
+def test_negatives_are_other_anchors_of_the_batch():
+    trainer, data = make(AutoencoderTrainer), batch()
+    seen = []
+    trainer.first_step = lambda batch, negative, step=trainer.first_step: (
+        seen.append(negative),
+        step(batch, negative),
+    )[1]
+    trainer.train_batch(data, torch.Generator().manual_seed(0))
+    order = [next(i for i in range(4) if torch.equal(data.anchor[i], picture)) for picture in seen[0]]
+    assert sorted(order) == [0, 1, 2, 3]
+    assert all(place != index for place, index in enumerate(order))
+
+
+def test_the_margin_is_the_recipes():
+    first, second = (make(AutoencoderTrainer, f"autoencoder.margin={margin}") for margin in (5, 7))
+    distances = [each.train_batch(batch(), torch.Generator().manual_seed(0))["distance"] for each in (first, second)]
+    assert distances[1] - distances[0] == pytest.approx(2, abs=1e-5)
+
+
+def test_noise_is_added_to_the_clean_latent_only():
+    trainer, data = make(AutoencoderTrainer, "autoencoder.perturbation=0.5"), batch(8)
+    autoencoder = trainer.model.eval().autoencoder
+    clean, corrupted = (autoencoder.encode(images)[0] for images in (data.anchor, data.positive))
+    seen = []
+    autoencoder.decode = lambda *given, decode=autoencoder.decode: (seen.append(given[0]), decode(*given))[1]
+    trainer.second_step(data, torch.Generator().manual_seed(0))
+    smoothed, untouched = seen[0].chunk(2)
+    torch.testing.assert_close(untouched, corrupted)
+    assert (smoothed - clean).std().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_phase_1_is_validated_with_clean_latents_and_corrupted_skips():
+    trainer, data = make(AutoencoderTrainer), batch()
+    autoencoder = trainer.model.autoencoder.eval()
+    expected = autoencoder.decode(autoencoder.encode(data.anchor)[0], autoencoder.encode(data.positive)[1])
+    trainer.model.train()
+    torch.testing.assert_close(trainer.restore(data.anchor, data.positive), expected)
+
+
+@needs_golden
+def test_a_batch_of_phase_2_has_the_authors_losses_and_moves_the_weights_as_theirs():
+    golden = Golden("ca_train_step")
+    changes = [f"automaton.{name}={golden['n'].item():.0f}" for name in ("fewest_steps", "most_steps")]
+    trainer = make(AutomatonTrainer, "automaton.pool=0", *changes, recipe="paper", batches=10_000)
+    trainer.model.automaton.dropout.p = 0
+    trainer.model.load_state_dict(golden.autoencoder("autoencoder.") | golden.rule(NAFCA, "cell/", "automaton."))
+    data = Batch(golden.image("y_true").float(), golden.image("x").float(), torch.arange(2))
+    values = trainer.train_batch(data, torch.Generator().manual_seed(0))
+    names = {"reconstruction": "rec", "latent": "latent", "output_overflow": "out", "hidden_overflow": "hid"}
+    for ours, theirs in names.items():
+        assert values[ours] == pytest.approx(golden[f"loss:{theirs}_loss"].item(), rel=1e-5)
+    before, after = golden.rule(NAFCA, "cell/"), golden.after().rule(NAFCA, "cell/")
+    for name, value in trainer.model.automaton.state_dict().items():
+        moved = after[name] - before[name]
+        clear = moved.abs() > 1e-3
+        assert torch.equal((value - before[name]).sign()[clear], moved.sign()[clear]), name
+
+
+@pytest.mark.parametrize(("standardise", "output_range"), [(False, (0, 0.2)), (True, "latent")])
+def test_phase_2_losses_are_equations_7_to_9_of_the_roll_out(standardise, output_range):
+    changes = [f"automaton.standardise_latent={standardise}".lower(), "automaton.fewest_steps=5", "automaton.pool=0"]
+    trainer = make(AutomatonTrainer, *changes)
+    trainer.phase = dataclasses.replace(trainer.phase, output_range=output_range)
+    model, data = trainer.model, batch()
+    model.automaton.dropout.p = 0
+    torch.nn.init.normal_(model.automaton.head.weight, std=0.2)
+    with torch.no_grad():
+        (latent, skip), (clean, _) = (model.eval().autoencoder.encode(x) for x in (data.positive, data.anchor))
+        cells = model.automaton.run(model.automaton.seed(latent), 5)
+        output, hidden = cells[..., 16:32], cells[..., 32:]
+        restored = model.autoencoder.decode(output, skip)
+    low, high = (clean.min(), clean.max()) if output_range == "latent" else output_range
+    expected = {
+        "reconstruction": (restored - data.anchor).square().mean(),
+        "latent": (output - clean).square().mean() / (clean.var() if standardise else 1),
+        "output_overflow": ((low - output).relu() + (output - high).relu()).mean(),
+        "hidden_overflow": (hidden.abs() - 1).relu().mean(),
+        "l1": (restored - data.anchor).abs().mean(),
+        "ssim": 1 - metrics.ssim(restored, data.anchor).mean(),
+    }
+    values = trainer.train_batch(data, torch.Generator().manual_seed(0))
+    total = values.pop("loss")
+    assert min(expected.values()) > 1e-3
+    assert values == pytest.approx({name: value.item() for name, value in expected.items()}, rel=1e-4)
+    assert total == pytest.approx(sum(getattr(trainer.phase, name) * value for name, value in values.items()), rel=1e-5)
+
+
+def test_dropout_acts_in_phase_2_while_the_batch_norms_stand_still():
+    trainer = make(AutomatonTrainer)
+    modes = set()
+    trainer.step = lambda *given, step=trainer.step: (
+        modes.add((trainer.model.automaton.training, trainer.model.autoencoder.training)),
+        step(*given),
+    )[1]
+    trainer.train_batch(batch(), torch.Generator().manual_seed(0))
+    assert modes == {(True, False)}
+
+
+def test_half_precision_is_for_the_products_only():
+    values, states = [], []
+    for precision in ("float32", "bfloat16"):
+        trainer = make(AutomatonTrainer, f"precision={precision}")
+        values.append(trainer.train_batch(batch(), torch.Generator().manual_seed(0))["loss"])
+        states.append(trainer.pool.entries.state)
+    assert states[0].dtype == states[1].dtype == torch.float32
+    assert not torch.equal(*states)
+    assert values[1] == pytest.approx(values[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"), [(AutoencoderTrainer, []), (AutomatonTrainer, []), (AutomatonTrainer, ["automaton.pool=0"])]
+)
+def test_the_learning_rate_reaches_zero_with_the_last_batch_and_no_earlier(kind, changes):
+    trainer = make(kind, *changes, batches=2)
+    rates = []
+    for index in range(2):
+        trainer.train_batch(batch(), torch.Generator().manual_seed(index))
+        rates.append(trainer.optimizer.adam.param_groups[0]["lr"])
+    assert rates[0] > 0.1 * trainer.phase.optimizer.learning_rate
+    assert rates[1] == pytest.approx(0, abs=1e-9)
 
 
 def test_phase_2_leaves_the_autoencoder_and_its_statistics_alone():
@@ -124,13 +263,23 @@ def test_the_pool_gets_fresh_states_and_gets_them_back_older():
 def test_an_exploding_state_is_traced_to_its_pool_entry():
     trainer = make(AutomatonTrainer)
     trainer.train_batch(batch(), torch.Generator().manual_seed(0))
-    trainer.pool.entries.state[:4] = torch.nan
-    samples = trainer.pool.entries.sample.tolist()
-    with pytest.raises(Exploded, match="became nan; worst is pool entry") as caught:
+    slots = torch.tensor([6, 3, 5, 0])
+
+    def poisoned_draw(count, generator):
+        entries = trainer.pool.entries
+        entries.state[5] = torch.nan
+        return slots, Entries(**{name: value[slots] for name, value in vars(entries).items()})
+
+    trainer.pool.draw = poisoned_draw
+    # The second batch lies in slots 4 to 7.
+    with pytest.raises(Exploded, match="became nan; worst is pool entry 5, training tile 101 after"):
         trainer.train_batch(batch(), torch.Generator().manual_seed(0))
-    slot, sample = map(int, re.findall(r"pool entry (\d+), training tile (\d+)", str(caught.value))[0])
-    assert slot < 4
-    assert sample == samples[slot]
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTrainer, AutomatonTrainer])
+def test_a_loss_above_the_recipes_limit_is_an_explosion(kind):
+    with pytest.raises(Exploded, match=r"the auto\w+'s loss became \d"):
+        make(kind, "exploded=0.001").train_batch(batch(), torch.Generator().manual_seed(0))
 
 
 def test_a_fresh_sample_that_explodes_is_named():

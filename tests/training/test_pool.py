@@ -1,5 +1,7 @@
 """The replay pool."""
 
+import copy
+
 import torch
 
 from lnca.training.pool import Entries, ReplayPool
@@ -50,7 +52,9 @@ def test_what_is_put_back_lies_in_its_slots():
 def test_its_state_restores_it():
     pool, other = ReplayPool(4), ReplayPool(4)
     pool.push(entries(0, 1, 2, 3, 4))
-    other.load_state_dict(pool.state_dict())
+    other.load_state_dict(copy.deepcopy(pool.state_dict()))
     for each in (pool, other):
         each.push(entries(8))
-    assert torch.equal(pool.entries.sample, other.entries.sample)
+    assert other.entries.sample.tolist() == [8, 2, 3, 4]
+    for name, value in vars(pool.entries).items():
+        assert torch.equal(value, getattr(other.entries, name))

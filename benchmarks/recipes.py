@@ -59,7 +59,7 @@ def run_variant(name: str, data: Path, folder: Path, progress: Progress) -> dict
         return {**result, "stopped": str(error)}
     tiles, _ = tiles_of(data, "validation", 0, recipe.tile, 1024)
     corrupted = run.history[-1]["validation_input_ssim"]
-    curve = steps_curve(Restorer(weights, "cpu").module, tiles, "denoise")
+    curve = steps_curve(Restorer(weights, "cpu").stepped, tiles, "denoise")
     finite = {step: value if math.isfinite(value) else None for step, value in curve.items()}
     ceiling = next(r["validation_ssim"] for r in run.history if r["phase"] == "autoencoder")
     return {**result, "input_ssim": corrupted, "ceiling_ssim": ceiling, "ssim": finite}

@@ -95,7 +95,7 @@ def test_the_number_of_steps_is_drawn_anew_for_every_batch():
     trainer = make(AutomatonTrainer, "automaton.pool=0")
     counts = []
     step = trainer.step
-    trainer.step = lambda cells, generator: (counts.append(1), step(cells, generator))[1]
+    trainer.step = lambda cells, mask: (counts.append(1), step(cells, mask))[1]
     drawn = []
     for seed in range(60):
         counts.clear()

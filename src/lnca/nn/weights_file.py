@@ -11,12 +11,12 @@ from safetensors.torch import save
 from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError
 from ..files import write_whole
-from .latent import LatentAutomaton
+from .model import RestorationModel
 from .registry import make_settings
 
 
 def save_weights(
-    path: Path, model: LatentAutomaton, architecture: str, settings: dict[str, Any], card: dict[str, Any]
+    path: Path, model: RestorationModel, architecture: str, settings: dict[str, Any], card: dict[str, Any]
 ) -> None:
     """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes."""
     full = dataclasses.asdict(make_settings(architecture, settings))
@@ -25,7 +25,7 @@ def save_weights(
     write_whole(path, save(tensors, {HEADER: json.dumps(header)}))
 
 
-def load_weights(path: Path) -> tuple[LatentAutomaton, ModelInfo]:
+def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
     """Builds the model a weight file holds, in evaluation mode.
 
     Raises:

@@ -132,7 +132,7 @@ class AutomatonTrainer:
         self.optimizer = Optimizer(trained.parameters(), phase.optimizer, (2 if phase.pool else 1) * batches)
         self.pool = ReplayPool(phase.pool)
         step = model.automaton.step
-        self.step: Callable[[Tensor, torch.Generator], Tensor] = torch.compile(step) if recipe.compile else step
+        self.step: Callable[[Tensor, Tensor | None], Tensor] = torch.compile(step) if recipe.compile else step
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """One gradient step from fresh seeds, one from states drawn from the pool; returns the unweighted losses."""
@@ -161,14 +161,14 @@ class AutomatonTrainer:
         steps = int(
             torch.randint(phase.fewest_steps, phase.most_steps + 1, (), generator=generator, device=generator.device)
         )
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         with torch.set_grad_enabled(self.joint):
             latent, skip = model.autoencoder.encode(entries.positive)
         with torch.no_grad():
             clean, _ = model.autoencoder.encode(entries.anchor)
         cells = torch.cat([latent, entries.state], -1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            for _ in range(steps):
-                cells = self.step(cells, generator)
+            cells = self._run(cells, steps, seed)
         cells = cells.float()
         output = model.automaton.read(cells)
         restored = model.autoencoder.decode(output, skip)
@@ -192,6 +192,12 @@ class AutomatonTrainer:
         state = cells[..., model.automaton.input_channels :].detach()
         return values, Entries(entries.positive, entries.anchor, state, entries.sample, entries.age + steps)
 
+    def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
+        """`Automaton.run` with the step that may be compiled."""
+        for step in range(steps):
+            cells = self.step(cells, self.model.automaton.mask(seed, step, cells))
+        return cells
+
     def _blame(self, total: float, cells: Tensor, entries: Entries, steps: int, slots: Tensor | None) -> str:
         """Names the sample with the largest cells, and its pool entry."""
         size = cells.detach().abs().flatten(1).amax(1).nan_to_num(torch.inf, posinf=torch.inf)
@@ -208,10 +214,8 @@ class AutomatonTrainer:
         model = self.model.eval()
         latent, skip = model.autoencoder.encode(positive)
         cells = model.automaton.seed(latent)
-        generator = torch.Generator(positive.device).manual_seed(0)
         with torch.autocast(positive.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            for _ in range(model.steps):
-                cells = self.step(cells, generator)
+            cells = self._run(cells, model.steps, seed=0)
         return model.autoencoder.decode(model.automaton.read(cells.float()), skip)
 
     def state_dict(self) -> dict:

@@ -23,7 +23,7 @@ from ..data.tiles import load_tiles
 from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
-from ..nn.registry import make_settings
+from ..nn.registry import LatentNAFCASettings, LatentViTCASettings, make_settings
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from ..restoration.image_io import find_pictures
@@ -63,7 +63,9 @@ class Run:
         self.recipe, self.progress = plan.recipe, progress
         self.curriculum = plan.recipe.curriculum(plan.task)
         self.settings = plan.recipe.model.get(plan.model, {})
-        make_settings(plan.model, self.settings)
+        settings = make_settings(plan.model, self.settings)
+        if not isinstance(settings, LatentNAFCASettings | LatentViTCASettings):
+            raise LncaError(f"{plan.model} cannot be trained yet; train latent-nafca or latent-vitca")
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         saved = read_checkpoint(folder, plan, resume)
@@ -77,7 +79,7 @@ class Run:
             )
         self.digest = hashlib.sha256(self.train.numpy().tobytes()).hexdigest()
         torch.manual_seed(derive(plan.seed, "weights"))
-        self.model: LatentAutomaton = make_settings(plan.model, self.settings).build().to(self.device)
+        self.model: LatentAutomaton = settings.build().to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
         self.history: list[dict[str, Any]] = []

@@ -55,7 +55,6 @@ def test_what_evaluate_refuses(refused, weights, pictures, options, sentence):
     [
         (("--task", "colour"), "--task should be denoise or deblur"),
         (("--model", "latent-nafka"), "no architecture 'latent-nafka'; did you mean latent-nafca"),
-        (("--model", "nafnet"), "nafnet cannot be trained yet"),
         (("--recipe", "quick"), "no recipe 'quick'"),
         (("--set", "automaton.pol=1"), "recipe.automaton has no field 'pol'"),
         (("--batch-size", 1), "a batch of 1 has no negative samples"),

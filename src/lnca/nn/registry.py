@@ -153,8 +153,8 @@ DEDUCED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Any]]] = {
 }
 
 
-def make_settings(name: str, settings: dict[str, Any]) -> Settings:
-    """The settings of the architecture or preset `name`, some of them changed.
+def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
+    """The architecture of `name`, which may be a preset, and its settings, some of them changed.
 
     Raises:
         LncaError: no such name or setting.
@@ -167,7 +167,7 @@ def make_settings(name: str, settings: dict[str, Any]) -> Settings:
     for key in settings:
         if key not in fields:
             raise unknown(f"setting of {architecture}", key, fields)
-    return kind(**{**preset, **settings})
+    return architecture, kind(**{**preset, **settings})
 
 
 def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
@@ -190,7 +190,7 @@ def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settin
         except (KeyError, ValueError, IndexError) as error:
             raise LncaError(f"these are no weights of {name}: {error} is missing") from error
     try:
-        model = make_settings(name, settings).build()
+        model = resolve(name, settings)[1].build()
         if state_dict is not None:
             model.load_state_dict(state_dict, strict=True)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -66,7 +66,7 @@ def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
     scores = evaluate(
         restorer.restore, tiles, card["task"], seed=card["seed"], report=lambda count: progress.advance(bar, count)
     )
-    curve = steps_curve(restorer.module, tiles, card["task"], seed=card["seed"])
+    curve = steps_curve(restorer.stepped, tiles, card["task"], seed=card["seed"])
     return rounded({"split": "test", "pictures": pictures, **scores, "steps": curve})
 
 

@@ -59,10 +59,15 @@ def run_variant(name: str, data: Path, folder: Path, progress: Progress) -> dict
         return {**result, "stopped": str(error)}
     tiles, _ = tiles_of(data, "validation", 0, recipe.tile, 1024)
     corrupted = run.history[-1]["validation_input_ssim"]
-    curve = steps_curve(Restorer(weights, "cpu").module, tiles, "denoise")
+    curve = steps_curve(Restorer(weights, "cpu").stepped, tiles, "denoise")
     finite = {step: value if math.isfinite(value) else None for step, value in curve.items()}
     ceiling = next(r["validation_ssim"] for r in run.history if r["phase"] == "autoencoder")
     return {**result, "input_ssim": corrupted, "ceiling_ssim": ceiling, "ssim": finite}
+
+
+def read_results() -> dict[str, Any]:
+    """The variants that are done."""
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
 
 def main() -> None:
@@ -70,14 +75,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--variants", type=int, nargs="*", default=range(len(VARIANTS)), help="Numbers, from 0.")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     with Progress() as progress:
-        for index, name in enumerate(VARIANTS):
-            if name not in results:
-                results[name] = run_variant(name, options.data, options.out / str(index), progress)
-                write_whole(RESULTS, (json.dumps(results, indent=2) + "\n").encode())
+        for index in options.variants:
+            name = list(VARIANTS)[index]
+            if name in read_results():
+                continue
+            result = run_variant(name, options.data, options.out / str(index), progress)
+            results = {**read_results(), name: result}
+            ordered = {name: results[name] for name in VARIANTS if name in results}
+            write_whole(RESULTS, (json.dumps(ordered, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

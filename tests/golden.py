@@ -57,6 +57,10 @@ class Golden:
         """(B, H, W, C) as (B, C, H, W)."""
         return self[name].permute(0, 3, 1, 2)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights of a public PyTorch release."""
+        return {name.removeprefix("param/"): self[name] for name in self.arrays if name.startswith("param/")}
+
     def autoencoder(self, prefix: str = "") -> dict[str, Tensor]:
         """State dict of `Autoencoder`; a convolution's bias becomes part of the batch norm's mean."""
         state = {}

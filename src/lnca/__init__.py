@@ -13,7 +13,7 @@ from .catalogue import ModelInfo, models
 from .errors import LncaError
 
 if TYPE_CHECKING:
-    from .nn.latent import LatentAutomaton
+    from .nn.model import RestorationModel
     from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
@@ -35,8 +35,9 @@ def load(name_or_path: Any, device: str = "auto") -> "Restorer":
     return Restorer(name_or_path, device)
 
 
-def build(name: str, **settings: Any) -> "LatentAutomaton":
-    """An untrained torch module, such as `build("latent-nafca", hidden_channels=48)`.
+def build(name: str, **settings: Any) -> "RestorationModel":
+    """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights of NAFNet
+    or Restormer, `build("nafnet", state_dict=...)`; see `lnca.nn.registry.build`.
 
     Raises:
         LncaError: no such architecture or setting.

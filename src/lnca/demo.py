@@ -70,7 +70,7 @@ def run_demo(
     restored = restorer.restore(corrupted)
     seconds = time.perf_counter() - begin
 
-    steps = restorer.module.steps
+    steps = restorer.stepped.steps
     top = (clean.shape[-2] - CLOSE_UP) // 2
     left = (clean.shape[-1] - CLOSE_UP) // 2
     close_up = corrupted[..., top : top + CLOSE_UP, left : left + CLOSE_UP]

@@ -9,7 +9,8 @@ import lnca
     ("name", "settings", "sentence"),
     [
         ("latent-nafka", {}, "no architecture 'latent-nafka'; did you mean latent-nafca"),
-        ("unet", {}, "there are latent-nafca, latent-vitca"),
+        ("unet", {}, "no architecture 'unet'; did you mean nafnet"),
+        ("xyz", {}, "there are latent-nafca, latent-vitca, vitca, nafnet, restormer"),
         (
             "latent-nafca",
             {"hiden_channels": 8},

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 import lnca
+from lnca.nn.weights_file import save_weights
 from lnca.restoration.restorer import choose_device
 
 
@@ -72,7 +73,19 @@ def test_memory_that_runs_out_is_said_in_a_sentence(model, picture, monkeypatch)
 
     monkeypatch.setattr(model, "module", fail)
     with pytest.raises(lnca.LncaError, match="a picture of 40x28 pixels does not fit into the memory of cpu"):
-        model.restore(picture, steps=1)
+        model.restore(picture)
+
+
+def test_a_model_without_steps_has_none(picture, tmp_path):
+    network = lnca.build("nafnet", width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,))
+    settings = {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)}
+    save_weights(tmp_path / "net.safetensors", network, "nafnet", settings, {"task": "denoise"})
+    model = lnca.load(tmp_path / "net.safetensors", "cpu")
+    assert model.restore(picture).size == picture.size
+    with pytest.raises(lnca.LncaError, match="net restores in one go, it has no steps"):
+        model.restore(picture, steps=3)
+    with pytest.raises(lnca.LncaError, match="it has no steps"):
+        next(model.iterate(picture))
 
 
 @pytest.mark.parametrize("name", ["tpu", "cpu:x", "cuda:99", ""])

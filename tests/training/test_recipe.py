@@ -20,6 +20,13 @@ def test_the_paper_recipe_is_literal():
         standardise_latent=False, output_range=(0, 1), fewest_steps=8, most_steps=32, pool=1024, optimizer=adam,
     )  # fmt: skip
     assert recipe.joint.epochs == 0
+    assert (recipe.nafnet.loss, recipe.nafnet.optimizer.learning_rate) == ("psnr", 1e-3)
+    assert (recipe.restormer.loss, recipe.restormer.optimizer.learning_rate) == ("l1", 3e-4)
+    assert (recipe.vitca.reconstruction, recipe.vitca.overflow, recipe.vitca.optimizer.learning_rate) == (
+        100,
+        100,
+        1e-3,
+    )
     assert recipe.model == {
         "latent-nafca": {"residual_scale": 0.0, "zero_head": False},
         "latent-vitca": {"position": "sinusoidal"},
@@ -47,6 +54,11 @@ def test_fields_can_be_changed_one_by_one():
     assert recipe.automaton.output_range == (0, 2)
     assert recipe.autoencoder.optimizer.clip_norm is None
     assert recipe.joint.optimizer.learning_rate == load_recipe("stable").joint.optimizer.learning_rate
+
+
+def test_what_is_not_given_stays_as_it_was():
+    recipe = load_recipe("paper", ["restormer.epochs=2"])
+    assert recipe.restormer.optimizer == load_recipe("paper").restormer.optimizer
 
 
 def test_epochs_are_set_for_the_phases_there_are():

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import lnca
 from lnca import LncaError
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
@@ -173,3 +174,26 @@ def test_other_pictures_cannot_continue_a_run(pictures, uninterrupted, tmp_path)
 def test_batches_that_cannot_be(pictures, tmp_path, changes, words):
     with pytest.raises(LncaError, match=words):
         Run(plan(pictures, changes), tmp_path)
+
+
+SMALL = {
+    "vitca": ["vitca.epochs=2", "vitca.pool=8", "vitca.fewest_steps=1", "vitca.most_steps=2",
+              "model.vitca={embed: 16, heads: 2, mlp: 8, steps: 2}"],
+    "nafnet": ["nafnet.epochs=2",
+               "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}"],
+    "restormer": ["restormer.epochs=2", "model.restormer={dim: 8, num_blocks: [1, 1, 1, 1], heads: [1, 1, 1, 1]}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_the_other_models_are_trained_and_resumed_to_the_same_bytes(pictures, tmp_path, model):
+    def press(phase, done, total, values):
+        if done == 8:
+            signal.raise_signal(signal.SIGINT)
+
+    chosen = Plan(model, "denoise", pictures, load_recipe("paper", [*SMALL[model], "batch_size=4", "tile=32"]), 0)
+    whole = Run(chosen, tmp_path / "whole")()
+    with pytest.raises(Interrupted):
+        Run(chosen, tmp_path / "cut", progress=press)()
+    assert Run(chosen, tmp_path / "cut", resume=True)().read_bytes() == whole.read_bytes()
+    assert lnca.load(whole, "cpu").restore(Image.new("RGB", (20, 20))).size == (20, 20)

@@ -61,7 +61,7 @@ def evaluate(
             lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, lambda n: progress.advance(bar, n)
         )
     if curve:
-        result["steps"] = steps_curve(restorer.module, tiles, chosen, difficulty, seed)
+        result["steps"] = steps_curve(restorer.stepped, tiles, chosen, difficulty, seed)
     if json:
         print(json_format.dumps(result, indent=2))
         return

@@ -12,7 +12,7 @@ from ..corruption import PAPER_DIFFICULTY, Task, corrupt
 from ..data.splits import split_pictures
 from ..data.tiles import load_tiles
 from ..errors import LncaError
-from ..nn.latent import LatentAutomaton
+from ..nn.model import SteppedModel
 from ..randomness import generator
 from ..restoration.image_io import find_pictures
 
@@ -84,18 +84,14 @@ def evaluate(
 
 @torch.inference_mode()
 def steps_curve(
-    model: LatentAutomaton, tiles: Tensor, task: Task, difficulty: float | None = None, seed: int = 0
+    model: SteppedModel, tiles: Tensor, task: Task, difficulty: float | None = None, seed: int = 0
 ) -> dict[int, float]:
     """Mean SSIM of the picture decoded after 0, 1, 2, 4, ..., 128 steps."""
     device = next(model.parameters()).device
     sums = dict.fromkeys(CURVE, 0.0)
     for clean, corrupted in pairs(tiles, task, difficulty, seed):
-        latent, skip = model.autoencoder.encode(corrupted.to(device))
-        cells = model.automaton.frames(model.automaton.seed(latent), CURVE[-1])
-        for step, state in enumerate(cells):
-            if step in sums:
-                decoded = model.autoencoder.decode(model.automaton.read(state), skip).cpu()
-                sums[step] += metrics.ssim(decoded, clean).sum().item()
+        for step, restored in zip(CURVE, model.frames(corrupted.to(device), CURVE[-1], only=CURVE), strict=True):
+            sums[step] += metrics.ssim(restored.cpu(), clean).sum().item()
     return {step: total / len(tiles) for step, total in sums.items()}
 
 

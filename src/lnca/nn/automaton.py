@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from ..randomness import uniform_grid
+
 
 class Automaton(nn.Module):
     """A lattice of cells that all apply one learned local rule.
@@ -48,25 +50,35 @@ class Automaton(nn.Module):
         output = image_BHWI.new_full((*shape, self.output_channels), 0.5)
         return torch.cat([image_BHWI, output, image_BHWI.new_zeros((*shape, self.hidden_channels))], -1)
 
-    def step(self, cells_BHWC: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One application of the rule; each cell takes part with probability `update_rate`."""
+    def mask(self, seed: int, step: int, cells_BHWC: Tensor) -> Tensor | None:
+        """Which cells take part in a step, (H, W, 1): each with probability `update_rate`. None when all do.
+
+        It depends on seed, step, row and column only, so that a run can be repeated and does not change with the batch
+        or with how an image is cut up.
+        """
+        if self.update_rate == 1:
+            return None
+        draws = uniform_grid(seed, step, *cells_BHWC.shape[1:3], device=cells_BHWC.device)
+        return (draws < self.update_rate)[..., None]
+
+    def step(self, cells_BHWC: Tensor, mask_HW1: Tensor | None = None) -> Tensor:
+        """One application of the rule, to the cells in the mask."""
         delta = self.update(cells_BHWC).to(cells_BHWC.dtype)
-        if self.update_rate < 1:
-            shape = (*cells_BHWC.shape[:-1], 1)
-            delta = delta * (torch.rand(shape, generator=generator, device=delta.device) < self.update_rate)
+        if mask_HW1 is not None:
+            delta = delta * mask_HW1
         return torch.cat([cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :] + delta], -1)
 
-    def frames(self, cells_BHWC: Tensor, steps: int, generator: torch.Generator | None = None) -> Iterator[Tensor]:
-        """Yields the cells after 0, 1, ..., `steps` steps."""
+    def frames(self, cells_BHWC: Tensor, steps: int, seed: int = 0) -> Iterator[Tensor]:
+        """Yields the cells after 0, 1, ..., `steps` steps; `seed` is that of the masks."""
         yield cells_BHWC
-        for _ in range(steps):
-            cells_BHWC = self.step(cells_BHWC, generator)
+        for step in range(steps):
+            cells_BHWC = self.step(cells_BHWC, self.mask(seed, step, cells_BHWC))
             yield cells_BHWC
 
-    def run(self, cells_BHWC: Tensor, steps: int, generator: torch.Generator | None = None) -> Tensor:
+    def run(self, cells_BHWC: Tensor, steps: int, seed: int = 0) -> Tensor:
         """The cells after `steps` steps."""
-        for _ in range(steps):
-            cells_BHWC = self.step(cells_BHWC, generator)
+        for step in range(steps):
+            cells_BHWC = self.step(cells_BHWC, self.mask(seed, step, cells_BHWC))
         return cells_BHWC
 
     def read(self, cells_BHWC: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
 """The latent neural cellular automaton (paper 3.1, Figure 1): encode, let the cells clean the latent, decode."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .autoencoder import Autoencoder
 from .automaton import Automaton
+from .model import SteppedModel
 
 SMALLEST_SIDE = 8
 
 
-class LatentAutomaton(nn.Module):
+class LatentAutomaton(SteppedModel):
     """LatentNAFCA and LatentViTCA, which differ in the automaton only.
 
     Args:
@@ -22,10 +22,9 @@ class LatentAutomaton(nn.Module):
     """
 
     def __init__(self, autoencoder: Autoencoder, automaton: Automaton, steps: int = 64):
-        super().__init__()
+        super().__init__(steps)
         self.autoencoder = autoencoder
         self.automaton = automaton
-        self.steps = steps
 
     def pad(self, image_BCHW: Tensor) -> Tensor:
         """Mirrors the lower and right border until both sides are multiples of the autoencoder's."""
@@ -37,19 +36,19 @@ class LatentAutomaton(nn.Module):
         multiple = self.autoencoder.multiple
         return F.pad(image_BCHW, (0, -width % multiple, 0, -height % multiple), mode="reflect")
 
-    def forward(self, image_BCHW: Tensor, steps: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0) -> Tensor:
         """x' = D(N(E(x))): image (B, 3, H, W) in [0, 1], sides >= 8 -> image of the same shape, in [0, 1].
 
         Args:
             steps: steps of the automaton; `self.steps` when None.
-            generator: source of the update mask, for rules with an update rate below 1.
+            seed: of the update masks, for rules with an update rate below 1.
 
         Raises:
             ValueError: a side is shorter than 8 pixels.
         """
         height, width = image_BCHW.shape[-2:]
         latent, skip = self.autoencoder.encode(self.pad(image_BCHW))
-        cells = self.automaton.run(self.automaton.seed(latent), self.steps if steps is None else steps, generator)
+        cells = self.automaton.run(self.automaton.seed(latent), self.steps if steps is None else steps, seed)
         return self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]
 
     def bypass(self, image_BCHW: Tensor) -> Tensor:
@@ -58,11 +57,11 @@ class LatentAutomaton(nn.Module):
         return self.autoencoder.decode(*self.autoencoder.encode(self.pad(image_BCHW)))[..., :height, :width]
 
     def frames(
-        self, image_BCHW: Tensor, steps: int | None = None, generator: torch.Generator | None = None
+        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, only: Container[int] | None = None
     ) -> Iterator[Tensor]:
-        """Yields the image decoded after 0, 1, ..., `steps` steps."""
         height, width = image_BCHW.shape[-2:]
         latent, skip = self.autoencoder.encode(self.pad(image_BCHW))
-        seed = self.automaton.seed(latent)
-        for cells in self.automaton.frames(seed, self.steps if steps is None else steps, generator):
+        fresh = self.automaton.seed(latent)
+        states = self.automaton.frames(fresh, self.steps if steps is None else steps, seed)
+        for cells in (cells for step, cells in enumerate(states) if only is None or step in only):
             yield self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]

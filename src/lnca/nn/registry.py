@@ -1,14 +1,22 @@
 """Names of architectures, their settings, and modules built from them."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import Tensor
+
 from ..catalogue import unknown
 from ..errors import LncaError
+from . import nafnet, restormer
 from .autoencoder import Autoencoder
 from .latent import LatentAutomaton
+from .model import RestorationModel
 from .nafca import NAFCA
+from .nafnet import NAFNet
+from .pixel import PixelAutomaton
+from .restormer import Restormer
 from .vitca import ViTCA
 
 
@@ -65,33 +73,126 @@ class LatentViTCASettings(LatentSettings):
         return self.assemble(ViTCA, embed=self.embed, heads=self.heads, mlp=self.mlp, position=self.position)
 
 
-Settings = LatentNAFCASettings | LatentViTCASettings
+@dataclass(frozen=True)
+class ViTCASettings:
+    """Settings of ViTCA in pixel space; see `ViTCA` and `PixelAutomaton`."""
 
-ARCHITECTURES: dict[str, type[LatentNAFCASettings] | type[LatentViTCASettings]] = {
+    hidden_channels: int = 32
+    update_rate: float = 0.5
+    steps: int = 64
+    embed: int = 128
+    heads: int = 4
+    mlp: int = 64
+    position: Literal["sinusoidal", "none"] = "sinusoidal"
+
+    def build(self) -> PixelAutomaton:
+        """An untrained module."""
+        rule = ViTCA(
+            3, 3, self.hidden_channels, self.update_rate,
+            embed=self.embed, heads=self.heads, mlp=self.mlp, position=self.position,
+        )  # fmt: skip
+        return PixelAutomaton(rule, self.steps)
+
+
+@dataclass(frozen=True)
+class NAFNetSettings:
+    """Settings of NAFNet; see `NAFNet`."""
+
+    width: int = 64
+    encoder_blocks: tuple[int, ...] = (2, 2, 4, 8)
+    middle_blocks: int = 12
+    decoder_blocks: tuple[int, ...] = (2, 2, 2, 2)
+    image_channels: int = 3
+
+    def build(self) -> NAFNet:
+        """An untrained module."""
+        return NAFNet(**vars(self))
+
+
+@dataclass(frozen=True)
+class RestormerSettings:
+    """Settings of Restormer; see `Restormer`."""
+
+    dim: int = 48
+    num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8)
+    num_refinement_blocks: int = 4
+    heads: tuple[int, int, int, int] = (1, 2, 4, 8)
+    ffn_expansion_factor: float = 2.66
+    bias: bool = False
+    norm_bias: bool = True
+    image_channels: int = 3
+
+    def build(self) -> Restormer:
+        """An untrained module."""
+        return Restormer(**vars(self))
+
+
+Settings = LatentNAFCASettings | LatentViTCASettings | ViTCASettings | NAFNetSettings | RestormerSettings
+
+ARCHITECTURES: dict[str, type[Settings]] = {
     "latent-nafca": LatentNAFCASettings,
     "latent-vitca": LatentViTCASettings,
+    "vitca": ViTCASettings,
+    "nafnet": NAFNetSettings,
+    "restormer": RestormerSettings,
+}
+
+# Smaller settings of an architecture, about 1/20 of its arithmetic.
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "nafnet-tiny": (
+        "nafnet",
+        {"width": 20, "encoder_blocks": (1, 1, 2, 4), "middle_blocks": 6, "decoder_blocks": (1, 1, 1, 1)},
+    ),
+    "restormer-tiny": ("restormer", {"dim": 16, "num_blocks": (1, 2, 2, 4), "num_refinement_blocks": 2}),
+}
+
+# Settings deduced from the names and shapes of a public state dict.
+DEDUCED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Any]]] = {
+    "nafnet": nafnet.settings_of,
+    "restormer": restormer.settings_of,
 }
 
 
-def make_settings(name: str, settings: dict[str, Any]) -> Settings:
-    """The settings of architecture `name`; raises `LncaError` for a name or a setting that is not there."""
-    if name not in ARCHITECTURES:
-        raise unknown("architecture", name, ARCHITECTURES)
-    kind = ARCHITECTURES[name]
+def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
+    """The architecture of `name`, which may be a preset, and its settings, some of them changed.
+
+    Raises:
+        LncaError: no such name or setting.
+    """
+    architecture, preset = PRESETS.get(name, (name, {}))
+    if architecture not in ARCHITECTURES:
+        raise unknown("architecture", name, [*ARCHITECTURES, *PRESETS])
+    kind = ARCHITECTURES[architecture]
     fields = [field.name for field in dataclasses.fields(kind)]
     for key in settings:
         if key not in fields:
-            raise unknown(f"setting of {name}", key, fields)
-    return kind(**settings)
+            raise unknown(f"setting of {architecture}", key, fields)
+    return architecture, kind(**{**preset, **settings})
 
 
-def build(name: str, **settings: Any) -> LatentAutomaton:
-    """An untrained model, such as `build("latent-nafca", hidden_channels=48)`.
+def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
+    """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights, such as
+    `build("nafnet", state_dict=torch.load("nafnet.pth", weights_only=True)["params"])`.
+
+    Args:
+        name: an architecture or a preset.
+        state_dict: weights with the names of NAFNet's or Restormer's release; the settings are deduced from them.
+        settings: fields of the architecture's settings.
 
     Raises:
-        LncaError: no such architecture or setting, or a value that does not fit.
+        LncaError: no such architecture or setting, a value that does not fit, or weights of something else.
     """
+    if state_dict is not None:
+        if name not in DEDUCED:
+            raise LncaError(f"settings can be deduced for {' and '.join(DEDUCED)} only, not for {name}")
+        try:
+            settings = {**DEDUCED[name](state_dict), **settings}
+        except (KeyError, ValueError, IndexError) as error:
+            raise LncaError(f"these are no weights of {name}: {error} is missing") from error
     try:
-        return make_settings(name, settings).build()
-    except (TypeError, ValueError) as error:
-        raise LncaError(f"cannot build {name}: {error}") from error
+        model = resolve(name, settings)[1].build()
+        if state_dict is not None:
+            model.load_state_dict(state_dict, strict=True)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise LncaError(f"cannot build {name}: {' '.join(str(error).split())[:300]}") from error
+    return model

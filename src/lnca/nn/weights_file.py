@@ -11,21 +11,21 @@ from safetensors.torch import save
 from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError
 from ..files import write_whole
-from .latent import LatentAutomaton
-from .registry import make_settings
+from .model import RestorationModel
+from .registry import resolve
 
 
 def save_weights(
-    path: Path, model: LatentAutomaton, architecture: str, settings: dict[str, Any], card: dict[str, Any]
+    path: Path, model: RestorationModel, architecture: str, settings: dict[str, Any], card: dict[str, Any]
 ) -> None:
     """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes."""
-    full = dataclasses.asdict(make_settings(architecture, settings))
-    header = {"version": VERSION, "architecture": architecture, "settings": full, "card": card}
+    architecture, full = resolve(architecture, settings)
+    header = {"version": VERSION, "architecture": architecture, "settings": dataclasses.asdict(full), "card": card}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_whole(path, save(tensors, {HEADER: json.dumps(header)}))
 
 
-def load_weights(path: Path) -> tuple[LatentAutomaton, ModelInfo]:
+def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
     """Builds the model a weight file holds, in evaluation mode.
 
     Raises:
@@ -33,7 +33,7 @@ def load_weights(path: Path) -> tuple[LatentAutomaton, ModelInfo]:
     """
     info = describe(path)
     try:
-        model = make_settings(info.architecture, info.settings).build()
+        model = resolve(info.architecture, info.settings)[1].build()
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         model.load_state_dict(tensors, strict=True)

@@ -59,15 +59,16 @@ def _channels_first(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
 
 
 def to_image(x_3HW: Tensor) -> Image.Image:
-    """One picture (3, H, W) in [0, 1] as an 8-bit RGB image."""
-    return Image.fromarray(_bytes(x_3HW.permute(1, 2, 0)))
+    """One picture (3, H, W), clipped to [0, 1], as an 8-bit RGB image."""
+    return Image.fromarray(_bytes(x_3HW.clamp(0, 1).permute(1, 2, 0)))
 
 
 def like(x_BCHW: Tensor, picture: Any) -> Any:
-    """`x_BCHW`, in [0, 1], as the kind, data type and device of `picture`.
+    """`x_BCHW`, clipped to [0, 1], as the kind, data type and device of `picture`.
 
     A grey image gives a grey one, an alpha channel passes through, a palette becomes RGB.
     """
+    x_BCHW = x_BCHW.clamp(0, 1)
     if isinstance(picture, Tensor):
         return x_BCHW.to(picture.device, picture.dtype)
     if isinstance(picture, np.ndarray):
@@ -81,4 +82,4 @@ def like(x_BCHW: Tensor, picture: Any) -> Any:
 
 
 def _bytes(x: Tensor) -> np.ndarray:
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return (x * 255).round().to(torch.uint8).cpu().numpy()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..catalogue import locate
 from ..errors import LncaError
+from ..nn.model import RestorationModel, SteppedModel
 from ..nn.weights_file import load_weights
 from .pictures import Picture, like, to_tensor
 
@@ -53,7 +54,14 @@ class Restorer:
     def __init__(self, name_or_path: Any, device: str = "auto"):
         self.device = choose_device(device)
         module, self.info = load_weights(locate(name_or_path))
-        self.module = module.to(self.device)
+        self.module: RestorationModel = module.to(self.device)
+
+    @property
+    def stepped(self) -> SteppedModel:
+        """The module, if it is one that works step by step; raises `LncaError` otherwise."""
+        if not isinstance(self.module, SteppedModel):
+            raise LncaError(f"{self.info.name} restores in one go, it has no steps")
+        return self.module
 
     def restore(self, picture: Picture, steps: int | None = None) -> Picture:
         """The picture restored.
@@ -74,7 +82,7 @@ class Restorer:
         steps = self._checked(steps)
         try:
             with torch.no_grad():
-                restored = self.module(x, steps)
+                restored = self.module(x) if steps is None else self.stepped(x, steps)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, x) from error
         return like(restored, picture)
@@ -83,12 +91,11 @@ class Restorer:
     def iterate(self, picture: Picture, steps: int | None = None) -> Iterator[Picture]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
         x = to_tensor(picture).to(self.device)
-        for frame in self.module.frames(x, self._checked(steps)):
+        for frame in self.stepped.frames(x, self._checked(steps)):
             yield like(frame, picture)
 
-    def _checked(self, steps: int | None) -> int:
-        steps = self.module.steps if steps is None else steps
-        if steps < 0:
+    def _checked(self, steps: int | None) -> int | None:
+        if steps is not None and steps < 0:
             raise LncaError(f"steps must be 0 or more, got {steps}")
         return steps
 

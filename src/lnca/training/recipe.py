@@ -70,6 +70,33 @@ class AutomatonPhase:
 
 
 @dataclass(frozen=True)
+class PixelPhase:
+    """The one phase of ViTCA in pixel space.
+
+    Args:
+        reconstruction, overflow: weights of the mean absolute error and (twice) of equation (9).
+        epochs, fewest_steps, most_steps, pool: as in `AutomatonPhase`.
+    """
+
+    epochs: int = 20
+    reconstruction: float = 100.0
+    overflow: float = 100.0
+    fewest_steps: int = 8
+    most_steps: int = 32
+    pool: int = 1024
+    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1e-3)
+
+
+@dataclass(frozen=True)
+class DirectPhase:
+    """The one phase of NAFNet ("psnr": negative PSNR) or Restormer ("l1": mean absolute error)."""
+
+    loss: typing.Literal["psnr", "l1"]
+    epochs: int = 20
+    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1e-3, normalise_gradients=False)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """See the fields of the phases; the rest:
 
@@ -100,11 +127,24 @@ class Recipe:
     autoencoder: AutoencoderPhase = field(default_factory=AutoencoderPhase)
     automaton: AutomatonPhase = field(default_factory=AutomatonPhase)
     joint: AutomatonPhase = field(default_factory=lambda: AutomatonPhase(epochs=0))
+    vitca: PixelPhase = PixelPhase()
+    nafnet: DirectPhase = DirectPhase("psnr")
+    restormer: DirectPhase = DirectPhase("l1", optimizer=OptimizerSettings(3e-4, normalise_gradients=False))
     model: dict[str, dict] = field(default_factory=dict)
 
     def curriculum(self, task: Task) -> Curriculum:
         """The curriculum of a task."""
         return self.denoise if task == "denoise" else self.deblur
+
+
+# The phases of each architecture, which are fields of the recipe.
+PHASES: dict[str, tuple[str, ...]] = {
+    "latent-nafca": ("autoencoder", "automaton", "joint"),
+    "latent-vitca": ("autoencoder", "automaton", "joint"),
+    "vitca": ("vitca",),
+    "nafnet": ("nafnet",),
+    "restormer": ("restormer",),
+}
 
 
 def shipped_recipes() -> list[str]:
@@ -143,14 +183,14 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe with that many epochs in every phase it has."""
-    phases = {name: getattr(recipe, name) for name in ("autoencoder", "automaton", "joint")}
+    phases = {name: getattr(recipe, name) for name in sorted(set().union(*PHASES.values()))}
     changed = {name: dataclasses.replace(phase, epochs=epochs) for name, phase in phases.items() if phase.epochs}
     return dataclasses.replace(recipe, **changed)
 
 
 def parse_recipe(data: object) -> Recipe:
     """A recipe from plain dictionaries; raises `LncaError` naming the first field that is wrong."""
-    return _parse(Recipe, data, "recipe")
+    return _parse(Recipe, data, "recipe", Recipe())
 
 
 def _override(data: dict, text: str) -> None:
@@ -167,8 +207,8 @@ def _override(data: dict, text: str) -> None:
     data[last] = yaml.safe_load(value)
 
 
-def _parse(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
-    """Checks plain data against a type and builds the dataclasses in it."""
+def _parse(kind: typing.Any, value: typing.Any, where: str, default: typing.Any) -> typing.Any:
+    """Checks plain data against a type; a dataclass keeps the fields of `default` that are not given."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         if not isinstance(value, dict):
@@ -176,15 +216,13 @@ def _parse(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         unknown = set(value) - set(hints)
         if unknown:
             raise LncaError(f"{where} has no field {sorted(map(str, unknown))[0]!r}; it has {', '.join(hints)}")
-        try:
-            return kind(**{name: _parse(hints[name], item, f"{where}.{name}") for name, item in value.items()})
-        except TypeError as error:
-            raise LncaError(f"{where}: {error}") from error
+        fields = {name: _parse(hints[name], v, f"{where}.{name}", getattr(default, name)) for name, v in value.items()}
+        return dataclasses.replace(default, **fields)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         for option in arguments:
             try:
-                return _parse(option, value, where)
+                return _parse(option, value, where, default)
             except LncaError:
                 continue
     elif origin is typing.Literal:
@@ -192,7 +230,7 @@ def _parse(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
             return value
     elif origin is tuple:
         if isinstance(value, list | tuple) and len(value) == len(arguments):
-            return tuple(_parse(option, item, where) for option, item in zip(arguments, value, strict=True))
+            return tuple(_parse(option, item, where, None) for option, item in zip(arguments, value, strict=True))
     elif origin is dict:
         if isinstance(value, dict):
             return value

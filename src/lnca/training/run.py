@@ -23,16 +23,20 @@ from ..data.tiles import load_tiles
 from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
-from ..nn.registry import make_settings
+from ..nn.model import RestorationModel
+from ..nn.pixel import PixelAutomaton
+from ..nn.registry import resolve
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from ..restoration.image_io import find_pictures
+from .autoencoder import AutoencoderTrainer
+from .automaton import AutomatonTrainer, PixelTrainer
+from .batch import Batch, Exploded, Trainer
 from .checkpoint import last_good, read_checkpoint, write_checkpoint
+from .direct import DirectTrainer
 from .log import ContactSheet, Log
-from .phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded
 from .plan import Plan, commit
-
-PHASES = ("autoencoder", "automaton", "joint")
+from .recipe import PHASES
 
 
 class Interrupted(Exception):
@@ -63,7 +67,8 @@ class Run:
         self.recipe, self.progress = plan.recipe, progress
         self.curriculum = plan.recipe.curriculum(plan.task)
         self.settings = plan.recipe.model.get(plan.model, {})
-        make_settings(plan.model, self.settings)
+        architecture, settings = resolve(plan.model, self.settings)
+        self.phases = PHASES[architecture]
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         saved = read_checkpoint(folder, plan, resume)
@@ -77,11 +82,11 @@ class Run:
             )
         self.digest = hashlib.sha256(self.train.numpy().tobytes()).hexdigest()
         torch.manual_seed(derive(plan.seed, "weights"))
-        self.model: LatentAutomaton = make_settings(plan.model, self.settings).build().to(self.device)
+        self.model: RestorationModel = settings.build().to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
         self.history: list[dict[str, Any]] = []
-        self.trainer: AutoencoderTrainer | AutomatonTrainer | None = None
+        self.trainer: Trainer | None = None
         self.sums: dict[str, float] = {}
         self.stop = threading.Event()
         if saved is None:
@@ -106,8 +111,8 @@ class Run:
             LncaError: a loss exploded; the message names the last good checkpoint.
         """
         with self._interruptible():
-            while self.position["phase"] < len(PHASES):
-                self._phase(PHASES[self.position["phase"]])
+            while self.position["phase"] < len(self.phases):
+                self._phase(self.phases[self.position["phase"]])
         return self._finish()
 
     def _phase(self, phase: str) -> None:
@@ -123,12 +128,16 @@ class Run:
         self.position.update(phase=self.position["phase"] + 1, epoch=0, batch=0)
         self._save()
 
-    def _trainer(self, phase: str) -> AutoencoderTrainer | AutomatonTrainer:
+    def _trainer(self, phase: str) -> Trainer:
         batches = self.epochs(phase) * self.batches_per_epoch
+        model, recipe = self.model, self.recipe
+        if isinstance(model, PixelAutomaton):
+            return PixelTrainer(model, recipe, recipe.vitca, batches)
+        if not isinstance(model, LatentAutomaton):
+            return DirectTrainer(model, recipe, getattr(recipe, phase), batches)
         if phase == "autoencoder":
-            return AutoencoderTrainer(self.model, self.recipe, self.recipe.autoencoder, batches)
-        settings = getattr(self.recipe, phase)
-        return AutomatonTrainer(self.model, self.recipe, settings, batches, joint=phase == "joint")
+            return AutoencoderTrainer(model, recipe, recipe.autoencoder, batches)
+        return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, joint=phase == "joint")
 
     def _epoch(self, phase: str, epoch: int) -> None:
         assert self.trainer is not None
@@ -239,7 +248,7 @@ class Run:
         self.sums, self.history = saved["sums"], saved["history"]
         self.model.load_state_dict(saved["model"])
         if saved["trainer"] is not None:
-            self.trainer = self._trainer(PHASES[self.position["phase"]])
+            self.trainer = self._trainer(self.phases[self.position["phase"]])
             self.trainer.load_state_dict(saved["trainer"])
 
     @contextmanager

@@ -10,7 +10,10 @@ import lnca
 from golden import NAFCA, Golden, needs_golden
 from lnca import metrics
 from lnca.corruption import masked_noise
-from lnca.training.phases import AutoencoderTrainer, AutomatonTrainer, Batch, Exploded, derangement
+from lnca.training.autoencoder import AutoencoderTrainer
+from lnca.training.automaton import AutomatonTrainer, PixelTrainer
+from lnca.training.batch import Batch, Exploded, derangement
+from lnca.training.direct import DirectTrainer, absolute, negative_psnr
 from lnca.training.pool import Entries
 from lnca.training.recipe import load_recipe
 
@@ -234,7 +237,7 @@ def test_the_number_of_steps_is_drawn_anew_for_every_batch():
     trainer = make(AutomatonTrainer, "automaton.pool=0")
     counts = []
     step = trainer.step
-    trainer.step = lambda cells, generator: (counts.append(1), step(cells, generator))[1]
+    trainer.step = lambda cells, mask: (counts.append(1), step(cells, mask))[1]
     drawn = []
     for seed in range(60):
         counts.clear()
@@ -300,3 +303,46 @@ def test_a_trainer_continues_from_its_state():
         torch.manual_seed(1)
         trainer.train_batch(batch(), torch.Generator().manual_seed(1))
     assert not changed(two.model, snapshot(one.model))
+
+
+def test_pixel_space_trains_with_fresh_states_and_the_pool():
+    recipe = load_recipe("stable", ["vitca.pool=8", "vitca.fewest_steps=1", "vitca.most_steps=2"])
+    model = lnca.build("vitca", embed=16, heads=2, mlp=8, position="none", steps=2)
+    trainer = PixelTrainer(model, recipe, recipe.vitca, 10)
+    before = snapshot(model)
+    values = trainer.train_batch(batch(), torch.Generator().manual_seed(0))
+    anchor, positive = batch().anchor, batch().positive
+    assert values["loss"] == pytest.approx(
+        100 * values["reconstruction"] + 100 * values["output_overflow"] + 100 * values["hidden_overflow"], rel=1e-5
+    )
+    # A head of zeros changes nothing, so the first picture is the seed's 0.5.
+    assert values["reconstruction"] == pytest.approx((anchor - 0.5).abs().mean().item(), rel=1e-5)
+    assert len(trainer.pool) == 4
+    assert {"automaton.head.weight", "automaton.head.bias"} <= changed(model, before)
+    torch.testing.assert_close(trainer.restore(anchor, positive), model(positive).clamp(0, 1))
+
+
+@pytest.mark.parametrize(("name", "loss"), [("nafnet", negative_psnr), ("restormer", absolute)])
+def test_direct_models_descend_on_their_own_loss(name, loss):
+    small = {
+        "nafnet": {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)},
+        "restormer": {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 1, 1, 1)},
+    }
+    torch.manual_seed(0)
+    model = lnca.build(name, **small[name])
+    recipe = load_recipe("paper")
+    trainer = DirectTrainer(model, recipe, getattr(recipe, name), 30)
+    expected = loss(model(batch().positive), batch().anchor).item()
+    values = [trainer.train_batch(batch(), torch.Generator())["loss"] for _ in range(20)]
+    assert values[0] == pytest.approx(expected, rel=1e-5)
+    assert values[-1] < values[0]
+    trainer.recipe = load_recipe("paper", ["exploded=-1000"])
+    with pytest.raises(Exploded, match="the loss became"):
+        trainer.train_batch(batch(), torch.Generator())
+
+
+def test_direct_losses_by_hand():
+    black = torch.zeros(2, 3, 8, 8)
+    grey = torch.stack([torch.full((3, 8, 8), 0.1), torch.full((3, 8, 8), 0.01)])
+    assert negative_psnr(grey, black).item() == pytest.approx(-30, abs=0.01)
+    assert absolute(grey, black).item() == pytest.approx(0.055)

@@ -1,0 +1,76 @@
+"""Phase 1 (paper 3.2.1): the autoencoder learns a latent for the automaton."""
+
+import torch
+from torch import Tensor
+
+from ..nn.latent import LatentAutomaton
+from . import losses
+from .batch import Batch, Exploded, derangement, dissimilarity
+from .optimizer import Optimizer
+from .recipe import AutoencoderPhase, Recipe
+
+
+class AutoencoderTrainer:
+    """Phase 1: the automaton is by-passed; two gradient steps a batch."""
+
+    def __init__(self, model: LatentAutomaton, recipe: Recipe, phase: AutoencoderPhase, batches: int):
+        self.model, self.phase, self.recipe = model, phase, recipe
+        self.optimizer = Optimizer(model.autoencoder.parameters(), phase.optimizer, 2 * batches)
+
+    def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """Both gradient steps; returns the unweighted losses."""
+        self.model.train()
+        negative = batch.anchor[derangement(len(batch.anchor), generator).to(batch.anchor.device)]
+        first = self.first_step(batch, negative)
+        second = self.second_step(batch, generator)
+        return {"loss": first.pop("total") + second.pop("total"), **first, **second}
+
+    def first_step(self, batch: Batch, negative: Tensor) -> dict[str, float]:
+        """Equations (3), (4) and (5) on anchors, positives and negatives."""
+        phase, autoencoder = self.phase, self.model.autoencoder
+        x = torch.cat([batch.anchor, batch.positive, negative])
+        latent, skip = autoencoder.encode(x)
+        reconstructed = autoencoder.decode(latent, skip)
+        latent_A, latent_P, latent_N = latent.chunk(3)
+        mask = losses.corrupted_pixels(batch.anchor, batch.positive)
+        terms = {
+            "reconstruction": losses.reconstruction_autoencoder(x, reconstructed),
+            "distance": losses.distance(latent_A, latent_P, latent_N, phase.margin),
+            "task": losses.task(batch.positive, reconstructed.chunk(3)[1], mask),
+        }
+        return self._descend(terms)
+
+    def second_step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """Equation (6): clean and corrupted latents swapped."""
+        autoencoder = self.model.autoencoder
+        latent, skip = autoencoder.encode(torch.cat([batch.anchor, batch.positive]))
+        latent_A, latent_P = latent.chunk(2)
+        skip_A, skip_P = skip.chunk(2)
+        noise = torch.randn(latent_A.shape, generator=generator, device=latent_A.device)
+        smoothed = latent_A + self.phase.perturbation * noise
+        swapped = autoencoder.decode(torch.cat([smoothed, latent_P]), torch.cat([skip_P, skip_A]))
+        swapped_A, swapped_P = swapped.chunk(2)
+        mask = losses.corrupted_pixels(batch.anchor, batch.positive)
+        terms = {"equivalence": losses.equivalence(batch.anchor, swapped_A, batch.positive, swapped_P, mask)}
+        if self.phase.ssim:
+            terms["ssim"] = dissimilarity(swapped_A, batch.anchor)
+        return self._descend(terms)
+
+    def _descend(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        total = torch.stack([getattr(self.phase, name) * value for name, value in terms.items()]).sum()
+        if not total.item() < self.recipe.exploded:
+            raise Exploded(f"the autoencoder's loss became {total.item():g}")
+        self.optimizer.step(total)
+        return {"total": total.item(), **{name: value.item() for name, value in terms.items()}}
+
+    @torch.no_grad()
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """What phase 1 is validated by: D(clean latent, corrupted skip), the ceiling of phase 2."""
+        autoencoder = self.model.eval().autoencoder
+        return autoencoder.decode(autoencoder.encode(anchor)[0], autoencoder.encode(positive)[1])
+
+    def state_dict(self) -> dict:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,193 @@
+"""Phase 2 (paper 3.2.2): cells learn to restore, from fresh seeds and from the replay pool in turn."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..nn.automaton import Automaton
+from ..nn.latent import LatentAutomaton
+from ..nn.model import SteppedModel
+from ..nn.pixel import PixelAutomaton
+from . import losses
+from .batch import Batch, Exploded, dissimilarity
+from .optimizer import Optimizer
+from .pool import Entries, ReplayPool
+from .recipe import AutomatonPhase, PixelPhase, Recipe
+
+Run = Callable[[Tensor], Tensor]
+
+
+class PoolTrainer(ABC):
+    """Two gradient steps a batch: one from fresh seeds, one from states drawn from the pool.
+
+    Args:
+        model: the whole model.
+        automaton: its automaton.
+        trained: the part of the model that is trained.
+        recipe, phase: what to do.
+        batches: how many there will be in all.
+    """
+
+    def __init__(
+        self, model: SteppedModel, automaton: Automaton, trained: torch.nn.Module, recipe: Recipe,
+        phase: AutomatonPhase | PixelPhase, batches: int,
+    ):  # fmt: skip
+        self.whole, self.automaton, self.recipe = model, automaton, recipe
+        self.bounds = phase.fewest_steps, phase.most_steps
+        self.optimizer = Optimizer(trained.parameters(), phase.optimizer, (2 if phase.pool else 1) * batches)
+        self.pool = ReplayPool(phase.pool)
+        step = automaton.step
+        self.step: Callable[[Tensor, Tensor | None], Tensor] = torch.compile(step) if recipe.compile else step
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Puts the model's parts into training or evaluation mode."""
+
+    @abstractmethod
+    def lattice(self, image_BCHW: Tensor) -> tuple[int, int]:
+        """Rows and columns of the cells of a picture."""
+
+    @abstractmethod
+    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+        """Encodes the entries, lets the cells `run`, and gives each loss with its weight, and the cells."""
+
+    @abstractmethod
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """The whole model after its steps (64)."""
+
+    def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """The step from fresh seeds and the one from the pool; returns the unweighted losses of the first."""
+        self.prepare()
+        shape = (len(batch.anchor), *self.lattice(batch.anchor), self.automaton.input_channels)
+        state = self.automaton.seed(batch.anchor.new_zeros(shape))[..., self.automaton.input_channels :]
+        age = torch.zeros_like(batch.sample)
+        result, entries = self._descend(Entries(batch.positive, batch.anchor, state, batch.sample, age), generator)
+        if self.pool.size:
+            self.pool.push(entries)
+            slots, drawn = self.pool.draw(len(batch.anchor), generator)
+            later, entries = self._descend(drawn, generator, slots)
+            self.pool.put_back(slots, entries)
+            result["pool_loss"] = later["loss"]
+        return result
+
+    def _descend(
+        self, entries: Entries, generator: torch.Generator, slots: Tensor | None = None
+    ) -> tuple[dict[str, float], Entries]:
+        fewest, most = self.bounds
+        steps = int(torch.randint(fewest, most + 1, (), generator=generator, device=generator.device))
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        terms, cells = self.losses(entries, lambda cells: self._run(cells, steps, seed))
+        total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+        if not total.item() < self.recipe.exploded:
+            raise Exploded(self._blame(total.item(), cells, entries, steps, slots))
+        self.optimizer.step(total)
+        values = {"loss": total.item(), **{name: value.item() for name, (_, value) in terms.items()}}
+        state = cells[..., self.automaton.input_channels :].detach()
+        return values, Entries(entries.positive, entries.anchor, state, entries.sample, entries.age + steps)
+
+    def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
+        """`Automaton.run` with the step that may be compiled, in the recipe's precision; float32 comes back."""
+        with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            for step in range(steps):
+                cells = self.step(cells, self.automaton.mask(seed, step, cells))
+        return cells.float()
+
+    def _blame(self, total: float, cells: Tensor, entries: Entries, steps: int, slots: Tensor | None) -> str:
+        """Names the sample with the largest cells, and its pool entry."""
+        size = cells.detach().abs().flatten(1).amax(1).nan_to_num(torch.inf, posinf=torch.inf)
+        worst = int(size.argmax())
+        where = "a fresh sample" if slots is None else f"pool entry {int(slots[worst])}"
+        return (
+            f"the automaton's loss became {total:g}; worst is {where}, training tile {int(entries.sample[worst])} "
+            f"after {int(entries.age[worst]) + steps} steps (largest cell value {size[worst].item():g})"
+        )
+
+    def state_dict(self) -> dict:
+        return {"optimizer": self.optimizer.state_dict(), "pool": self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.pool.load_state_dict(state["pool"])
+
+
+class AutomatonTrainer(PoolTrainer):
+    """Phase 2 of the latent models; the autoencoder is frozen.
+
+    With `joint` the autoencoder is trained too; its batch norms keep their statistics all the same.
+    """
+
+    def __init__(
+        self, model: LatentAutomaton, recipe: Recipe, phase: AutomatonPhase, batches: int, *, joint: bool = False
+    ):
+        super().__init__(model, model.automaton, model if joint else model.automaton, recipe, phase, batches)
+        self.model, self.phase, self.joint = model, phase, joint
+
+    def prepare(self) -> None:
+        self.model.train()
+        self.model.autoencoder.eval()
+
+    def lattice(self, image_BCHW: Tensor) -> tuple[int, int]:
+        multiple = self.model.autoencoder.multiple
+        return image_BCHW.shape[2] // multiple, image_BCHW.shape[3] // multiple
+
+    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+        """Equations (7), (8) and (9), and what the recipe adds."""
+        phase, model = self.phase, self.model
+        with torch.set_grad_enabled(self.joint):
+            latent, skip = model.autoencoder.encode(entries.positive)
+        with torch.no_grad():
+            clean, _ = model.autoencoder.encode(entries.anchor)
+        cells = run(torch.cat([latent, entries.state], -1))
+        output = model.automaton.read(cells)
+        restored = model.autoencoder.decode(output, skip)
+        low, high = clean.aminmax() if isinstance(phase.output_range, str) else phase.output_range
+        scale = clean.var() if phase.standardise_latent else 1.0
+        terms = {
+            "reconstruction": (phase.reconstruction, losses.reconstruction_automaton(entries.anchor, restored)),
+            "latent": (phase.latent, losses.latent(clean, output) / scale),
+            "output_overflow": (phase.output_overflow, losses.overflow(output, low, high)),
+            "hidden_overflow": (phase.hidden_overflow, losses.overflow(model.automaton.hidden(cells), -1, 1)),
+        }
+        if phase.l1:
+            terms["l1"] = (phase.l1, (restored - entries.anchor).abs().mean())
+        if phase.ssim:
+            terms["ssim"] = (phase.ssim, dissimilarity(restored, entries.anchor))
+        return terms, cells
+
+    @torch.no_grad()
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        model = self.model.eval()
+        latent, skip = model.autoencoder.encode(positive)
+        cells = self._run(model.automaton.seed(latent), model.steps, seed=0)
+        return model.autoencoder.decode(model.automaton.read(cells), skip)
+
+
+class PixelTrainer(PoolTrainer):
+    """ViTCA in pixel space (Tesfaldet et al., arXiv:2211.01233): L1 and overflow losses."""
+
+    def __init__(self, model: PixelAutomaton, recipe: Recipe, phase: PixelPhase, batches: int):
+        super().__init__(model, model.automaton, model, recipe, phase, batches)
+        self.model, self.phase = model, phase
+
+    def prepare(self) -> None:
+        self.model.train()
+
+    def lattice(self, image_BCHW: Tensor) -> tuple[int, int]:
+        return image_BCHW.shape[2], image_BCHW.shape[3]
+
+    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+        phase, automaton = self.phase, self.automaton
+        cells = run(torch.cat([entries.positive.permute(0, 2, 3, 1), entries.state], -1))
+        terms = {
+            "reconstruction": (phase.reconstruction, (self.model.image(cells) - entries.anchor).abs().mean()),
+            "output_overflow": (phase.overflow, losses.overflow(automaton.read(cells), 0, 1)),
+            "hidden_overflow": (phase.overflow, losses.overflow(automaton.hidden(cells), -1, 1)),
+        }
+        return terms, cells
+
+    @torch.no_grad()
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        cells = self.automaton.seed(positive.permute(0, 2, 3, 1))
+        return self.model.eval().image(self._run(cells, self.model.steps, seed=0)).clamp(0, 1)

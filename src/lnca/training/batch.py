@@ -1,0 +1,64 @@
+"""What a trainer is given, and what all trainers use."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..errors import LncaError
+
+
+@dataclass
+class Batch:
+    """Clean tiles (`anchor`), their corrupted versions (`positive`), and the tiles' numbers (`sample`)."""
+
+    anchor: Tensor
+    positive: Tensor
+    sample: Tensor
+
+
+class Exploded(Exception):
+    """A loss that is not a number or too large; the message names the sample that caused it."""
+
+
+def derangement(count: int, generator: torch.Generator) -> Tensor:
+    """A random permutation of 0 ... count - 1 that leaves nothing in its place.
+
+    A random cyclic order sends each element to the next one, so one draw is enough for any count >= 2.
+
+    Raises:
+        LncaError: a batch of 1 has none.
+    """
+    if count < 2:
+        raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
+    order = torch.randperm(count, generator=generator, device=generator.device)
+    result = torch.empty_like(order)
+    result[order] = order.roll(-1)
+    return result
+
+
+class Trainer(Protocol):
+    """What one phase does with a batch."""
+
+    def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """The gradient steps of one batch; returns the total "loss" and its unweighted terms.
+
+        Raises:
+            Exploded: the loss is not a number or too large.
+        """
+
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """What the phase is validated by: restored pictures (B, 3, H, W)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the model that a resumed run needs."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` gave."""
+
+
+def dissimilarity(image: Tensor, reference: Tensor) -> Tensor:
+    """1 - SSIM, mean over pictures."""
+    return 1 - metrics.ssim(image.float(), reference).mean()

@@ -1,0 +1,58 @@
+"""NAFNet and Restormer are trained in one phase, from corrupted to clean."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nn.model import RestorationModel
+from .batch import Batch, Exploded
+from .optimizer import Optimizer
+from .recipe import DirectPhase, Recipe
+
+
+def negative_psnr(restored: Tensor, anchor: Tensor) -> Tensor:
+    """NAFNet's loss: minus the mean PSNR in dB of the pictures."""
+    return 10 * ((restored - anchor).square().mean((1, 2, 3)) + 1e-8).log10().mean()
+
+
+def absolute(restored: Tensor, anchor: Tensor) -> Tensor:
+    """Restormer's loss: the mean absolute error."""
+    return (restored - anchor).abs().mean()
+
+
+LOSSES = {"psnr": negative_psnr, "l1": absolute}
+
+
+class DirectTrainer:
+    """One gradient step a batch."""
+
+    def __init__(self, model: RestorationModel, recipe: Recipe, phase: DirectPhase, batches: int):
+        self.model, self.recipe = model, recipe
+        self.loss = LOSSES[phase.loss]
+        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches)
+
+    def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """The gradient step; returns its loss."""
+        self.model.train()
+        loss = self.loss(self._restored(batch.positive), batch.anchor)
+        if not loss.item() < self.recipe.exploded:
+            raise Exploded(f"the loss became {loss.item():g}")
+        self.optimizer.step(loss)
+        return {"loss": loss.item()}
+
+    @torch.no_grad()
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """The whole model."""
+        self.model.eval()
+        return self._restored(positive).clamp(0, 1)
+
+    def _restored(self, positive: Tensor) -> Tensor:
+        with torch.autocast(positive.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            return self.model(positive).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

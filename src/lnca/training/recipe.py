@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-import yaml
-
 from ..corruption import Curriculum, Task
 from ..errors import LncaError
 from .optimizer import OptimizerSettings
+
+try:
+    import yaml
+except ModuleNotFoundError as error:
+    raise LncaError("training needs PyYAML: pip install 'lnca[train]'") from error
 
 
 @dataclass(frozen=True)

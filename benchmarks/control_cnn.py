@@ -16,8 +16,9 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lnca import metrics
-from lnca.corruption import Task, corrupt
-from lnca.evaluation.quality import evaluate, tiles_of
+from lnca.corruption import Task
+from lnca.data.tile_set import TileSet, open_tiles
+from lnca.evaluation.quality import evaluate
 from lnca.files import write_whole
 from lnca.randomness import derive, generator
 from lnca.training.optimizer import Optimizer, OptimizerSettings
@@ -43,7 +44,7 @@ class ResidualCNN(nn.Module):
         return (x + self.last(self.body(x))).clamp(0, 1)
 
 
-def train(task: Task, tiles: Tensor, seed: int, epochs: int) -> ResidualCNN:
+def train(task: Task, tiles: TileSet, seed: int, epochs: int) -> ResidualCNN:
     """Trains the control with the image losses of the recipe "stable"."""
     recipe = load_recipe("stable")
     phase, size = recipe.joint, recipe.batch_size
@@ -56,8 +57,9 @@ def train(task: Task, tiles: Tensor, seed: int, epochs: int) -> ResidualCNN:
         order = torch.randperm(len(tiles), generator=generator("cpu", seed, "control", epoch, "order"))
         difficulty = curriculum.difficulty(epoch, epochs)
         for batch in track(range(batches), f"epoch {epoch + 1} of {epochs}"):
-            clean = tiles[order[batch * size : (batch + 1) * size]].float() / 255
-            corrupted = corrupt(clean, task, difficulty, generator("cpu", seed, "control", epoch, batch))
+            index = order[batch * size : (batch + 1) * size]
+            draw = generator("cpu", seed, "control", epoch, batch)
+            clean, corrupted = tiles.pairs(index, task, difficulty, draw)
             with torch.autocast("cpu", torch.bfloat16):
                 restored = model(corrupted)
             restored = restored.float()
@@ -75,16 +77,16 @@ def main() -> None:
     options = parser.parse_args()
     recipe = load_recipe("stable")
     epochs = recipe.autoencoder.epochs + recipe.automaton.epochs + recipe.joint.epochs
-    tiles, _ = tiles_of(options.data, "train", options.seed, recipe.tile)
+    tiles = open_tiles(options.data, "train", options.seed, recipe.tile)
     model = train(options.task, tiles, options.seed, epochs)
-    test, pictures = tiles_of(options.data, "test", options.seed, recipe.tile)
+    test = open_tiles(options.data, "test", options.seed, recipe.tile)
     with torch.no_grad():
         scores = evaluate(model, test, options.task, seed=options.seed)
     result = {
         "model": "residual CNN, five 3x3 layers of 32",
         "parameters": sum(p.numel() for p in model.parameters()),
         "task": options.task, "seed": options.seed, "epochs": epochs, "batch_size": recipe.batch_size,
-        "torch": torch.__version__, "pictures": pictures, **scores,
+        "torch": torch.__version__, **scores,
     }  # fmt: skip
     path = RESULTS / f"control-{options.task}.json"
     write_whole(path, (json.dumps(result, indent=2) + "\n").encode())

@@ -15,7 +15,8 @@ from typing import Any
 from rich.progress import Progress
 
 from lnca.catalogue import ModelInfo, describe, shipped_weights
-from lnca.evaluation.quality import evaluate, steps_curve, tiles_of
+from lnca.data.tile_set import open_tiles
+from lnca.evaluation.quality import evaluate, steps_curve
 from lnca.files import write_whole
 from lnca.metrics import recovered
 from lnca.nn.weights_file import load_weights, save_weights
@@ -61,13 +62,13 @@ def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
     """Quality on the test split of the training's own seed, and the SSIM after 0 to 128 steps."""
     restorer = Restorer(info.path, "cpu")
     card = info.card
-    tiles, pictures = tiles_of(data, "test", card["seed"], card["recipe"]["tile"])
+    tiles = open_tiles(data, "test", card["seed"], card["recipe"]["tile"])
     bar = progress.add_task(info.name, total=len(tiles))
     scores = evaluate(
         restorer.restore, tiles, card["task"], seed=card["seed"], report=lambda count: progress.advance(bar, count)
     )
     curve = steps_curve(restorer.stepped, tiles, card["task"], seed=card["seed"])
-    return rounded({"split": "test", "pictures": pictures, **scores, "steps": curve})
+    return rounded({"split": "test", **scores, "steps": curve})
 
 
 def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:

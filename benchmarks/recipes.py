@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
+from lnca.data.tile_set import open_tiles
 from lnca.errors import LncaError
-from lnca.evaluation.quality import steps_curve, tiles_of
+from lnca.evaluation.quality import steps_curve
 from lnca.files import write_whole
 from lnca.restoration.restorer import Restorer
 from lnca.training.plan import Plan
@@ -57,7 +58,7 @@ def run_variant(name: str, data: Path, folder: Path, progress: Progress) -> dict
         weights = run()
     except LncaError as error:
         return {**result, "stopped": str(error)}
-    tiles, _ = tiles_of(data, "validation", 0, recipe.tile, 1024)
+    tiles = open_tiles(data, "validation", 0, recipe.tile, 1024)
     corrupted = run.history[-1]["validation_input_ssim"]
     curve = steps_curve(Restorer(weights, "cpu").stepped, tiles, "denoise")
     finite = {step: value if math.isfinite(value) else None for step, value in curve.items()}

@@ -2,45 +2,53 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from conftest import textured
 from lnca import LncaError
-from lnca.data.tiles import clean, load_tiles, tile
+from lnca.data.source import FilePicture, Sample
+from lnca.data.tiles import distinct, tile, tiles_of
+
+
+def pixels(width, height, seed=0):
+    return np.asarray(textured(width, height, seed))
 
 
 @pytest.mark.parametrize(("size", "count"), [((128, 64), 2), ((200, 130), 6), ((64, 64), 1), ((40, 90), 2)])
 def test_a_picture_is_cut_into_squares_of_32(size, count):
-    assert tile(textured(*size), 64).shape == (count, 32, 32, 3)
+    assert tile(pixels(*size), 64).shape == (count, 32, 32, 3)
 
 
 def test_tiles_come_row_by_row_and_are_shrunk():
     quarters = np.zeros((128, 128, 3), np.uint8)
     quarters[:64, 64:], quarters[64:, :64], quarters[64:, 64:] = 80, 160, 240
-    tiles = tile(Image.fromarray(quarters), 64)
-    assert [t.mean() for t in tiles] == pytest.approx([0, 80, 160, 240], abs=1)
+    assert [t.mean() for t in tile(quarters, 64)] == pytest.approx([0, 80, 160, 240], abs=1)
+
+
+def test_a_whole_picture_is_shrunk_to_one_tile():
+    halves = np.zeros((90, 40, 3), np.uint8)
+    halves[45:] = 200
+    (only,) = tile(halves, None)
+    assert only.shape == (32, 32, 3)
+    assert (only[:14].mean(), only[18:].mean()) == pytest.approx((0, 200), abs=3)
 
 
 def test_empty_and_repeated_tiles_are_dropped_and_order_stays():
-    a, b = (tile(textured(32, 32, seed), 32)[0] for seed in (1, 2))
+    a, b = pixels(32, 32, 1), pixels(32, 32, 2)
     flat = np.full_like(a, 77)
-    kept = clean(np.stack([b, flat, a, b, a]))
-    assert np.array_equal(kept, np.stack([b, a]))
+    assert distinct(np.stack([b, flat, a, b, a])).tolist() == [0, 2]
 
 
-def test_a_limit_draws_tiles_by_its_seed(pictures):
-    paths = sorted(pictures.glob("*.png"))
-    everything = load_tiles(paths, 32)
-    assert everything.shape == (80, 3, 32, 32)
-    assert everything.dtype == torch.uint8
-    few, again, other = (load_tiles(paths, 32, 10, seed) for seed in (0, 0, 1))
-    assert len(few) == 10
-    assert torch.equal(few, again)
-    assert not torch.equal(few, other)
-
-
-def test_pictures_without_content_are_refused(tmp_path):
-    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
-    with pytest.raises(LncaError, match="no tile with any content in 1 picture"):
-        load_tiles([tmp_path / "red.png"], 32)
+def test_pairs_stay_together_and_the_clean_tile_decides(tmp_path):
+    clean = np.concatenate([np.full((32, 32, 3), 50, np.uint8), pixels(32, 32)], 1)
+    corrupted = clean[:, ::-1]
+    for name, picture in (("clean", clean), ("corrupted", corrupted)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    sample = Sample("x", "x", FilePicture(tmp_path / "clean.png"), FilePicture(tmp_path / "corrupted.png"))
+    good, bad = tiles_of(sample, 32)
+    assert good.shape == bad.shape == (1, 3, 32, 32)
+    assert np.array_equal(good[0].transpose(1, 2, 0), clean[:, 32:])
+    assert np.array_equal(bad[0].transpose(1, 2, 0), corrupted[:, 32:])
+    Image.fromarray(clean[:20]).save(tmp_path / "corrupted.png")
+    with pytest.raises(LncaError, match="should have the same size, got 64x32 and 64x20"):
+        tiles_of(sample, 32)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .data import app as data
 from .inspect import evaluate, models
 from .pictures import compare, corrupt, demo, restore
 from .train import train
@@ -36,3 +37,4 @@ def common(
 
 for command in (restore, corrupt, compare, train, evaluate, models, demo):
     app.command()(command)
+app.add_typer(data, name="data")

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import LncaError
-from .options import Data, Device, Json, checked_task
+from .options import Data, Device, Json, checked_split, checked_task
 
 
 def models(json: Json = False) -> None:
@@ -46,18 +45,17 @@ def evaluate(
     """Score a model on tiles cut from a folder of clean pictures."""
     import lnca
 
-    from ..evaluation.quality import evaluate, steps_curve, tiles_of
+    from ..data.tile_set import open_tiles
+    from ..evaluation.quality import evaluate, steps_curve
     from .progress import progress_bar
 
-    if split not in ("train", "validation", "test", "all"):
-        raise LncaError(f"--split should be train, validation, test or all, got {split!r}")
     restorer = lnca.load(model, device)
     card = restorer.info.card
     chosen = checked_task(task or card.get("task", ""))
-    tiles, pictures = tiles_of(data, split, seed, card.get("recipe", {}).get("tile", 64), limit)
+    tiles = open_tiles(data, checked_split(split), seed, card.get("recipe", {}).get("tile", 64), limit)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(tiles))
-        result: dict[str, Any] = {"model": model, "task": chosen, "split": split, "pictures": pictures} | evaluate(
+        result: dict[str, Any] = {"model": model, "task": chosen, "split": split} | evaluate(
             lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, lambda n: progress.advance(bar, n)
         )
     if curve:
@@ -65,7 +63,7 @@ def evaluate(
     if json:
         print(json_format.dumps(result, indent=2))
         return
-    print(f"{model}, {chosen}: {result['tiles']} tiles of {pictures} pictures ({split})")
+    print(f"{model}, {chosen}: {result['tiles']} tiles of {result['pictures']} pictures ({split})")
     for kind in ("input", "output"):
         ssim, psnr = result[kind]["ssim"], result[kind]["psnr"]
         print(

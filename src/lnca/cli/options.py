@@ -9,12 +9,15 @@ from ..errors import LncaError
 
 if TYPE_CHECKING:
     from ..corruption import Task
+    from ..data.splits import Split
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels than this.", min=1)]
-Data = Annotated[Path, typer.Option(help="Folder of clean pictures; folders below it count too.")]
+Data = Annotated[
+    Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
+]
 
 
 def checked_task(name: str) -> "Task":
@@ -24,3 +27,12 @@ def checked_task(name: str) -> "Task":
             return name
         case _:
             raise LncaError(f"--task should be denoise or deblur, got {name!r}")
+
+
+def checked_split(name: str) -> "Split":
+    """The split of that name; raises `LncaError` for another."""
+    match name:
+        case "train" | "validation" | "test" | "all":
+            return name
+        case _:
+            raise LncaError(f"--split should be train, validation, test or all, got {name!r}")

@@ -1,8 +1,7 @@
 """80/20 training and test, then 80/20 training and validation of the first part (paper 4.2), by source picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,33 +11,29 @@ from ..randomness import generator
 
 FEWEST_PICTURES = 3
 
-
-@dataclass(frozen=True)
-class Split:
-    """Picture files of each set, sorted by name."""
-
-    train: list[Path]
-    validation: list[Path]
-    test: list[Path]
+Split = Literal["train", "validation", "test", "all"]
 
 
-def split_pictures(paths: Sequence[Path], seed: int) -> Split:
-    """Splits pictures, so that no two tiles of one picture lie in different sets.
+def split_groups(names: Sequence[str], seed: int) -> dict[str, list[int]]:
+    """Splits groups of pictures (each a picture, a scene or a film), so that no group lies in two sets.
 
-    The result depends on the sorted file names and the seed only.
+    The result depends on the names in sorted order and on the seed only.
+
+    Returns:
+        Numbers of the groups, ascending in name, for "train", "validation", "test" and "all".
 
     Raises:
-        LncaError: fewer than 3 pictures.
+        LncaError: fewer than 3 groups.
     """
-    if len(paths) < FEWEST_PICTURES:
+    if len(names) < FEWEST_PICTURES:
         raise LncaError(
-            f"{len(paths)} picture(s) are too few to split in training, validation and test set; give at least "
+            f"{len(names)} picture(s) are too few to split in training, validation and test set; give at least "
             f"{FEWEST_PICTURES}, better a hundred"
         )
-    ordered = sorted(paths, key=lambda path: path.name)
-    order = torch.randperm(len(ordered), generator=generator("cpu", seed, "split")).tolist()
+    by_name = sorted(range(len(names)), key=lambda index: names[index])
+    order = torch.randperm(len(names), generator=generator("cpu", seed, "split")).numpy()
     test = max(1, round(0.2 * len(order)))
     validation = max(1, round(0.2 * (len(order) - test)))
-    parts = np.split(np.array(order), [test, test + validation])
-    test_set, validation_set, train_set = ([ordered[i] for i in sorted(part)] for part in parts)
-    return Split(train_set, validation_set, test_set)
+    parts = np.split(order, [test, test + validation])
+    sets = zip(("test", "validation", "train"), parts, strict=True)
+    return {name: [by_name[i] for i in sorted(part)] for name, part in sets} | {"all": by_name}

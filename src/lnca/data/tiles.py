@@ -1,67 +1,65 @@
 """Tile-shrink-clean (paper 4.1): pictures become 32x32 tiles, and redundant tiles are dropped."""
 
-from collections.abc import Iterable
-from pathlib import Path
-
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from ..errors import LncaError
-from ..randomness import generator
-from ..restoration.image_io import open_rgb
+from .source import Sample
 
 TILE_SIDE = 32
 FLAT = 2.0
 
 
-def tile(picture: Image.Image, side: int) -> np.ndarray:
-    """Cuts an RGB picture into n x m squares of `side` pixels and shrinks each to 32x32.
+def tile(picture: np.ndarray, side: int | None) -> np.ndarray:
+    """Cuts a picture into n x m squares of `side` pixels and shrinks each to 32x32.
 
     A picture smaller than `side` gives squares of its own shorter side; the rest at the right and below is left out.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        side: of a square, in pixels; None shrinks the whole picture to one tile.
 
     Returns:
         uint8 (n * m, 32, 32, 3).
     """
-    side = min(side, *picture.size)
-    columns, rows = picture.size[0] // side, picture.size[1] // side
-    boxes = [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y in range(rows) for x in range(columns)]
+    image = Image.fromarray(picture)
     size = (TILE_SIDE, TILE_SIDE)
-    return np.stack([np.asarray(picture.resize(size, Image.Resampling.LANCZOS, box=box)) for box in boxes])
+    if side is None:
+        return np.asarray(image.resize(size, Image.Resampling.LANCZOS))[None]
+    side = min(side, *image.size)
+    columns, rows = image.size[0] // side, image.size[1] // side
+    boxes = [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y in range(rows) for x in range(columns)]
+    return np.stack([np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box)) for box in boxes])
 
 
-def clean(tiles: np.ndarray) -> np.ndarray:
-    """Drops tiles without content (standard deviation below 2 of 255) and all but the first of tiles that look the same
-    (equal brightness in 16 levels on a 4x4 grid)."""
+def distinct(tiles: np.ndarray) -> np.ndarray:
+    """Numbers of the tiles that stay: those with content (standard deviation of at least 2 of 255), and of tiles that
+    look the same (equal brightness in 16 levels on a 4x4 grid) the first."""
     grey = tiles.mean(-1)
-    structured = grey.std((1, 2)) >= FLAT
-    tiles, grey = tiles[structured], grey[structured]
+    structured = np.flatnonzero(grey.std((1, 2)) >= FLAT)
     cell = TILE_SIDE // 4
-    signature = grey.reshape(-1, 4, cell, 4, cell).mean((2, 4)).astype(np.uint8) // 16
+    signature = grey[structured].reshape(-1, 4, cell, 4, cell).mean((2, 4)).astype(np.uint8) // 16
     _, first = np.unique(signature.reshape(-1, 16), axis=0, return_index=True)
-    return tiles[np.sort(first)]
+    return structured[np.sort(first)]
 
 
-def load_tiles(paths: Iterable[Path], side: int, limit: int | None = None, seed: int = 0) -> Tensor:
-    """Tile-shrink-clean of many pictures.
-
-    Args:
-        paths: picture files.
-        side: side of a tile before shrinking, in pixels.
-        limit: keep at most that many tiles, drawn at random with `seed`.
+def tiles_of(sample: Sample, side: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The clean tiles of a sample and, of a pair, the corrupted tiles in the same places; what stays depends on the
+    clean tiles. With `side` None every sample gives one tile, which always stays.
 
     Returns:
-        uint8 (N, 3, 32, 32).
+        uint8 (N, 3, 32, 32), twice or once.
 
     Raises:
-        LncaError: a picture cannot be read, or no tile has any content.
+        LncaError: a picture cannot be read, or a pair's sizes differ.
     """
-    paths = list(paths)
-    tiles = np.concatenate([clean(tile(open_rgb(path), side)) for path in paths])
-    if not len(tiles):
-        raise LncaError(f"no tile with any content in {len(paths)} picture(s); give pictures that are not flat")
-    if limit is not None and len(tiles) > limit:
-        order = torch.randperm(len(tiles), generator=generator("cpu", seed, "limit"))[:limit]
-        tiles = tiles[np.sort(order.numpy())]
-    return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
+    clean = sample.clean.read()
+    corrupted = None if sample.corrupted is None else sample.corrupted.read()
+    if corrupted is not None and corrupted.shape != clean.shape:
+        sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (clean, corrupted))
+        raise LncaError(f"{sample.name}: the pictures of a pair should have the same size, got {sizes}")
+    squares = tile(clean, side)
+    keep = np.arange(len(squares)) if side is None else distinct(squares)
+    result = [squares[keep]] + ([] if corrupted is None else [tile(corrupted, side)[keep]])
+    first, *rest = (np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)) for tiles in result)
+    return first, rest[0] if rest else None

@@ -1,56 +1,33 @@
 """SSIM and PSNR of corrupted and restored tiles, mean and spread, and SSIM against the number of steps."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import metrics
-from ..corruption import PAPER_DIFFICULTY, Task, corrupt
-from ..data.splits import split_pictures
-from ..data.tiles import load_tiles
-from ..errors import LncaError
+from ..corruption import PAPER_DIFFICULTY, Task
+from ..data.tile_set import TileSet
 from ..nn.model import SteppedModel
 from ..randomness import generator
-from ..restoration.image_io import find_pictures
 
 BATCH = 256
 CURVE = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
-def tiles_of(data: Path, split: str, seed: int, side: int, limit: int | None = None) -> tuple[Tensor, int]:
-    """The clean tiles of one set of a folder of pictures.
-
-    Args:
-        split: "train", "validation" or "test" as a training with `seed` splits the folder, or "all".
-        side: side of a tile in the pictures, in pixels.
-        limit: at most that many tiles, drawn at random.
-
-    Returns:
-        uint8 (N, 3, 32, 32), and the number of pictures they were cut from.
-    """
-    paths = find_pictures(data)
-    if split != "all":
-        try:
-            paths = getattr(split_pictures(paths, seed), split)
-        except LncaError as error:
-            raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
-    return load_tiles(paths, side, limit, seed), len(paths)
-
-
-def pairs(tiles: Tensor, task: Task, difficulty: float | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def pairs(tiles: TileSet, task: Task, difficulty: float | None, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields batches of clean and corrupted tiles in [0, 1]; the same for every model and device."""
+    tiles.check(task)
     difficulty = PAPER_DIFFICULTY[task] if difficulty is None else difficulty
     for start in range(0, len(tiles), BATCH):
-        clean = tiles[start : start + BATCH].float() / 255
-        yield clean, corrupt(clean, task, difficulty, generator("cpu", seed, "evaluation", start))
+        index = torch.arange(start, min(start + BATCH, len(tiles)))
+        yield tiles.pairs(index, task, difficulty, generator("cpu", seed, "evaluation", start))
 
 
 def evaluate(
     restore: Callable[[Tensor], Tensor],
-    tiles: Tensor,
+    tiles: TileSet,
     task: Task,
     difficulty: float | None = None,
     seed: int = 0,
@@ -60,14 +37,15 @@ def evaluate(
 
     Args:
         restore: corrupted (B, 3, 32, 32) in [0, 1] -> restored.
-        tiles: clean, uint8 (N, 3, 32, 32).
+        tiles: see `lnca.data.tile_set.open_tiles`.
         task: "denoise" or "deblur".
         difficulty: intensity or length; the paper's (0.5, 7) when None.
-        seed: of the corruption.
+        seed: of the corruption, where it is drawn.
         report: called with the number of tiles done, after every batch.
 
     Returns:
-        {"tiles": N, "input": {"ssim": {"mean", "deviation"}, "psnr": ...}, "output": the same, "recovered": R}.
+        {"tiles": N, "pictures": of so many, "input": {"ssim": {"mean", "deviation"}, "psnr": ...},
+        "output": the same, "recovered": R}.
     """
     scores: dict[str, dict[str, list[Tensor]]] = {kind: {"ssim": [], "psnr": []} for kind in ("input", "output")}
     for clean, corrupted in pairs(tiles, task, difficulty, seed):
@@ -79,12 +57,12 @@ def evaluate(
         kind: {name: _spread(torch.cat(values)) for name, values in by_name.items()} for kind, by_name in scores.items()
     }
     recovered = metrics.recovered(summary["output"]["ssim"]["mean"], summary["input"]["ssim"]["mean"])
-    return {"tiles": len(tiles), **summary, "recovered": recovered}
+    return {"tiles": len(tiles), "pictures": tiles.groups, **summary, "recovered": recovered}
 
 
 @torch.inference_mode()
 def steps_curve(
-    model: SteppedModel, tiles: Tensor, task: Task, difficulty: float | None = None, seed: int = 0
+    model: SteppedModel, tiles: TileSet, task: Task, difficulty: float | None = None, seed: int = 0
 ) -> dict[int, float]:
     """Mean SSIM of the picture decoded after 0, 1, 2, 4, ..., 128 steps."""
     device = next(model.parameters()).device

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -29,38 +30,47 @@ def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Imag
     try:
         if path.stat().st_size == 0:
             raise LncaError(f"{path} is empty; give a picture file")
+        with path.open("rb") as file:
+            return decode_picture(file, str(path), pixel_limit)
+    except FileNotFoundError as error:
+        raise LncaError(f"{path} does not exist") from error
+    except OSError as error:
+        raise LncaError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """`open_picture` for an open file, which errors call `name`."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                picture = Image.open(path)
+                picture = Image.open(file)
             finally:
                 Image.MAX_IMAGE_PIXELS = previous
         with picture:
             width, height = picture.size
             if width * height > pixel_limit:
                 raise LncaError(
-                    f"{path} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} "
+                    f"{name} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} "
                     "million; raise it with --max-pixels if you trust the file"
                 )
             if min(width, height) < SMALLEST_SIDE:
-                raise LncaError(f"{path} is {width}x{height}; a picture needs at least 8x8 pixels")
+                raise LncaError(f"{name} is {width}x{height}; a picture needs at least 8x8 pixels")
             if picture.mode not in MODES:
                 raise LncaError(
-                    f"{path} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
+                    f"{name} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
                 )
             picture.load()
             return ImageOps.exif_transpose(picture)
-    except FileNotFoundError as error:
-        raise LncaError(f"{path} does not exist") from error
     except UnidentifiedImageError as error:
-        raise LncaError(f"{path} is not a picture in a format that is known here") from error
+        raise LncaError(f"{name} is not a picture in a format that is known here") from error
     except LncaError:
         raise
     except MemoryError as error:
-        raise LncaError(f"{path} does not fit into memory") from error
+        raise LncaError(f"{name} does not fit into memory") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise LncaError(f"{path} is broken or truncated ({error}); get a whole copy of it") from error
+        raise LncaError(f"{name} is broken or truncated ({error}); get a whole copy of it") from error
 
 
 def open_rgb(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:

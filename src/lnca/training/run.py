@@ -3,7 +3,6 @@
 Nothing random is carried along: every batch draws from generators made of (seed, phase, epoch, batch).
 """
 
-import hashlib
 import json
 import math
 import signal
@@ -17,9 +16,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__, metrics
-from ..corruption import corrupt
-from ..data.splits import Split, split_pictures
-from ..data.tiles import load_tiles
+from ..data.tile_set import open_tiles
 from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
@@ -28,7 +25,6 @@ from ..nn.pixel import PixelAutomaton
 from ..nn.registry import resolve
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
-from ..restoration.image_io import find_pictures
 from .autoencoder import AutoencoderTrainer
 from .automaton import AutomatonTrainer, PixelTrainer
 from .batch import Batch, Exploded, Trainer
@@ -72,15 +68,15 @@ class Run:
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         saved = read_checkpoint(folder, plan, resume)
-        self.split: Split = split_pictures(find_pictures(plan.data), plan.seed)
-        self.train = load_tiles(self.split.train, self.recipe.tile)
-        self.validation = load_tiles(self.split.validation, self.recipe.tile, self.recipe.validation_tiles, plan.seed)
+        tile, limit = self.recipe.tile, self.recipe.validation_tiles
+        self.train = open_tiles(plan.data, "train", plan.seed, tile)
+        self.validation = open_tiles(plan.data, "validation", plan.seed, tile, limit)
+        self.train.check(plan.task)
         if len(self.train) < self.recipe.batch_size:
             raise LncaError(
                 f"{len(self.train)} training tiles are fewer than a batch of {self.recipe.batch_size}; give more "
                 "pictures or a smaller --batch-size"
             )
-        self.digest = hashlib.sha256(self.train.numpy().tobytes()).hexdigest()
         torch.manual_seed(derive(plan.seed, "weights"))
         self.model: RestorationModel = settings.build().to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
@@ -147,8 +143,7 @@ class Run:
             key = (self.plan.seed, phase, epoch, batch)
             draw = generator(self.device, *key)
             torch.manual_seed(derive(*key, "dropout"))
-            anchor = self._clean(self.train[sample])
-            positive = corrupt(anchor, self.plan.task, difficulty, draw)
+            anchor, positive = self.train.pairs(sample, self.plan.task, difficulty, draw)
             try:
                 values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
             except Exploded as error:
@@ -197,9 +192,6 @@ class Run:
         self.position.update(epoch=epoch + 1, batch=0)
         self._save()
 
-    def _clean(self, tiles: Tensor) -> Tensor:
-        return tiles.to(self.device).float() / 255
-
     def validate(self) -> tuple[dict[str, float], list[Tensor]]:
         """SSIM and PSNR over the validation tiles at the test difficulty, and eight examples (clean, corrupted,
         restored)."""
@@ -207,13 +199,9 @@ class Run:
         scores: dict[str, list[Tensor]] = {"ssim": [], "psnr": [], "input_ssim": []}
         examples: list[Tensor] = []
         for start in range(0, len(self.validation), 256):
-            anchor = self._clean(self.validation[start : start + 256])
-            positive = corrupt(
-                anchor,
-                self.plan.task,
-                self.curriculum.test,
-                generator(self.device, self.plan.seed, "validation", start),
-            )
+            index = torch.arange(start, min(start + 256, len(self.validation)))
+            draw = generator(self.device, self.plan.seed, "validation", start)
+            anchor, positive = self.validation.pairs(index, self.plan.task, self.curriculum.test, draw)
             restored = self.trainer.restore(anchor, positive).float()
             scores["ssim"].append(metrics.ssim(restored, anchor))
             scores["psnr"].append(metrics.psnr(restored, anchor))
@@ -231,7 +219,7 @@ class Run:
     def _save(self) -> None:
         content = {
             "plan": self.plan.describe(),
-            "digest": self.digest,
+            "digest": self.train.digest,
             "position": self.position,
             "model": self.model.state_dict(),
             "trainer": None if self.trainer is None else self.trainer.state_dict(),
@@ -242,7 +230,7 @@ class Run:
         write_checkpoint(self.folder, content)
 
     def _restore(self, saved: dict) -> None:
-        if saved["digest"] != self.digest:
+        if saved["digest"] != self.train.digest:
             raise LncaError(f"the pictures in {self.plan.data} changed since the run began; put them back to resume")
         self.position, self.best = saved["position"], saved["best"]
         self.sums, self.history = saved["sums"], saved["history"]

@@ -1,0 +1,155 @@
+"""CIFAR-10 (Krizhevsky, 2009): 32x32 pictures, clean; as python batches, binary batches or parquet."""
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...errors import LncaError
+from ...restoration.image_io import decode_picture
+from ..source import About, DataSet, Found, Sample, below, missing
+
+ABOUT = About(
+    title="CIFAR-10",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated; used for research, with the report cited",
+    size="60,000 pictures of 32x32, 170 MB",
+    tree=(
+        "cifar-10-batches-py/data_batch_1 ... data_batch_5, test_batch        (python)\n"
+        "cifar-10-batches-bin/data_batch_1.bin ... data_batch_5.bin, test_batch.bin   (binary)\n"
+        "or, below ROOT, train-*.parquet and test-*.parquet with a column img or image"
+    ),
+    checksums=(
+        "cifar-10-python.tar.gz: md5 c58f30108f718f92721af3b95e74349a; "
+        "cifar-10-binary.tar.gz: md5 c32a1d4ab5d03f1284b67883e8d87530"
+    ),
+)
+BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+PER_BATCH = 10_000
+ROW = 3 * 32 * 32
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Unpickles containers, strings, numbers and numpy arrays, and refuses every other class or function."""
+
+    ALLOWED: ClassVar = {
+        ("numpy.core.multiarray", "_reconstruct"): "_reconstruct",
+        ("numpy._core.multiarray", "_reconstruct"): "_reconstruct",
+        ("numpy", "ndarray"): "ndarray",
+        ("numpy", "dtype"): "dtype",
+        ("_codecs", "encode"): "encode",
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        match self.ALLOWED.get((module, name)):
+            case "_reconstruct":
+                return np.ndarray([0]).__reduce__()[0]
+            case "encode":
+                return _encode
+            case str(known):
+                return getattr(np, known)
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong into a batch of CIFAR-10")
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How Python 3 pickles bytes in the old protocols."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes are never pickled as {encoding}")
+    return text.encode("latin1")
+
+
+def read_python(path: Path) -> np.ndarray:
+    """uint8 (N, 3, 32, 32) of a python batch."""
+    batch = PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    rows = batch.get(b"data", batch.get("data"))
+    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != ROW:
+        raise ValueError("it has no array 'data' of uint8 rows of 3072 values")
+    return rows.reshape(-1, 3, 32, 32)
+
+
+def read_binary(path: Path) -> np.ndarray:
+    """uint8 (N, 3, 32, 32) of a binary batch."""
+    return np.fromfile(path, np.uint8).reshape(-1, 1 + ROW)[:, 1:].reshape(-1, 3, 32, 32)
+
+
+def read_parquet(path: Path) -> np.ndarray:
+    """uint8 (N, 3, 32, 32) of a parquet file of encoded pictures."""
+    try:
+        import pyarrow.parquet as parquet
+    except ModuleNotFoundError as error:
+        raise LncaError("parquet files need pyarrow: pip install 'lnca[hub]'") from error
+    table = parquet.read_table(path)
+    column = next(name for name in ("img", "image") if name in table.column_names)
+    encoded = (cell["bytes"] for cell in table[column].to_pylist())
+    decoded = [np.asarray(decode_picture(io.BytesIO(data), str(path)).convert("RGB")) for data in encoded]
+    return np.stack(decoded).transpose(0, 3, 1, 2)
+
+
+READERS: dict[str, Callable[[Path], np.ndarray]] = {
+    "python": read_python,
+    "binary": read_binary,
+    "parquet": read_parquet,
+}
+
+
+@lru_cache(6)
+def read_batch(path: Path, kind: str) -> np.ndarray:
+    """All pictures of one file; raises `LncaError` when it is broken."""
+    try:
+        return READERS[kind](path)
+    except LncaError:
+        raise
+    except Exception as error:
+        # An unpickler, like a parquet reader, meets damaged bytes with exceptions of any kind.
+        raise LncaError(f"{path} is no {kind} batch of CIFAR-10: {error}") from error
+
+
+@dataclass(frozen=True)
+class BatchPicture:
+    """One picture of a batch file."""
+
+    path: Path
+    kind: str
+    index: int
+
+    def read(self) -> np.ndarray:
+        return read_batch(self.path, self.kind)[self.index].transpose(1, 2, 0)
+
+
+def _locate(root: Path) -> tuple[list[Path], str]:
+    python, binary = below(root, "cifar-10-batches-py"), below(root, "cifar-10-batches-bin")
+    if python is not None:
+        return [python / name for name in BATCHES], "python"
+    if binary is not None:
+        return [binary / f"{name}.bin" for name in BATCHES], "binary"
+    return sorted(root.rglob("*.parquet")), "parquet"
+
+
+def scan(root: Path) -> Found:
+    """Every picture of training and test batches; a group is a picture."""
+    files, kind = _locate(root)
+    if not files:
+        return missing(ABOUT, root, "holds no batches of CIFAR-10")
+    found = Found()
+    for path in files:
+        if not path.is_file():
+            found.problems.append(f"{path} is missing; get it from {ABOUT.home}")
+            continue
+        try:
+            count = len(read_batch(path, kind))
+        except LncaError as error:
+            found.problems.append(str(error))
+            continue
+        if kind != "parquet" and count != PER_BATCH:
+            found.problems.append(f"{path} has {count} pictures instead of {PER_BATCH}; get a whole copy")
+        names = (f"{path.stem}-{index:05d}" for index in range(count))
+        found.samples += [Sample(name, name, BatchPicture(path, kind, i)) for i, name in enumerate(names)]
+    return found
+
+
+CIFAR10 = DataSet("cifar10", ABOUT, scan)

@@ -1,0 +1,160 @@
+"""What a reader of a data set gives: samples, each a picture or a pair of them, and what is wrong with its files."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..corruption import Task
+from ..errors import LncaError
+from ..restoration.image_io import SUFFIXES, decode_picture, open_rgb
+
+
+class Picture(Protocol):
+    """A picture that is read when it is wanted; small and picklable, so that it can be sent to a worker."""
+
+    def read(self) -> np.ndarray:
+        """uint8 (H, W, 3); raises `LncaError` naming the file when it cannot be read."""
+
+
+@dataclass(frozen=True)
+class FilePicture:
+    """A picture file."""
+
+    path: Path
+
+    def read(self) -> np.ndarray:
+        return np.asarray(open_rgb(self.path))
+
+
+@dataclass(frozen=True)
+class ZipPicture:
+    """A picture file inside a zip archive, which is never unpacked."""
+
+    archive: Path
+    member: str
+
+    def read(self) -> np.ndarray:
+        name = f"{self.archive}:{self.member}"
+        try:
+            content = open_archive(self.archive).read(self.member)
+        except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, EOFError) as error:
+            raise LncaError(f"{name} cannot be read ({error}); get a whole copy of the archive") from error
+        return np.asarray(decode_picture(io.BytesIO(content), name).convert("RGB"))
+
+
+@lru_cache(4)
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """A zip archive, kept open; raises `OSError` or `zipfile.BadZipFile`."""
+    return zipfile.ZipFile(path)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A clean picture, and its corrupted version where the set has one.
+
+    Args:
+        name: unique in the set.
+        group: pictures of one group (a scene, a film) never lie in different splits.
+    """
+
+    name: str
+    group: str
+    clean: Picture
+    corrupted: Picture | None = None
+
+
+@dataclass
+class Found:
+    """What a reader found: samples in a fixed order, and problems, one sentence each."""
+
+    samples: list[Sample] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class About:
+    """What one has to know to get a set.
+
+    Args:
+        title: its name.
+        home: where it is published.
+        licence: its terms.
+        size: pictures and bytes.
+        tree: the expected files below ROOT.
+        checksums: of the published archives, where they are published.
+    """
+
+    title: str
+    home: str
+    licence: str
+    size: str
+    tree: str
+    checksums: str = "none published"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A reader.
+
+    Args:
+        name: what `lnca data` calls it.
+        about: how to get it.
+        scan: from a root folder to samples and problems; reads names, not pictures.
+        task: what the corrupted pictures of pairs suffer from; None for clean pictures and pairs of any kind.
+        side: side of the squares the pictures are cut into before shrinking, in pixels; None shrinks whole pictures.
+    """
+
+    name: str
+    about: About
+    scan: Callable[[Path], Found]
+    task: Task | None = None
+    side: int | None = None
+
+
+def missing(about: About, path: Path, what: str) -> Found:
+    """The answer when the tree is not there at all."""
+    return Found(problems=[f"{path} {what}; get {about.title} from {about.home}; expected below ROOT:\n{about.tree}"])
+
+
+def below(root: Path, *names: str) -> Path | None:
+    """`root` itself when it bears one of the names, else the first of them inside it; None when there is none."""
+    if root.name in names and root.is_dir():
+        return root
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def folders(path: Path) -> list[Path]:
+    """Folders in a folder, sorted."""
+    return sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+
+
+def pictures(path: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
+    """Picture files in a folder (not below it), sorted."""
+    wanted = tuple(suffixes)
+    if not path.is_dir():
+        return []
+    return sorted(p for p in path.iterdir() if p.suffix.lower() in wanted and p.is_file() and p.name[0] != ".")
+
+
+def matched(
+    clean: Iterable[Path],
+    corrupted: Iterable[Path],
+    key: Callable[[Path], str],
+    found: Found,
+    kinds: tuple[str, str] = ("clean", "corrupted"),
+) -> Iterator[tuple[str, Path, Path]]:
+    """Pairs files whose keys are equal; the others become problems."""
+    first, second = {key(path): path for path in clean}, {key(path): path for path in corrupted}
+    for name in sorted(first.keys() | second.keys()):
+        if name not in second:
+            found.problems.append(f"{first[name]} has no {kinds[1]} partner")
+        elif name not in first:
+            found.problems.append(f"{second[name]} has no {kinds[0]} partner")
+        else:
+            yield name, first[name], second[name]

@@ -7,6 +7,7 @@ import typer
 from .. import __version__
 from .data import app as data
 from .inspect import evaluate, models
+from .paper import app as paper
 from .pictures import compare, corrupt, demo, restore
 from .train import train
 
@@ -38,3 +39,4 @@ def common(
 for command in (restore, corrupt, compare, train, evaluate, models, demo):
     app.command()(command)
 app.add_typer(data, name="data")
+app.add_typer(paper, name="paper")

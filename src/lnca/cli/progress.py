@@ -1,7 +1,19 @@
 """Progress bars."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -27,3 +39,17 @@ def progress_bar(*details: str) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+@contextmanager
+def training_bars() -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
+    """A bar for each phase of a training, with its loss and best validation SSIM; gives what `Run` reports to."""
+    bars: dict[str, TaskID] = {}
+    with progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}") as progress:
+
+        def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
+            if phase not in bars:
+                bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
+            progress.update(bars[phase], completed=done, loss=values["loss"], ssim=values["ssim"])
+
+        yield report

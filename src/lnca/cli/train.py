@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from .options import Data, Device, checked_task
+from .progress import training_bars
 
 
 def train(
-    model: Annotated[str, typer.Option(help="latent-nafca or latent-vitca.")],
+    model: Annotated[
+        str, typer.Option(help="latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset such as nafnet-tiny.")
+    ],
     task: Annotated[str, typer.Option(help="denoise or deblur.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
@@ -24,31 +27,19 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:
     """Train a model on a folder of pictures."""
-    from rich.progress import TaskID
-
     from ..restoration.restorer import choose_device
     from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
     from ..training.run import Interrupted, Run
-    from .progress import progress_bar
 
     changes = [*(change or []), *([] if batch_size is None else [f"batch_size={batch_size}"])]
     chosen = load_recipe(recipe, changes)
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
-    progress = progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}")
-    bars: dict[str, TaskID] = {}
-
-    def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
-        if phase not in bars:
-            bars[phase] = progress.add_task(phase, total=total, completed=done - 1, loss=0.0, ssim=0.0)
-        progress.update(bars[phase], completed=done, loss=values["loss"], ssim=values["ssim"])
-
     plan = Plan(model, checked_task(task), data, chosen, seed)
-    run = Run(plan, out, choose_device(device), resume=resume, progress=report)
     try:
-        with progress:
-            weights = run()
+        with training_bars() as report:
+            weights = Run(plan, out, choose_device(device), resume=resume, progress=report)()
     except Interrupted as interruption:
         print(f"stopped; {out} holds everything, go on with --resume")
         raise typer.Exit(130) from interruption

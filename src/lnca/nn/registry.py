@@ -143,6 +143,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         "nafnet",
         {"width": 20, "encoder_blocks": (1, 1, 2, 4), "middle_blocks": 6, "decoder_blocks": (1, 1, 1, 1)},
     ),
+    "vitca-tiny": ("vitca", {"embed": 24, "heads": 4, "mlp": 16, "position": "none"}),
     "restormer-tiny": ("restormer", {"dim": 16, "num_blocks": (1, 2, 2, 4), "num_refinement_blocks": 2}),
 }
 

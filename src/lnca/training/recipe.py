@@ -106,6 +106,7 @@ class Recipe:
     Args:
         batch_size: samples in a batch.
         tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
+        training_tiles: at most that many tiles are trained on; None takes all.
         validation_tiles: at most that many tiles are validated on after each epoch.
         precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
         compile: compile the automaton's step (needs a C++ compiler).
@@ -119,6 +120,7 @@ class Recipe:
     name: str = "recipe"
     batch_size: int = 8
     tile: int = 64
+    training_tiles: int | None = None
     validation_tiles: int = 1024
     precision: typing.Literal["float32", "bfloat16"] = "float32"
     compile: bool = False

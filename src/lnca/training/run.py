@@ -68,9 +68,9 @@ class Run:
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         saved = read_checkpoint(folder, plan, resume)
-        tile, limit = self.recipe.tile, self.recipe.validation_tiles
-        self.train = open_tiles(plan.data, "train", plan.seed, tile)
-        self.validation = open_tiles(plan.data, "validation", plan.seed, tile, limit)
+        recipe = plan.recipe
+        self.train = open_tiles(plan.data, "train", plan.seed, recipe.tile, recipe.training_tiles)
+        self.validation = open_tiles(plan.data, "validation", plan.seed, recipe.tile, recipe.validation_tiles)
         self.train.check(plan.task)
         if len(self.train) < self.recipe.batch_size:
             raise LncaError(

@@ -1,0 +1,106 @@
+"""The columns of Tables 1 and 2 and the models that are compared in them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ..catalogue import unknown
+from ..corruption import Task
+from ..errors import LncaError
+from ..training.recipe import PHASES, Recipe
+
+# The rows of the tables, in their order.
+MODELS = {
+    "nafnet": "NAFNet",
+    "restormer": "Restormer",
+    "vitca": "ViTCA",
+    "latent-vitca": "LatentViTCA",
+    "latent-nafca": "LatentNAFCA",
+}
+TINY_MODELS = {"nafnet-tiny": "NAFNet-tiny", "restormer-tiny": "Restormer-tiny", "vitca-tiny": "ViTCA-tiny"}
+GROUPS = {"all": list(MODELS), "tiny": [*TINY_MODELS, "latent-vitca", "latent-nafca"]}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Args:
+        table: "table1" (denoising) or "table2" (deblurring).
+        data: name of the data set, and of the folder of its prepared tiles.
+        title: its head.
+        task: of the column.
+        paper: SSIM the paper reports, by model.
+        changes: what the recipe changes for it, as `--set` takes it.
+    """
+
+    table: str
+    data: str
+    title: str
+    task: Task
+    paper: dict[str, float] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Such as "celeba-denoise"."""
+        return f"{self.data}-{self.task}"
+
+
+def columns() -> dict[str, dict[str, Column]]:
+    """All columns, by table and data set."""
+    text = (resources.files("lnca") / "recipes" / "tables.yaml").read_text("utf-8")
+    tables: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return {
+        table: {data: Column(table, data, **entry) for data, entry in entries.items()}
+        for table, entries in tables.items()
+    }
+
+
+def chosen_columns(table: str, names: str) -> list[Column]:
+    """The columns of a table that a comma-separated list names; "all" are all of them."""
+    known = columns()
+    if table not in known:
+        raise unknown("table", table, known)
+    return [known[table][name] for name in _chosen(names, {"all": list(known[table])}, list(known[table]), "column")]
+
+
+def chosen_models(names: str) -> list[str]:
+    """Models of a comma-separated list; "all" are the paper's five, "tiny" the small presets and the latent models."""
+    return _chosen(names, GROUPS, [*MODELS, *TINY_MODELS], "model of the tables")
+
+
+def _chosen(names: str, groups: dict[str, list[str]], known: list[str], kind: str) -> list[str]:
+    result: list[str] = []
+    for name in names.split(","):
+        if name not in groups and name not in known:
+            raise unknown(kind, name, [*groups, *known])
+        result += [entry for entry in groups.get(name, [name]) if entry not in result]
+    return result
+
+
+def shared_epochs(recipe: Recipe, architecture: str, epochs: int) -> Recipe:
+    """The recipe with `epochs` passes over the training tiles in all, shared among the architecture's phases as the
+    recipe shares them, at least one each.
+
+    Raises:
+        LncaError: fewer epochs than phases.
+    """
+    phases = {name: getattr(recipe, name) for name in PHASES[architecture]}
+    phases = {name: phase for name, phase in phases.items() if phase.epochs}
+    if epochs < len(phases):
+        raise LncaError(f"{architecture} is trained in {len(phases)} phases; give it at least as many epochs")
+    whole = sum(phase.epochs for phase in phases.values())
+    given = {name: max(1, epochs * phase.epochs // whole) for name, phase in phases.items()}
+    while sum(given.values()) != epochs:
+        short = sum(given.values()) < epochs
+        # The phase that is furthest from its share, on the side that has to change.
+        distance = {name: given[name] - epochs * phase.epochs / whole for name, phase in phases.items()}
+        candidates = [name for name in phases if short or given[name] > 1]
+        chosen = min(candidates, key=distance.__getitem__) if short else max(candidates, key=distance.__getitem__)
+        given[chosen] += 1 if short else -1
+    changed = {name: dataclasses.replace(phase, epochs=given[name]) for name, phase in phases.items()}
+    return dataclasses.replace(recipe, **changed)

@@ -1,0 +1,125 @@
+"""Tables 1 and 2: the paper's figures and ours side by side."""
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import LncaError
+from .columns import MODELS, TINY_MODELS, Column, columns
+
+RESULTS = Path("benchmarks/results/paper")
+TITLES = {
+    "table1": "Table 1: denoising, SSIM, paper / ours",
+    "table2": "Table 2: deblurring, SSIM, paper / ours",
+}
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """All results in a folder; raises `LncaError` for a file that is none."""
+    results = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            result = json.loads(path.read_text("utf-8"))
+            results.append({**result, "key": (result["table"], result["column"], result["model"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LncaError(f"{path} is no result of lnca paper run ({error}); move it away") from error
+    return results
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is known of a model in a column: the paper's SSIM, and our results (one a seed)."""
+
+    paper: float | None
+    ours: list[dict[str, Any]]
+
+    @property
+    def ssim(self) -> float | None:
+        """Mean over seeds; None where nothing was trained."""
+        return statistics.mean(run["output"]["ssim"]["mean"] for run in self.ours) if self.ours else None
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over seeds; 0 for one seed."""
+        values = [run["output"]["ssim"]["mean"] for run in self.ours]
+        return statistics.stdev(values) if len(values) > 1 else 0.0
+
+    def __str__(self) -> str:
+        paper = "-" if self.paper is None else f"{self.paper:.3f}"
+        ours = "-" if self.ssim is None else f"{self.ssim:.3f}" + (f"±{self.spread:.3f}" if self.spread else "")
+        return f"{paper} / {ours}"
+
+    def as_json(self) -> dict[str, Any]:
+        runs = [{key: value for key, value in run.items() if key not in ("key", "history")} for run in self.ours]
+        return {"paper": self.paper, "ours": self.ssim, "spread_over_seeds": self.spread, "runs": runs}
+
+
+def cell(column: Column, model: str, results: Iterable[dict[str, Any]]) -> Cell:
+    """Of several budgets the one with the most samples counts, with all its seeds."""
+    runs = [result for result in results if result["key"] == (column.table, column.data, model)]
+    most = max((run["samples"] for run in runs), default=0)
+    return Cell(column.paper.get(model), [run for run in runs if run["samples"] == most])
+
+
+def tables(folder: Path) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Table -> model -> column -> cell; the tiny presets have rows where one was trained."""
+    results = read_results(folder)
+    trained = {model for _, _, model in (result["key"] for result in results)}
+    rows = [*MODELS, *(model for model in TINY_MODELS if model in trained)]
+    return {
+        table: {model: {name: cell(column, model, results) for name, column in entries.items()} for model in rows}
+        for table, entries in columns().items()
+    }
+
+
+def as_json(folder: Path) -> str:
+    """`tables` as JSON."""
+    plain = {
+        table: {model: {name: cell.as_json() for name, cell in row.items()} for model, row in rows.items()}
+        for table, rows in tables(folder).items()
+    }
+    return json.dumps(plain, indent=2)
+
+
+def as_text(folder: Path) -> str:
+    """`tables` as Markdown, each with what our figures rest on."""
+    return "\n\n".join(_table(name, rows) for name, rows in tables(folder).items())
+
+
+def _table(name: str, rows: dict[str, dict[str, Cell]]) -> str:
+    heads = columns()[name]
+    lines = [["", *(column.title for column in heads.values())]]
+    inputs = []
+    for column in heads:
+        known = [run["input"]["ssim"]["mean"] for row in rows.values() for run in row[column].ours]
+        inputs.append(f"- / {statistics.mean(known):.3f}" if known else "-")
+    lines.append(["corrupted input", *inputs])
+    titles = MODELS | TINY_MODELS
+    lines += [[titles[model], *map(str, row.values())] for model, row in rows.items()]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = [
+        "| " + " | ".join(entry.ljust(width) for entry, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    notes = [_note(heads[column].title, titles[model], row[column]) for column in heads for model, row in rows.items()]
+    parts = [f"**{TITLES[name]}**", "\n".join([text[0], rule, *text[1:]]), "\n".join(filter(None, notes))]
+    return "\n\n".join(filter(None, parts))
+
+
+def _note(column: str, model: str, cell: Cell) -> str:
+    """What stands behind our figure in a cell."""
+    if not cell.ours:
+        return ""
+    first = cell.ours[0]
+    psnr = statistics.mean(run["output"]["psnr"]["mean"] for run in cell.ours)
+    recovered = statistics.mean(run["recovered"] for run in cell.ours)
+    seeds = ", ".join(str(run["seed"]) for run in cell.ours)
+    return (
+        f"- {column}, {model}: SSIM {cell.ssim:.4f} ± {first['output']['ssim']['deviation']:.4f} over {first['tiles']} "
+        f"tiles of {first['pictures']} pictures, PSNR {psnr:.2f} dB, recovered {recovered:.3f}; {first['parameters']} "
+        f"parameters, {first['samples']} training samples, recipe {first['recipe']}, seed {seeds}, {first['device']}"
+    )

@@ -1,7 +1,7 @@
 """How good a latent model could be: what its decoder makes of a latent that is perfectly clean.
 
-SSIM on the test split of D(E(clean)) with the clean skip-connection, D with the clean latent and the corrupted skip (the
-best the automaton can do), and D with the corrupted latent and the clean skip, for every shipped model.
+SSIM on the test split of the decoder's picture of clean latent and clean skip, of clean latent and corrupted skip (the
+best the automaton can do), and of corrupted latent and clean skip, for every shipped model.
 
     python benchmarks/ceilings.py --data ../shared/data/photos
 """

@@ -6,7 +6,7 @@ import typer
 
 from .. import __version__
 from .data import app as data
-from .inspect import evaluate, models
+from .inspect import convert, evaluate, models
 from .paper import app as paper
 from .pictures import compare, corrupt, demo, restore
 from .train import train
@@ -36,7 +36,7 @@ def common(
     """Restores images with latent neural cellular automata."""
 
 
-for command in (restore, corrupt, compare, train, evaluate, models, demo):
+for command in (restore, corrupt, compare, train, evaluate, models, convert, demo):
     app.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(paper, name="paper")

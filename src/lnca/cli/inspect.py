@@ -1,11 +1,13 @@
-"""`lnca models` and `lnca evaluate`."""
+"""`lnca models`, `evaluate` and `convert`."""
 
 import json as json_format
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .options import Data, Device, Json, checked_split, checked_task
+from ..errors import LncaError
+from .options import Data, Device, Json, Overwrite, checked_split, checked_task
 
 
 def models(json: Json = False) -> None:
@@ -73,3 +75,24 @@ def evaluate(
     print(f"recovered SSIM {result['recovered']:.3f}")
     for step, value in result.get("steps", {}).items():
         print(f"{step:4} steps  SSIM {value:.4f}")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A public checkpoint (.pth).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The weight file, .safetensors.")],
+    model: Annotated[str, typer.Option(help="nafnet or restormer.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a weight file of a public NAFNet or Restormer checkpoint; its settings are deduced from the shapes."""
+    from ..nn.public import read_public
+    from ..nn.registry import DEDUCED, build
+    from ..nn.weights_file import save_weights
+
+    if output.suffix != ".safetensors":
+        raise LncaError(f"{output} should end in .safetensors")
+    if output.exists() and not overwrite:
+        raise LncaError(f"{output} exists; add --overwrite to replace it")
+    state = read_public(source)
+    module = build(model, state_dict=state)
+    save_weights(output, module, model, DEDUCED[model](state), {"model": model, "source": source.name})
+    print(output)

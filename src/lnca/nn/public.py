@@ -1,0 +1,37 @@
+"""Checkpoints of the public releases of NAFNet and Restormer (`.pth`), read as plain tensors, never as code."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+
+# Where the releases keep their state dict.
+NESTED = ("params_ema", "params", "state_dict", "model")
+
+
+def read_public(path: Path) -> Mapping[str, Tensor]:
+    """The state dict of a `.pth` file.
+
+    Raises:
+        LncaError: no such file, damaged, with anything but tensors and plain containers in it, or without a state dict.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise LncaError(f"{path} does not exist") from error
+    except pickle.UnpicklingError as error:
+        raise LncaError(
+            f"{path} is damaged, or holds more than tensors; it is not loaded, for that could run code"
+        ) from error
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+        raise LncaError(f"{path} is no checkpoint that torch can read; get a whole copy of it") from error
+    state = content
+    if isinstance(content, dict):
+        state = next((content[name] for name in NESTED if isinstance(content.get(name), dict)), content)
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise LncaError(f"{path} holds no state dict; looked for {', '.join(NESTED)} and at the top")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}

@@ -2,13 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
+KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
 .PHONY: setup demo test test-slow test-gpu lint types format quality clean
 
 setup: $(VENV)/done
 
 # torch comes first and pinned, so that the platform's own build of it is taken.
-$(VENV)/done: pyproject.toml constraints.txt
+$(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

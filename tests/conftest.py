@@ -1,5 +1,11 @@
 """Fixtures that several test files share."""
 
+import os
+
+# Before torch is imported, here and in the processes that tests start: on a busy machine several threads spend far
+# longer waiting for each other than the small tensors of the tests take.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch

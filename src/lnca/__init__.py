@@ -13,6 +13,8 @@ from .catalogue import ModelInfo, models
 from .errors import LncaError
 
 if TYPE_CHECKING:
+    from .kernels.cpu import Precision
+    from .kernels.select import Backend
     from .nn.model import RestorationModel
     from .restoration.restorer import Restorer
 
@@ -20,19 +22,23 @@ __version__ = "0.1.0"
 __all__ = ["LncaError", "ModelInfo", "build", "load", "models"]
 
 
-def load(name_or_path: Any, device: str = "auto") -> "Restorer":
+def load(
+    name_or_path: Any, device: str = "auto", backend: "Backend" = "auto", precision: "Precision" = "float32"
+) -> "Restorer":
     """A trained model, whose `restore` takes PIL images, arrays and tensors; see `lnca.restoration.restorer.Restorer`.
 
     Args:
         name_or_path: a name from `models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
+        backend: "plain" is the readable rule, "fused" the fast kernels, "auto" the fastest there is.
+        precision: "float32", or "bfloat16" for the fused kernels of a processor that has it.
 
     Raises:
-        LncaError: no such model or device, or a weight file that is damaged.
+        LncaError: no such model, device or backend, or a weight file that is damaged.
     """
     from .restoration.restorer import Restorer
 
-    return Restorer(name_or_path, device)
+    return Restorer(name_or_path, device, backend, precision)
 
 
 def build(name: str, **settings: Any) -> "RestorationModel":

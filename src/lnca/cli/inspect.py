@@ -12,12 +12,16 @@ from .options import Data, Device, Json, Overwrite, checked_split, checked_task
 
 def models(json: Json = False) -> None:
     """List the trained models that come with lnca."""
+    from .. import load
     from ..catalogue import models
 
     listed = models()
     if json:
         fields = ("name", "architecture", "parameters", "settings", "card")
-        entries = [{**{field: getattr(m, field) for field in fields}, "path": str(m.path)} for m in listed]
+        entries = [
+            {**{field: getattr(m, field) for field in fields}, "path": str(m.path), "backend": load(m.path).backend}
+            for m in listed
+        ]
         print(json_format.dumps(entries, indent=2))
         return
     for model in listed:

@@ -10,6 +10,8 @@ from ..errors import LncaError
 if TYPE_CHECKING:
     from ..corruption import Task
     from ..data.splits import Split
+    from ..kernels.cpu import Precision
+    from ..kernels.select import Backend
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -18,6 +20,8 @@ MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels t
 Data = Annotated[
     Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
 ]
+BackendOption = Annotated[str, typer.Option("--backend", help="auto, plain or fused; plain is the reference.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for the fused kernels.")]
 
 
 def checked_task(name: str) -> "Task":
@@ -36,3 +40,21 @@ def checked_split(name: str) -> "Split":
             return name
         case _:
             raise LncaError(f"--split should be train, validation, test or all, got {name!r}")
+
+
+def checked_backend(name: str) -> "Backend":
+    """The backend of that name; raises `LncaError` for another."""
+    match name:
+        case "auto" | "plain" | "fused":
+            return name
+        case _:
+            raise LncaError(f"--backend should be auto, plain or fused, got {name!r}")
+
+
+def checked_precision(name: str) -> "Precision":
+    """The precision of that name; raises `LncaError` for another."""
+    match name:
+        case "float32" | "bfloat16":
+            return name
+        case _:
+            raise LncaError(f"--precision should be float32 or bfloat16, got {name!r}")

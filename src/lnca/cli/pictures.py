@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from ..errors import LncaError
-from .options import Device, Json, MaxPixels, Overwrite
+from .options import (
+    BackendOption,
+    Device,
+    Json,
+    MaxPixels,
+    Overwrite,
+    PrecisionOption,
+    checked_backend,
+    checked_precision,
+)
 
 PIXEL_LIMIT = 500_000_000
 
@@ -23,15 +32,20 @@ def restore(
     ] = "latent-nafca-denoise",
     steps: Annotated[int | None, typer.Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
     device: Device = "auto",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = "float32",
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
+    import lnca
+
     from ..restoration.batch import plan, restore_files
 
     jobs = plan(source, output, overwrite)
+    restorer = lnca.load(model, device, checked_backend(backend), checked_precision(precision))
     with _bar(len(jobs)) as advance:
-        failures = restore_files(jobs, model, steps, device, max_pixels, advance)
+        failures = restore_files(jobs, restorer, steps, max_pixels, advance)
     if source.is_file():
         if failures:
             raise failures[0]

@@ -52,7 +52,7 @@ class Column:
 
 def columns() -> dict[str, dict[str, Column]]:
     """All columns, by table and data set."""
-    text = (resources.files("lnca") / "recipes" / "tables.yaml").read_text("utf-8")
+    text = (resources.files("lnca.paper") / "tables.yaml").read_text("utf-8")
     tables: dict[str, dict[str, Any]] = yaml.safe_load(text)
     return {
         table: {data: Column(table, data, **entry) for data, entry in entries.items()}

@@ -51,18 +51,12 @@ def plan(source: Path, output: Path | None, overwrite: bool) -> list[Job]:
 
 def restore_files(
     jobs: list[Job],
-    model: str,
+    restorer: Restorer,
     steps: int | None,
-    device: str,
     max_pixels: int,
     advance: Callable[[], object] = lambda: None,
 ) -> list[LncaError]:
-    """Restores every job's file and goes on when one fails; returns what failed.
-
-    Raises:
-        LncaError: the model or device cannot be used.
-    """
-    restorer = Restorer(model, device)
+    """Restores every job's file and goes on when one fails; returns what failed."""
     failures = []
     for job in jobs:
         try:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..catalogue import locate
 from ..errors import LncaError
+from ..kernels.cpu import Precision
+from ..kernels.select import Backend, accelerate
 from ..nn.model import RestorationModel, SteppedModel
 from ..nn.weights_file import load_weights
 from .pictures import Picture, like, to_tensor
@@ -42,19 +44,25 @@ class Restorer:
     Args:
         name_or_path: a name from `lnca.models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
+        backend: "auto", "plain" or "fused"; see `lnca.kernels.select.accelerate`.
+        precision: "float32" or "bfloat16", of the fused kernels.
 
     Attributes:
         module: the `torch.nn.Module`, in evaluation mode.
+        backend: how its steps are run, such as "fused avx512 float32".
         info: its `ModelInfo`, with the card.
 
     Raises:
-        LncaError: no such model or device, or a weight file that cannot be used.
+        LncaError: no such model, device or backend, or a weight file that cannot be used.
     """
 
-    def __init__(self, name_or_path: Any, device: str = "auto"):
+    def __init__(
+        self, name_or_path: Any, device: str = "auto", backend: Backend = "auto", precision: Precision = "float32"
+    ):
         self.device = choose_device(device)
         module, self.info = load_weights(locate(name_or_path))
         self.module: RestorationModel = module.to(self.device)
+        self.backend = accelerate(self.module, self.device, backend, precision)
 
     @property
     def stepped(self) -> SteppedModel:

@@ -1,0 +1,195 @@
+"""Fused steps on the CPU: the C++ library of `cpu/`, called through ctypes (which releases the interpreter's lock)."""
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+from ..nn.automaton import Automaton
+from ..nn.vitca import ViTCA, position_code
+from ..randomness import derive
+from .folding import Folded, Map, fold, padded
+
+Precision = Literal["float32", "bfloat16"]
+
+LEVELS = ("portable", "avx2", "avx512", "avx512bf16")
+KINDS = {"nafca": 0, "vitca": 1}
+
+_float_p = ctypes.POINTER(ctypes.c_float)
+_word_p = ctypes.POINTER(ctypes.c_uint32)
+
+
+class _Map(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
+        ("weight", _float_p), ("bias", _float_p), ("pairs", _word_p),
+    )  # fmt: skip
+
+
+class _Rule(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int32), ("channels", ctypes.c_int32), ("input_channels", ctypes.c_int32),
+        ("embed", ctypes.c_int32), ("heads", ctypes.c_int32),
+        ("epsilon", ctypes.c_float), ("attention_bias", ctypes.c_float),
+        ("maps", _Map * 6), ("gate", _float_p),
+    )  # fmt: skip
+
+
+class _Lattice(ctypes.Structure):
+    _fields_ = (
+        ("cells", _float_p), ("spare", _float_p),
+        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
+        ("keys", _word_p), ("position", _float_p),
+        ("first_row", ctypes.c_int64), ("first_column", ctypes.c_int64),
+        ("update_rate", ctypes.c_double),
+        ("steps", ctypes.c_int32), ("threads", ctypes.c_int32), ("bfloat16", ctypes.c_int32),
+    )  # fmt: skip
+
+
+@lru_cache(1)
+def library() -> ctypes.CDLL | None:
+    """The compiled library; None where it was not built."""
+    found = sorted(Path(__file__).parent.glob("_cpu*"))
+    for path in found:
+        try:
+            loaded = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(_Rule), ctypes.POINTER(_Lattice))
+        return loaded
+    return None
+
+
+def best_level() -> str | None:
+    """The widest instruction set this processor has; None without the library."""
+    loaded = library()
+    return None if loaded is None else LEVELS[loaded.lnca_best()]
+
+
+def pairs_of_bfloat16(weight: np.ndarray) -> np.ndarray:
+    """(K, N) -> uint32 (K / 2, N): rows 2k in the lower and 2k + 1 in the upper half, rounded to bfloat16."""
+    words = torch.from_numpy(weight).float().bfloat16().view(torch.int16).numpy().view(np.uint16).astype(np.uint32)
+    return np.ascontiguousarray(words[0::2] | words[1::2] << 16)
+
+
+class FusedRun:
+    """`Automaton.run` in one call.
+
+    Args:
+        rule: a NAFCA or ViTCA; its weights are copied, and copied anew when they have changed.
+        precision: of the matrix products; state and sums are float32 in any case.
+        level: one of `LEVELS`; the best when None.
+
+    Raises:
+        LncaError: the library was not built, the processor lacks the instructions, or the rule has no kernel.
+    """
+
+    def __init__(self, rule: Automaton, precision: Precision = "float32", level: str | None = None):
+        loaded = _loaded()
+        best = LEVELS[loaded.lnca_best()]
+        level = level or best
+        if LEVELS.index(level) > LEVELS.index(best):
+            raise LncaError(f"this processor has no {level}; the best it has is {best}")
+        if precision == "bfloat16" and level != "avx512bf16":
+            raise LncaError(f"bfloat16 needs a processor with AVX-512 BF16; this one runs {level} in float32")
+        self.rule, self.precision, self.level = rule, precision, level
+        self.vector = loaded.lnca_vector_size(LEVELS.index(level))
+        self._fold()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy folds its own rule's weights, when it is first used."""
+        return _unfolded, (self.rule, self.precision, self.level, self.vector)
+
+    def _fold(self) -> None:
+        """Copies the rule's weights as they are now."""
+        rule = self.rule
+        self._versions = self._weights()
+        folded = fold(rule, self.vector)
+        if folded is None or not self._fits(folded):
+            raise LncaError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
+        self._kept: list[np.ndarray] = []
+        self._description = _Rule(
+            KINDS[folded.kind], rule.channels, rule.input_channels, folded.embed, folded.heads,
+            folded.epsilon, folded.attention_bias, (_Map * 6)(*map(self._map, folded.maps)), self._floats(folded.extra),
+        )  # fmt: skip
+
+    def _fits(self, folded: Folded) -> bool:
+        """Whether a cell's padded channels fit the kernel's buffers; maps to two or three parts are that much wider."""
+        parts = {"nafca": (2, 1, 1, 2, 1, 1), "vitca": (1, 3, 1, 1, 1, 1)}[folded.kind]
+        largest = _loaded().lnca_largest()
+        widths = (max(m.weight.shape[0], m.weight.shape[1] // n) for m, n in zip(folded.maps, parts, strict=True))
+        return max(widths) <= largest
+
+    def _weights(self) -> list[tuple[int, int]]:
+        """Changes when a weight does."""
+        return [(p.data_ptr(), p._version) for p in self.rule.parameters()]
+
+    def _floats(self, array: np.ndarray) -> Any:
+        self._kept.append(np.ascontiguousarray(array, np.float32))
+        return self._kept[-1].ctypes.data_as(_float_p)
+
+    def _map(self, folded: Map) -> _Map:
+        pairs = pairs_of_bfloat16(folded.weight)
+        self._kept.append(pairs)
+        inputs, outputs = folded.weight.shape
+        weight, bias = self._floats(folded.weight), self._floats(folded.bias)
+        return _Map(inputs, outputs, weight, bias, pairs.ctypes.data_as(_word_p))
+
+    def __call__(
+        self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)
+    ) -> Tensor:
+        """The cells after `steps` steps; float32, contiguous, on the CPU.
+
+        Args:
+            first: number of the first step, for the masks.
+            corner: row and column of the first cell in a larger lattice, for the masks.
+        """
+        if self._weights() != self._versions:
+            self._fold()
+        cells = cells_BHWC.detach().float().contiguous().clone()
+        batch, rows, columns, _ = cells.shape
+        if not steps or not cells.numel():
+            return cells
+        threads = torch.get_num_threads()
+        spare = torch.empty_like(cells) if batch < threads else None
+        keys = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
+        position = self._position(rows, columns)
+        lattice = _Lattice(
+            _address(cells), None if spare is None else _address(spare), batch, rows, columns,
+            keys.ctypes.data_as(_word_p), None if position is None else _address(position), *corner,
+            self.rule.update_rate, steps, threads, self.precision == "bfloat16",
+        )  # fmt: skip
+        if _loaded().lnca_run(LEVELS.index(self.level), self._description, lattice):
+            raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
+        return cells
+
+    def _position(self, rows: int, columns: int) -> Tensor | None:
+        if not isinstance(self.rule, ViTCA) or self.rule.position == "none":
+            return None
+        size = self.rule.embed.out_features
+        code = torch.zeros(rows * columns, padded(size, self.vector))
+        code[:, :size] = position_code(rows * columns, size)
+        return code
+
+
+def _unfolded(rule: Automaton, precision: Precision, level: str, vector: int) -> FusedRun:
+    run = FusedRun.__new__(FusedRun)
+    run.rule, run.precision, run.level, run.vector = rule, precision, level, vector
+    run._versions = []
+    return run
+
+
+def _loaded() -> ctypes.CDLL:
+    loaded = library()
+    if loaded is None:
+        raise LncaError("the fused CPU kernels were not built; install lnca where there is a C++ compiler")
+    return loaded
+
+
+def _address(x: Tensor) -> Any:
+    return ctypes.cast(x.data_ptr(), _float_p)

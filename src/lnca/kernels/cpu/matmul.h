@@ -1,0 +1,111 @@
+// The matrix product of a few cells, and layer normalisation: where the time goes.
+#pragma once
+#include "simd.h"
+
+namespace LNCA_ISA {
+
+// A linear map of K inputs to N outputs, N a multiple of V: weight[K][N] and bias[N]. For bfloat16 the weight is
+// [K / 2][N] pairs of successive inputs, K a multiple of 2.
+template <class T> struct Linear;
+template <> struct Linear<float> {
+    int inputs, outputs;
+    const float *weight, *bias;
+};
+
+template <int NV>
+inline __attribute__((always_inline)) void product(const float *x, int stride, const Linear<float> &map, int column,
+                                                   vec (&sums)[CELLS][NV]) {
+    for (int m = 0; m < CELLS; m++)
+        for (int v = 0; v < NV; v++) sums[m][v] = vec{};
+    const float *weight = map.weight + column;
+#pragma GCC unroll 2
+    for (int k = 0; k < map.inputs; k++, weight += map.outputs) {
+        vec w[NV];
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) w[v] = load(weight + v * V);
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++) {
+            vec a = all(x[m * stride + k]);
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; v++) sums[m][v] += a * w[v];
+        }
+    }
+}
+
+#if defined(__AVX512BF16__)
+template <> struct Linear<half> {
+    int inputs, outputs;
+    const uint32_t *weight;
+    const float *bias;
+};
+
+template <int NV>
+inline __attribute__((always_inline)) void product(const half *x, int stride, const Linear<half> &map, int column,
+                                                   vec (&sums)[CELLS][NV]) {
+    for (int m = 0; m < CELLS; m++)
+        for (int v = 0; v < NV; v++) sums[m][v] = vec{};
+    const uint32_t *weight = map.weight + column;
+#pragma GCC unroll 2
+    for (int k = 0; k < map.inputs; k += 2, weight += map.outputs) {
+        __m512i w[NV];
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) w[v] = _mm512_loadu_si512(weight + v * V);
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++) {
+            uint32_t pair;
+            std::memcpy(&pair, x + m * stride + k, sizeof pair);
+            __m512i a = _mm512_set1_epi32(pair);
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; v++)
+                sums[m][v] = (vec)_mm512_dpbf16_ps((__m512)sums[m][v], (__m512bh)a, (__m512bh)w[v]);
+        }
+    }
+}
+#endif
+
+// Calls use(cell, column, value) with each vector of the map's outputs, bias added.
+template <class T, class Use>
+inline __attribute__((always_inline)) void apply(const T *x, int stride, const Linear<T> &map, Use use) {
+    auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
+        vec sums[CELLS][NV];
+        product<NV>(x, stride, map, column, sums);
+        for (int v = 0; v < NV; v++) {
+            vec bias = load(map.bias + column + v * V);
+            for (int m = 0; m < CELLS; m++) use(m, column + v * V, sums[m][v] + bias);
+        }
+    };
+    int column = 0, left = map.outputs / V;
+    for (; left > 3 || left == 2; left -= 2, column += 2 * V) panel.template operator()<2>(column);
+    if (left == 3) panel.template operator()<3>(column);
+    if (left == 1) panel.template operator()<1>(column);
+}
+
+// The same for two columns that belong together: use(cell, column, first, second), `apart` columns between them.
+template <class T, class Use>
+inline __attribute__((always_inline)) void apply_pairs(const T *x, int stride, const Linear<T> &map, int apart, Use use) {
+    for (int column = 0; column < apart; column += V) {
+        vec first[CELLS][1], second[CELLS][1];
+        product<1>(x, stride, map, column, first);
+        product<1>(x, stride, map, column + apart, second);
+        vec b0 = load(map.bias + column), b1 = load(map.bias + column + apart);
+        for (int m = 0; m < CELLS; m++) use(m, column, first[m][0] + b0, second[m][0] + b1);
+    }
+}
+
+// Layer normalisation without scale and shift of `count` channels, which are padded with zeros to a multiple of V.
+template <class T> inline void normalise(const float *x, T *result, int count, float epsilon) {
+    int wide = padded(count);
+    vec total{};
+    for (int c = 0; c < wide; c += V) total += load(x + c);
+    float mean = sum(total) / count;
+    vec squares{};
+    for (int c = 0; c < wide; c += V) {
+        vec centred = load(x + c) - mean;
+        squares += centred * centred;
+    }
+    float variance = (sum(squares) - (wide - count) * mean * mean) / count;
+    float scale = 1.0f / std::sqrt(variance + epsilon);
+    for (int c = 0; c < wide; c += V) store(result + c, (load(x + c) - mean) * scale);
+}
+
+}  // namespace LNCA_ISA

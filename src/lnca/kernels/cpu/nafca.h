@@ -1,0 +1,108 @@
+// A step of NAFCA (paper 3.1.2) in two passes over a row of cells.
+//
+// First pass: normalisation, embedding, gate, and the nine dot products of equation (2)'s single filter, so that neighbours
+// exchange nine scalars. Second pass: the scalar attention, projection, update block and head. Folded beforehand: scale and
+// shift of the normalisations, beta and gamma into the maps that follow them.
+#pragma once
+#include "matmul.h"
+#include "plan.h"
+
+namespace LNCA_ISA {
+
+template <class T> Linear<T> linear(const LncaMap &map);
+template <> inline Linear<float> linear<float>(const LncaMap &map) {
+    return {map.inputs, map.outputs, map.weight, map.bias};
+}
+#if defined(__AVX512BF16__)
+template <> inline Linear<half> linear<half>(const LncaMap &map) {
+    return {map.inputs, map.outputs, map.pairs, map.bias};
+}
+#endif
+
+constexpr int LARGEST = 512;  // padded channels of anything in a cell
+constexpr int TAPS = padded(9);
+
+// Copies a cell into a row of `padded(channels)` floats, the rest zero.
+inline void widen(const float *cell, float *wide, int channels) {
+    int c = 0;
+    for (; c + V <= channels; c += V) store(wide + c, load(cell + c));
+    if (c < channels) {
+        store(wide + c, vec{});
+        for (; c < channels; c++) wide[c] = cell[c];
+    }
+}
+
+// Adds the head's increment to the output and hidden channels.
+inline void add_increment(const float *cell, float *result, const float *increment, int channels, int inputs) {
+    if (result != cell) std::memcpy(result, cell, sizeof(float) * inputs);
+    int c = inputs;
+    for (; c + V <= channels; c += V) store(result + c, load(cell + c) + load(increment + c - inputs));
+    for (; c < channels; c++) result[c] = cell[c] + increment[c - inputs];
+}
+
+template <class T> struct Nafca {
+    const LncaRule &rule;
+    Linear<T> embed = linear<T>(rule.maps[0]), taps = linear<T>(rule.maps[1]), project = linear<T>(rule.maps[2]),
+              update = linear<T>(rule.maps[3]), update_project = linear<T>(rule.maps[4]), head = linear<T>(rule.maps[5]);
+    int wide = padded(rule.channels), half_embed = embed.outputs / 2;
+
+    // What a row keeps for its neighbours and for the second pass.
+    int64_t gated_size() const { return embed.outputs; }
+    static constexpr int shared_size = TAPS;
+    int64_t shared_floats() const { return TAPS; }
+
+    void first(const float *cells, const float *, T *gated, float *shared, int count) const {
+        alignas(64) float x[CELLS * LARGEST];
+        alignas(64) T normal[CELLS * LARGEST];
+        const float *g = rule.gate;
+        int n = half_embed;
+        for (int m = 0; m < CELLS; m++) {
+            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * wide, rule.channels);
+            normalise(x + m * wide, normal + m * wide, rule.channels, rule.epsilon);
+        }
+        apply_pairs(normal, wide, embed, n, [&](int m, int i, vec a, vec b) {
+            vec even = (a * load(g + i) + load(g + n + i)) * (b * load(g + 2 * n + i) + load(g + 3 * n + i));
+            vec odd = (a * load(g + 4 * n + i) + load(g + 5 * n + i)) * (b * load(g + 6 * n + i) + load(g + 7 * n + i));
+            store(gated + m * 2 * n + i, even);
+            store(gated + m * 2 * n + n + i, odd);
+        });
+        apply(gated, 2 * n, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
+    }
+
+    // `rows` are what the first pass shared of the row above, this one and the one below; null outside the lattice.
+    void second(const float *cells, float *result, const T *gated, const float *const *rows, const int *which, int count,
+                int columns) const {
+        alignas(64) float y[CELLS * LARGEST], out[CELLS * LARGEST];
+        alignas(64) T x[CELLS * LARGEST], normal[CELLS * LARGEST];
+        float attention[CELLS];
+        int n = embed.outputs;
+        for (int m = 0; m < CELLS; m++) {
+            int column = which[m < count ? m : 0];
+            float total = rule.attention_bias;
+            for (int r = 0; r < 3; r++)
+                for (int c = 0; c < 3 && rows[r]; c++)
+                    if (column + c >= 1 && column + c <= columns) total += rows[r][(column + c - 1) * TAPS + 3 * r + c];
+            attention[m] = total;
+            widen(cells + column * (int64_t)rule.channels, y + m * wide, rule.channels);
+            std::memcpy(x + m * n, gated + column * (int64_t)n, sizeof(T) * n);
+        }
+        const float *bias = rule.gate + 4 * n;
+        apply(x, n, project, [&](int m, int column, vec value) {
+            store(y + m * wide + column, load(y + m * wide + column) + (value * attention[m] + load(bias + column)));
+        });
+        for (int m = 0; m < CELLS; m++) normalise(y + m * wide, normal + m * wide, rule.channels, rule.epsilon);
+        int u = update.outputs / 2;
+        apply_pairs(normal, wide, update, u, [&](int m, int i, vec a, vec b) { store(x + m * u + i, a * b); });
+        apply(x, u, update_project, [&](int m, int column, vec value) {
+            store(y + m * wide + column, load(y + m * wide + column) + value);
+        });
+        for (int m = 0; m < CELLS; m++) normalise(y + m * wide, normal + m * wide, rule.channels, rule.epsilon);
+        apply(normal, wide, head, [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
+        for (int m = 0; m < count; m++) {
+            int64_t at = which[m] * (int64_t)rule.channels;
+            add_increment(cells + at, result + at, out + m * head.outputs, rule.channels, rule.input_channels);
+        }
+    }
+};
+
+}  // namespace LNCA_ISA

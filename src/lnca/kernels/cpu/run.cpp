@@ -1,0 +1,136 @@
+// Steps of a rule over a lattice of cells, for one instruction set (LNCA_ISA); compiled once for each.
+//
+// A row's second pass needs the first pass of the rows above and below, so the first pass runs one row ahead and three rows
+// are kept. Small lattices are handed out whole, with all their steps, to threads; one large lattice is cut into bands of rows,
+// which all threads work on, step by step, from one buffer into another. A cell's arithmetic is the same in all cases and at
+// every place, so the result does not depend on threads, bands or batch.
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <functional>
+#include <system_error>
+#include <thread>
+#include <vector>
+#include "vitca.h"
+
+namespace LNCA_ISA {
+
+static uint32_t pcg(uint32_t value) {
+    uint32_t state = value * 747796405u + 2891336453u;
+    uint32_t word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737u;
+    return (word >> 22) ^ word;
+}
+
+// Three rows of what the first pass leaves, for one thread.
+template <class Rule, class T> struct Rows {
+    Rule rule;
+    LncaLattice lattice;
+    int64_t columns = (lattice.columns + CELLS - 1) / CELLS * CELLS;
+    std::vector<T> gated = std::vector<T>(3 * columns * rule.gated_size() + 64);
+    std::vector<float> shared = std::vector<float>(3 * columns * rule.shared_floats() + 64);
+    std::vector<int> which = std::vector<int>(columns);
+
+    template <class U> static U *aligned(std::vector<U> &v) {
+        return reinterpret_cast<U *>((reinterpret_cast<uintptr_t>(v.data()) + 63) & ~uintptr_t(63));
+    }
+    T *gated_row(int64_t row) { return aligned(gated) + (row + 3) % 3 * columns * rule.gated_size(); }
+    float *shared_row(int64_t row) { return aligned(shared) + (row + 3) % 3 * columns * rule.shared_floats(); }
+
+    void first(const float *cells, int64_t row) {
+        const float *position = lattice.position ? lattice.position + row * lattice.columns * position_floats() : nullptr;
+        for (int64_t column = 0; column < lattice.columns; column += CELLS)
+            rule.first(cells + (row * lattice.columns + column) * rule.rule.channels,
+                       position ? position + column * position_floats() : nullptr,
+                       gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
+                       std::min<int64_t>(CELLS, lattice.columns - column));
+    }
+    int64_t position_floats() const { return rule.rule.maps[0].outputs; }
+
+    // Columns of a row that take part in a step.
+    int chosen(int64_t row, int step) {
+        int count = 0;
+        uint32_t key = pcg(pcg(lattice.keys[step]) + uint32_t(row + lattice.first_row));
+        for (int64_t column = 0; column < lattice.columns; column++) {
+            bool takes_part = lattice.update_rate >= 1 ||
+                              pcg(key + uint32_t(column + lattice.first_column)) * (1.0 / 4294967296.0) < lattice.update_rate;
+            if (takes_part) which[count++] = column;
+        }
+        return count;
+    }
+
+    // One step of rows [from, to) of one lattice; `result` may be `cells` when these are all its rows.
+    void step(const float *cells, float *result, int64_t from, int64_t to, int number) {
+        int64_t row_size = lattice.columns * rule.rule.channels;
+        if (from > 0) first(cells, from - 1);
+        first(cells, from);
+        for (int64_t row = from; row < to; row++) {
+            if (row + 1 < lattice.rows) first(cells, row + 1);
+            const float *rows[3] = {row > 0 ? shared_row(row - 1) : nullptr, shared_row(row),
+                                    row + 1 < lattice.rows ? shared_row(row + 1) : nullptr};
+            int count = chosen(row, number);
+            if (result != cells && count < lattice.columns)
+                std::memcpy(result + row * row_size, cells + row * row_size, sizeof(float) * row_size);
+            for (int at = 0; at < count; at += CELLS)
+                rule.second(cells + row * row_size, result + row * row_size, gated_row(row), rows, which.data() + at,
+                            std::min(CELLS, count - at), int(lattice.columns));
+        }
+    }
+};
+
+template <class Rule, class T> void run_rule(const LncaRule &description, const LncaLattice &lattice) {
+    const Rule rule{description};
+    int64_t size = lattice.rows * lattice.columns * description.channels;
+    int threads = std::max(1, lattice.threads);
+    bool whole = lattice.batch >= threads || !lattice.spare;
+    int64_t bands = std::min<int64_t>(lattice.rows, 4 * threads);
+    int wanted = whole ? int(std::min<int64_t>(threads, lattice.batch)) : threads;
+    std::vector<Rows<Rule, T>> rows;
+    for (int i = 0; i < wanted; i++) rows.push_back(Rows<Rule, T>{rule, lattice});
+    std::atomic<int64_t> next{0};
+    std::barrier sync(wanted, [&]() noexcept { next = 0; });
+    auto work = [&](Rows<Rule, T> &rows) {
+        if (whole) {
+            for (int64_t b; (b = next++) < lattice.batch;)
+                for (int step = 0; step < lattice.steps; step++) {
+                    float *cells = lattice.cells + b * size;
+                    rows.step(cells, cells, 0, lattice.rows, step);
+                }
+            return;
+        }
+        for (int step = 0; step < lattice.steps; step++) {
+            float *from = step % 2 ? lattice.spare : lattice.cells, *to = step % 2 ? lattice.cells : lattice.spare;
+            for (int64_t part; (part = next++) < bands * lattice.batch;) {
+                int64_t b = part / bands, band = part % bands;
+                rows.step(from + b * size, to + b * size, lattice.rows * band / bands, lattice.rows * (band + 1) / bands, step);
+            }
+            sync.arrive_and_wait();
+        }
+    };
+    std::vector<std::thread> others;
+    others.reserve(wanted);
+    for (int i = 1; i < wanted; i++) try {
+            others.emplace_back(work, std::ref(rows[i]));
+        } catch (const std::system_error &) {
+            sync.arrive_and_drop();  // No more threads to be had: the others do its part.
+        }
+    work(rows[0]);
+    for (auto &thread : others) thread.join();
+    if (!whole && lattice.steps % 2) std::memcpy(lattice.cells, lattice.spare, sizeof(float) * size * lattice.batch);
+}
+
+void run(const LncaRule &rule, const LncaLattice &lattice) {
+#if defined(__AVX512BF16__)
+    if (lattice.bfloat16) {
+        if (rule.kind) run_rule<Vitca<half>, half>(rule, lattice);
+        else run_rule<Nafca<half>, half>(rule, lattice);
+        return;
+    }
+#endif
+    if (rule.kind) run_rule<Vitca<float>, float>(rule, lattice);
+    else run_rule<Nafca<float>, float>(rule, lattice);
+}
+
+int vector_size() { return V; }
+int largest() { return LARGEST; }
+
+}  // namespace LNCA_ISA

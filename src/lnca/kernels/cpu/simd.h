@@ -1,0 +1,89 @@
+// Vectors of V floats, written with the vector extensions of GCC and Clang, and the few functions the rules need on them.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace LNCA_ISA {
+
+#if defined(__AVX512F__)
+constexpr int V = 16;     // lanes of a vector
+constexpr int CELLS = 8;  // cells a matrix product works on at a time: CELLS * 3 accumulators fit the registers
+#elif defined(__AVX2__)
+constexpr int V = 8;
+constexpr int CELLS = 4;
+#else
+constexpr int V = 4;
+constexpr int CELLS = 4;
+#endif
+
+typedef float vec __attribute__((vector_size(4 * V)));
+typedef int32_t ivec __attribute__((vector_size(4 * V)));
+struct __attribute__((packed, may_alias)) loose { vec value; };
+
+constexpr int padded(int n) { return (n + V - 1) / V * V; }
+
+inline vec load(const float *p) { return reinterpret_cast<const loose *>(p)->value; }
+inline void store(float *p, vec x) { reinterpret_cast<loose *>(p)->value = x; }
+inline vec all(float x) { return x - vec{}; }
+
+// x rotated by `by` lanes.
+inline vec rotate(vec x, int by) {
+    ivec lanes;
+    for (int i = 0; i < V; i++) lanes[i] = (i + by) % V;
+    return __builtin_shuffle(x, lanes);
+}
+
+// The sum of all lanes, in a fixed order.
+inline float sum(vec x) {
+    for (int by = V / 2; by; by /= 2) x += rotate(x, by);
+    return x[0];
+}
+
+inline vec maximum(vec a, vec b) { return a > b ? a : b; }
+inline vec minimum(vec a, vec b) { return a < b ? a : b; }
+
+// e^x for x <= 88; relative error below 2e-7. Range reduction to |r| <= ln 2 / 2 and a polynomial (Cephes expf).
+inline vec exponential(vec x) {
+    x = maximum(x, all(-87.0f));
+    vec rounded = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    vec r = x - rounded * 0.693359375f + rounded * 2.12194440e-4f;
+    vec p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    ivec exponent = (__builtin_convertvector(rounded, ivec) + 127) << 23;
+    vec scale;
+    std::memcpy(&scale, &exponent, sizeof scale);
+    return p * scale;
+}
+
+// x Phi(x), exact GELU; erf by Abramowitz and Stegun 7.1.26, absolute error below 2e-7.
+inline vec gelu(vec x) {
+    vec size = x < 0 ? -x : x;
+    vec z = minimum(size * 0.70710678f, all(9.0f));
+    vec t = 1.0f / (1.0f + 0.3275911f * z);
+    vec p = all(1.061405429f);
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    vec rest = p * t * exponential(-z * z);
+    return 0.5f * x * (x < 0 ? rest : 2.0f - rest);
+}
+
+#if defined(__AVX512BF16__)
+typedef uint16_t half;  // bfloat16
+inline void store(half *p, vec x) {
+    __m256i packed = (__m256i)_mm512_cvtneps_pbh((__m512)x);
+    std::memcpy(p, &packed, sizeof packed);
+}
+#endif
+
+}  // namespace LNCA_ISA

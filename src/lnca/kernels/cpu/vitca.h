@@ -1,0 +1,103 @@
+// A step of ViTCA (paper 3.1.2) in two passes over a row of cells.
+//
+// First pass: embedding, normalisation, query, key and value. Second pass: attention over the nine neighbours, projection,
+// MLP and head. The channels of query, key and value are interleaved, channel c of head h at c * heads + h, so that lane i of
+// every vector belongs to head i mod heads: a sum over vectors and a few rotations give each lane its head's score.
+#pragma once
+#include "nafca.h"
+
+namespace LNCA_ISA {
+
+template <class T> struct Vitca {
+    const LncaRule &rule;
+    Linear<T> embed = linear<T>(rule.maps[0]), qkv = linear<T>(rule.maps[1]), project = linear<T>(rule.maps[2]),
+              mlp_in = linear<T>(rule.maps[3]), mlp_out = linear<T>(rule.maps[4]), head = linear<T>(rule.maps[5]);
+    int wide = padded(rule.channels), tokens = embed.outputs;
+
+    // A row keeps nothing but what neighbours may want: token, query, key and value of every cell.
+    int64_t gated_size() const { return 0; }
+    int64_t shared_floats() const { return 4 * tokens; }
+
+    static void convert(const float *x, T *result, int count) {
+        for (int c = 0; c < count; c += V) store(result + c, load(x + c));
+    }
+
+    void first(const float *cells, const float *position, T *, float *shared, int count) const {
+        alignas(64) float x[CELLS * LARGEST];
+        alignas(64) T narrow[CELLS * LARGEST];
+        int64_t size = shared_floats();
+        for (int m = 0; m < CELLS; m++) {
+            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * wide, rule.channels);
+            convert(x + m * wide, narrow + m * wide, wide);
+        }
+        apply(narrow, wide, embed, [&](int m, int column, vec value) {
+            if (position) value += load(position + (m < count ? m : 0) * tokens + column);
+            store(shared + m * size + column, value);
+        });
+        for (int m = 0; m < CELLS; m++) normalise(shared + m * size, narrow + m * tokens, rule.embed, rule.epsilon);
+        apply(narrow, tokens, qkv,
+              [&](int m, int column, vec value) { store(shared + m * size + tokens + column, value); });
+    }
+
+    // Softmax over the nine neighbours for all heads at once; outside the lattice score and value are zero.
+    void attend(const float *const *rows, int column, int columns, float *mixed) const {
+        vec scores[9];
+        const float *values[9];
+        const float *query = rows[1] + column * shared_floats() + tokens;
+        for (int r = 0; r < 3; r++)
+            for (int c = 0; c < 3; c++) {
+                int at = column + c - 1, i = 3 * r + c;
+                if (!rows[r] || at < 0 || at >= columns) {
+                    scores[i] = vec{};
+                    values[i] = nullptr;
+                    continue;
+                }
+                const float *key = rows[r] + at * shared_floats() + 2 * tokens;
+                vec total{};
+                for (int k = 0; k < tokens; k += V) total += load(query + k) * load(key + k);
+                for (int by = rule.heads; by < V; by *= 2) total += rotate(total, by);
+                scores[i] = total;
+                values[i] = key + tokens;
+            }
+        vec largest = scores[0];
+        for (int i = 1; i < 9; i++) largest = maximum(largest, scores[i]);
+        vec whole{};
+        for (int i = 0; i < 9; i++) whole += scores[i] = exponential(scores[i] - largest);
+        for (int k = 0; k < tokens; k += V) {
+            vec total{};
+            for (int i = 0; i < 9; i++)
+                if (values[i]) total += scores[i] * load(values[i] + k);
+            store(mixed + k, total / whole);
+        }
+    }
+
+    void second(const float *cells, float *result, const T *, const float *const *rows, const int *which, int count,
+                int columns) const {
+        alignas(64) float x[CELLS * LARGEST], out[CELLS * LARGEST];
+        alignas(64) T narrow[CELLS * LARGEST];
+        for (int m = 0; m < CELLS; m++) {
+            int column = which[m < count ? m : 0];
+            attend(rows, column, columns, out);
+            convert(out, narrow + m * tokens, tokens);
+            std::memcpy(x + m * tokens, rows[1] + column * shared_floats(), sizeof(float) * tokens);
+        }
+        auto add = [&](int m, int column, vec value) {
+            store(x + m * tokens + column, load(x + m * tokens + column) + value);
+        };
+        apply(narrow, tokens, project, add);
+        for (int m = 0; m < CELLS; m++) normalise(x + m * tokens, narrow + m * tokens, rule.embed, rule.epsilon);
+        alignas(64) T middle[CELLS * LARGEST];
+        apply(narrow, tokens, mlp_in,
+              [&](int m, int column, vec value) { store(middle + m * mlp_in.outputs + column, gelu(value)); });
+        apply(middle, mlp_in.outputs, mlp_out, add);
+        for (int m = 0; m < CELLS; m++) normalise(x + m * tokens, narrow + m * tokens, rule.embed, rule.epsilon);
+        apply(narrow, tokens, head,
+              [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
+        for (int m = 0; m < count; m++) {
+            int64_t at = which[m] * (int64_t)rule.channels;
+            add_increment(cells + at, result + at, out + m * head.outputs, rule.channels, rule.input_channels);
+        }
+    }
+};
+
+}  // namespace LNCA_ISA

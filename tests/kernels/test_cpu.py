@@ -1,0 +1,180 @@
+"""The fused CPU steps against the plain rule in float64, on random weights and on the shipped ones."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+
+import lnca
+from lnca import LncaError, metrics
+from lnca.kernels.cpu import LEVELS, FusedRun, best_level, library
+
+needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
+AVAILABLE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()
+
+RULES = {
+    "nafca": ("latent-nafca", {}),
+    "nafca, odd sizes": ("latent-nafca", {"latent_channels": 6, "hidden_channels": 7, "embed": 20, "expansion": 2}),
+    "nafca, update rate": ("latent-nafca", {"update_rate": 0.4}),
+    "vitca": ("latent-vitca", {"position": "none"}),
+    "vitca, position code": ("latent-vitca", {}),
+    "vitca, odd sizes": ("latent-vitca", {"hidden_channels": 9, "embed": 20, "heads": 2, "mlp": 10}),
+    "vitca in pixel space": ("vitca", {"position": "none"}),
+    "vitca-tiny": ("vitca-tiny", {}),
+}
+
+
+def random_rule(name, seed=0):
+    """A rule whose every weight is random, and which changes its cells by about as much as trained ones do."""
+    torch.manual_seed(seed)
+    architecture, settings = RULES[name]
+    rule = lnca.build(architecture, **settings).eval().automaton
+    for parameter in rule.parameters():
+        torch.nn.init.normal_(parameter, std=0.15 if parameter.ndim > 1 else 0.3)
+    torch.nn.init.normal_(rule.head.weight, std=0.02)
+    return rule
+
+
+def cells_of(rule, batch, rows, columns):
+    return rule.seed(torch.randn(batch, rows, columns, rule.input_channels))
+
+
+@torch.no_grad()
+def plain(rule, cells, steps, seed=0):
+    return copy.deepcopy(rule).double().run(cells.double(), steps, seed)
+
+
+def test_the_library_is_there_where_a_compiler_is():
+    assert library() is not None or not any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
+@needs_library
+@pytest.mark.parametrize("level", AVAILABLE)
+@pytest.mark.parametrize("name", RULES)
+def test_float32_is_the_plain_rule_within_1e_5(name, level):
+    rule = random_rule(name)
+    for shape in ((1, 5, 7), (3, 8, 8), (1, 17, 20), (2, 1, 9), (1, 6, 1)):
+        cells = cells_of(rule, *shape)
+        expected = plain(rule, cells, 8, seed=3)
+        result = FusedRun(rule, level=level)(cells, 8, 3)
+        assert result.dtype == torch.float32
+        assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@needs_library
+@pytest.mark.skipif("avx512bf16" not in AVAILABLE, reason="needs AVX-512 BF16")
+@pytest.mark.parametrize("name", RULES)
+def test_bfloat16_is_the_plain_rule_within_half_a_percent(name):
+    rule = random_rule(name)
+    cells = cells_of(rule, 2, 12, 19)
+    expected = plain(rule, cells, 8, seed=3)
+    difference = (FusedRun(rule, "bfloat16")(cells, 8, 3) - expected).abs().max()
+    assert 1e-5 * expected.abs().max() < difference < 5e-3 * expected.abs().max()
+
+
+@needs_library
+@pytest.mark.parametrize("name", RULES)
+def test_threads_batches_and_single_steps_change_no_bit(name):
+    rule = random_rule(name)
+    run = FusedRun(rule)
+    cells = cells_of(rule, 3, 13, 11)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            results.append(run(cells, 5, 7))
+            results.append(torch.cat([run(cells[i : i + 1], 5, 7) for i in range(3)]))
+    finally:
+        torch.set_num_threads(threads)
+    stepped = cells
+    for step in range(5):
+        stepped = run(stepped, 1, 7, step)
+    assert all(torch.equal(result, results[0]) for result in (*results, stepped))
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["nafca", "nafca, update rate", "vitca", "vitca in pixel space"])
+def test_a_part_of_a_lattice_with_a_border_of_its_steps_is_the_same_to_the_bit(name):
+    rule = random_rule(name)
+    run = FusedRun(rule)
+    cells = cells_of(rule, 1, 24, 26)
+    whole = run(cells, 3, 7)
+    part = run(cells[:, 4:21, 5:19].contiguous(), 3, 7, corner=(4, 5))
+    assert torch.equal(part[:, 3:-3, 3:-3], whole[:, 7:18, 8:16])
+
+
+@needs_library
+@pytest.mark.parametrize("name", [model.name for model in lnca.models()])
+def test_real_restorations_are_the_same(name):
+    from lnca.corruption import PAPER_DIFFICULTY, corrupt
+    from lnca.demo import photograph
+    from lnca.randomness import generator
+    from lnca.restoration.pictures import to_tensor
+
+    task = name.rpartition("-")[2]
+    clean = to_tensor(photograph())[..., 100:260, 200:360]
+    corrupted = corrupt(clean, task, PAPER_DIFFICULTY[task], generator("cpu", 1))
+    reference = lnca.load(name, "cpu", "plain")
+    assert reference.backend == "plain"
+    expected = reference.restore(corrupted)
+    fused = lnca.load(name, "cpu", "fused")
+    assert fused.backend == f"fused {best_level()} float32"
+    torch.testing.assert_close(fused.restore(corrupted), expected, rtol=0, atol=1e-5)
+    frames = [frame for _, frame in zip(range(4), fused.iterate(corrupted), strict=False)]
+    for step, frame in enumerate(frames):
+        torch.testing.assert_close(frame, reference.restore(corrupted, step), rtol=0, atol=1e-5)
+    if best_level() == "avx512bf16":
+        half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)
+        difference = metrics.ssim(half, clean) - metrics.ssim(expected, clean)
+        assert abs(difference.item()) < 1e-3
+
+
+@needs_library
+def test_changed_weights_are_noticed_and_gradients_go_the_plain_way():
+    model = lnca.load("latent-nafca-denoise", "cpu", "fused").module
+    cells = model.automaton.seed(torch.rand(1, 8, 8, 16))
+    with torch.no_grad():
+        before = model.automaton.run(cells, 2)
+        model.automaton.head.weight.mul_(0.5)
+        after = model.automaton.run(cells, 2)
+    assert not torch.equal(before, after)
+    model.automaton.run(cells, 2).sum().backward()
+    assert model.automaton.head.weight.grad.abs().sum() > 0
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        assert torch.equal(twin.automaton.run(cells, 2), after)
+        twin.automaton.head.weight.zero_()
+        twin.automaton.head.bias.zero_()
+        assert torch.equal(twin.automaton.run(cells, 2), cells)
+        assert torch.equal(model.automaton.run(cells, 2), after)
+
+
+@needs_library
+def test_what_cannot_be_had_is_said(command, tmp_path, picture):
+    rule = random_rule("vitca")
+    rule.heads = 3
+    with pytest.raises(LncaError, match="no fused kernel for this ViTCA"):
+        FusedRun(rule)
+    with pytest.raises(LncaError, match="no fused kernel for this NAFCA"):
+        FusedRun(lnca.build("latent-nafca", hidden_channels=600).automaton)
+    with pytest.raises(LncaError, match="no backend 'fast'; choose auto, plain, fused"):
+        lnca.load("latent-nafca-denoise", "cpu", "fast")
+    torch.manual_seed(0)
+    from lnca.nn.weights_file import save_weights
+
+    settings = {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)}
+    save_weights(tmp_path / "n.safetensors", lnca.build("nafnet", **settings), "nafnet", settings, {})
+    assert lnca.load(tmp_path / "n.safetensors", "cpu").backend == "plain"
+    with pytest.raises(LncaError, match="backend fused works for cellular automata"):
+        lnca.load(tmp_path / "n.safetensors", "cpu", "fused")
+    picture.save(tmp_path / "p.png")
+    status, _, error = command("restore", tmp_path / "p.png", "--device", "cpu", "--backend", "quick")
+    assert (status, error) == (2, "lnca: --backend should be auto, plain or fused, got 'quick'\n")
+    status, _, error = command(
+        "restore", tmp_path / "p.png", "--device", "cpu", "--backend", "plain", "--precision", "bfloat16"
+    )
+    assert status == 2
+    assert "precision bfloat16 works for" in error
+    assert command("restore", tmp_path / "p.png", "--device", "cpu", "--backend", "fused")[0] == 0

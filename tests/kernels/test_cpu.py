@@ -8,7 +8,8 @@ import torch
 
 import lnca
 from lnca import LncaError, metrics
-from lnca.kernels.cpu import LEVELS, FusedRun, best_level, library
+from lnca.kernels.cpu import FusedRun
+from lnca.kernels.native import LEVELS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 AVAILABLE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()

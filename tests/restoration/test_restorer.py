@@ -72,6 +72,8 @@ def test_memory_that_runs_out_is_said_in_a_sentence(model, picture, monkeypatch)
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried")
 
     monkeypatch.setattr(model, "module", fail)
+    if model.streamer is not None:
+        monkeypatch.setattr(model.streamer, "restore", fail)
     with pytest.raises(lnca.LncaError, match="a picture of 40x28 pixels does not fit into the memory of cpu"):
         model.restore(picture)
 

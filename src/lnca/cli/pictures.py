@@ -34,6 +34,10 @@ def restore(
     device: Device = "auto",
     backend: BackendOption = "auto",
     precision: PrecisionOption = "float32",
+    max_memory: Annotated[
+        str | None, typer.Option(help="Memory to use beside the picture itself, such as 2GB; the result is the same.")
+    ] = None,
+    show_plan: Annotated[bool, typer.Option("--plan", help="Say how it would be done, and do nothing.")] = False,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
@@ -41,11 +45,17 @@ def restore(
     import lnca
 
     from ..restoration.batch import plan, restore_files
+    from ..restoration.image_io import open_picture
+    from ..restoration.pictures import Rows
 
     jobs = plan(source, output, overwrite)
     restorer = lnca.load(model, device, checked_backend(backend), checked_precision(precision))
+    if show_plan:
+        for job in jobs:
+            print(f"{job.source}: {restorer.plan(Rows(open_picture(job.source, max_pixels)), max_memory)}")
+        return
     with _bar(len(jobs)) as advance:
-        failures = restore_files(jobs, restorer, steps, max_pixels, advance)
+        failures = restore_files(jobs, restorer, steps, max_pixels, max_memory, advance)
     if source.is_file():
         if failures:
             raise failures[0]

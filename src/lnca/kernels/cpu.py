@@ -1,8 +1,5 @@
-"""Fused steps on the CPU: the C++ library of `cpu/`, called through ctypes (which releases the interpreter's lock)."""
+"""Fused steps on the CPU."""
 
-import ctypes
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,61 +11,11 @@ from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
 from .folding import Folded, Map, fold, padded
+from .native import FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
 
 Precision = Literal["float32", "bfloat16"]
 
-LEVELS = ("portable", "avx2", "avx512", "avx512bf16")
 KINDS = {"nafca": 0, "vitca": 1}
-
-_float_p = ctypes.POINTER(ctypes.c_float)
-_word_p = ctypes.POINTER(ctypes.c_uint32)
-
-
-class _Map(ctypes.Structure):
-    _fields_ = (
-        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
-        ("weight", _float_p), ("bias", _float_p), ("pairs", _word_p),
-    )  # fmt: skip
-
-
-class _Rule(ctypes.Structure):
-    _fields_ = (
-        ("kind", ctypes.c_int32), ("channels", ctypes.c_int32), ("input_channels", ctypes.c_int32),
-        ("embed", ctypes.c_int32), ("heads", ctypes.c_int32),
-        ("epsilon", ctypes.c_float), ("attention_bias", ctypes.c_float),
-        ("maps", _Map * 6), ("gate", _float_p),
-    )  # fmt: skip
-
-
-class _Lattice(ctypes.Structure):
-    _fields_ = (
-        ("cells", _float_p), ("spare", _float_p),
-        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
-        ("keys", _word_p), ("position", _float_p),
-        ("first_row", ctypes.c_int64), ("first_column", ctypes.c_int64),
-        ("update_rate", ctypes.c_double),
-        ("steps", ctypes.c_int32), ("threads", ctypes.c_int32), ("bfloat16", ctypes.c_int32),
-    )  # fmt: skip
-
-
-@lru_cache(1)
-def library() -> ctypes.CDLL | None:
-    """The compiled library; None where it was not built."""
-    found = sorted(Path(__file__).parent.glob("_cpu*"))
-    for path in found:
-        try:
-            loaded = ctypes.CDLL(str(path))
-        except OSError:
-            continue
-        loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(_Rule), ctypes.POINTER(_Lattice))
-        return loaded
-    return None
-
-
-def best_level() -> str | None:
-    """The widest instruction set this processor has; None without the library."""
-    loaded = library()
-    return None if loaded is None else LEVELS[loaded.lnca_best()]
 
 
 def pairs_of_bfloat16(weight: np.ndarray) -> np.ndarray:
@@ -90,7 +37,7 @@ class FusedRun:
     """
 
     def __init__(self, rule: Automaton, precision: Precision = "float32", level: str | None = None):
-        loaded = _loaded()
+        loaded = loaded_library()
         best = LEVELS[loaded.lnca_best()]
         level = level or best
         if LEVELS.index(level) > LEVELS.index(best):
@@ -113,15 +60,16 @@ class FusedRun:
         if folded is None or not self._fits(folded):
             raise LncaError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
         self._kept: list[np.ndarray] = []
-        self._description = _Rule(
+        self._description = PlainRule(
             KINDS[folded.kind], rule.channels, rule.input_channels, folded.embed, folded.heads,
-            folded.epsilon, folded.attention_bias, (_Map * 6)(*map(self._map, folded.maps)), self._floats(folded.extra),
+            folded.epsilon, folded.attention_bias,
+            (PlainMap * 6)(*map(self._map, folded.maps)), self._floats(folded.extra),
         )  # fmt: skip
 
     def _fits(self, folded: Folded) -> bool:
         """Whether a cell's padded channels fit the kernel's buffers; maps to two or three parts are that much wider."""
         parts = {"nafca": (2, 1, 1, 2, 1, 1), "vitca": (1, 3, 1, 1, 1, 1)}[folded.kind]
-        largest = _loaded().lnca_largest()
+        largest = loaded_library().lnca_largest()
         widths = (max(m.weight.shape[0], m.weight.shape[1] // n) for m, n in zip(folded.maps, parts, strict=True))
         return max(widths) <= largest
 
@@ -131,42 +79,52 @@ class FusedRun:
 
     def _floats(self, array: np.ndarray) -> Any:
         self._kept.append(np.ascontiguousarray(array, np.float32))
-        return self._kept[-1].ctypes.data_as(_float_p)
+        return self._kept[-1].ctypes.data_as(FLOAT_P)
 
-    def _map(self, folded: Map) -> _Map:
+    def _map(self, folded: Map) -> PlainMap:
         pairs = pairs_of_bfloat16(folded.weight)
         self._kept.append(pairs)
         inputs, outputs = folded.weight.shape
         weight, bias = self._floats(folded.weight), self._floats(folded.bias)
-        return _Map(inputs, outputs, weight, bias, pairs.ctypes.data_as(_word_p))
+        return PlainMap(inputs, outputs, weight, bias, pairs.ctypes.data_as(WORD_P))
 
     def __call__(
         self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)
     ) -> Tensor:
-        """The cells after `steps` steps; float32, contiguous, on the CPU.
+        """The cells after `steps` steps; float32, contiguous, on the CPU. For the rest see `advance`."""
+        cells = cells_BHWC.detach().float().contiguous().clone()
+        self.advance(cells, steps, seed, first, corner)
+        return cells
+
+    def advance(
+        self, cells: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Runs steps in place.
 
         Args:
+            cells: (B, H, W, C), float32, contiguous, on the CPU.
+            seed: of the update masks.
             first: number of the first step, for the masks.
             corner: row and column of the first cell in a larger lattice, for the masks.
+
+        Raises:
+            MemoryError: there is no memory for the rows the kernel keeps.
         """
         if self._weights() != self._versions:
             self._fold()
-        cells = cells_BHWC.detach().float().contiguous().clone()
         batch, rows, columns, _ = cells.shape
         if not steps or not cells.numel():
-            return cells
+            return
         threads = torch.get_num_threads()
-        spare = torch.empty_like(cells) if batch < threads else None
         keys = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
         position = self._position(rows, columns)
-        lattice = _Lattice(
-            _address(cells), None if spare is None else _address(spare), batch, rows, columns,
-            keys.ctypes.data_as(_word_p), None if position is None else _address(position), *corner,
+        lattice = PlainLattice(
+            address(cells), batch, rows, columns,
+            keys.ctypes.data_as(WORD_P), None if position is None else address(position), *corner,
             self.rule.update_rate, steps, threads, self.precision == "bfloat16",
         )  # fmt: skip
-        if _loaded().lnca_run(LEVELS.index(self.level), self._description, lattice):
+        if loaded_library().lnca_run(LEVELS.index(self.level), self._description, lattice):
             raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
-        return cells
 
     def _position(self, rows: int, columns: int) -> Tensor | None:
         if not isinstance(self.rule, ViTCA) or self.rule.position == "none":
@@ -182,14 +140,3 @@ def _unfolded(rule: Automaton, precision: Precision, level: str, vector: int) ->
     run.rule, run.precision, run.level, run.vector = rule, precision, level, vector
     run._versions = []
     return run
-
-
-def _loaded() -> ctypes.CDLL:
-    loaded = library()
-    if loaded is None:
-        raise LncaError("the fused CPU kernels were not built; install lnca where there is a C++ compiler")
-    return loaded
-
-
-def _address(x: Tensor) -> Any:
-    return ctypes.cast(x.data_ptr(), _float_p)

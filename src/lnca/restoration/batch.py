@@ -54,13 +54,14 @@ def restore_files(
     restorer: Restorer,
     steps: int | None,
     max_pixels: int,
+    max_memory: str | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> list[LncaError]:
     """Restores every job's file and goes on when one fails; returns what failed."""
     failures = []
     for job in jobs:
         try:
-            save_picture(restorer.restore(open_picture(job.source, max_pixels), steps), job.output)
+            save_picture(restorer.restore(open_picture(job.source, max_pixels), steps, max_memory), job.output)
         except LncaError as error:
             failures.append(error)
         advance()

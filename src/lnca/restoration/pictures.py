@@ -25,15 +25,22 @@ def to_tensor(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
     Raises:
         LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
     """
+    return _to_float(_checked(picture))
+
+
+def _to_float(x: Tensor) -> Tensor:
+    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+
+
+def _checked(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
+    """(B, 3, H, W), uint8 in [0, 255] or floating point in [0, 1]; raises as `to_tensor`."""
     x = _channels_first(picture)
     if min(x.shape[-2:]) < SMALLEST_SIDE:
         raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[-1]}x{x.shape[-2]}")
-    if x.dtype == torch.uint8:
-        return x.float() / 255
-    if x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
+    if x.dtype != torch.uint8 and x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
         found = "NaN" if x.isnan().any() else f"values from {x.amin():g} to {x.amax():g}"
         raise LncaError(f"values should lie in [0, 1], got {found}; scale or clip them first")
-    return x.float()
+    return x
 
 
 def _channels_first(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
@@ -71,15 +78,76 @@ def like(x_BCHW: Tensor, picture: Any) -> Any:
     x_BCHW = x_BCHW.clamp(0, 1)
     if isinstance(picture, Tensor):
         return x_BCHW.to(picture.device, picture.dtype)
-    if isinstance(picture, np.ndarray):
-        pixels = x_BCHW[0].permute(1, 2, 0)
-        return _bytes(pixels) if picture.dtype == np.uint8 else pixels.cpu().numpy().astype(picture.dtype)
-    image = to_image(x_BCHW[0])
-    if picture.has_transparency_data:
-        image.putalpha(picture.convert("RGBA").getchannel("A"))
-        return image.convert("LA") if picture.mode == "LA" else image
-    return image.convert("L") if picture.mode in ("1", "L") else image
+    pixels = x_BCHW[0].permute(1, 2, 0)
+    if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
+        return pixels.cpu().numpy().astype(picture.dtype)
+    return _dressed(_bytes(pixels), picture)
+
+
+class Rows:
+    """A picture's pixels, handed out, and taken back, in bands of rows, so that no other copy of it need be made.
+
+    Args:
+        picture: as for `to_tensor`.
+
+    Raises:
+        LncaError: as `to_tensor`.
+    """
+
+    def __init__(self, picture: Image.Image | np.ndarray | Tensor):
+        self.picture = picture
+        self._pixels = _checked(picture)
+        self.batch, _, self.height, self.width = self._pixels.shape
+
+    @property
+    def bytes(self) -> int:
+        """Size of the pixels that are kept here."""
+        return self._pixels.nbytes
+
+    @property
+    def result_bytes(self) -> int:
+        """Size of what `empty` gives."""
+        eight_bits = not isinstance(self.picture, Tensor) and self._pixels.dtype == torch.uint8
+        return self._pixels.numel() * (1 if eight_bits else 4)
+
+    def read(self, begin: int, end: int, width: int) -> Tensor:
+        """Rows [begin, end), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the lower and the right border."""
+        row, column = torch.arange(begin, end), torch.arange(width)
+        rows = torch.where(row < self.height, row, 2 * (self.height - 1) - row)
+        x = self._pixels[:, :, rows]
+        if width > self.width:
+            x = x[..., torch.where(column < self.width, column, 2 * (self.width - 1) - column)]
+        return _to_float(x.permute(0, 2, 3, 1)).contiguous()
+
+    def empty(self) -> Tensor:
+        """Room for a restored picture: (B, H, W, 3), uint8 for 8-bit pictures, else float32."""
+        kind = torch.uint8 if self.result_bytes == self._pixels.numel() else torch.float32
+        return torch.empty(self.batch, self.height, self.width, 3, dtype=kind)
+
+    def write(self, room: Tensor, begin: int, values: Tensor) -> None:
+        """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, as far as it goes."""
+        values = values[:, : self.height - begin, : self.width].clamp(0, 1)
+        if room.dtype == torch.uint8:
+            values = (values * 255).round()
+        room[:, begin : begin + values.shape[1]] = values
+
+    def finish(self, room: Tensor) -> Any:
+        """The filled room as the kind of the picture."""
+        if room.dtype == torch.uint8:
+            return _dressed(room[0].numpy(), self.picture)
+        return like(room.permute(0, 3, 1, 2), self.picture)
 
 
 def _bytes(x: Tensor) -> np.ndarray:
     return (x * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _dressed(pixels: np.ndarray, picture: Any) -> Any:
+    """uint8 pixels (H, W, 3) as an array or as an image with the mode and alpha channel of `picture`."""
+    if isinstance(picture, np.ndarray):
+        return pixels
+    image = Image.fromarray(pixels)
+    if picture.has_transparency_data:
+        image.putalpha(picture.convert("RGBA").getchannel("A"))
+        return image.convert("LA") if picture.mode == "LA" else image
+    return image.convert("L") if picture.mode in ("1", "L") else image

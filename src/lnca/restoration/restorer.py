@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..catalogue import locate
 from ..errors import LncaError
 from ..kernels.cpu import Precision
-from ..kernels.select import Backend, accelerate
+from ..kernels.select import Backend, OnCpu, accelerate
+from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel, SteppedModel
 from ..nn.weights_file import load_weights
-from .pictures import Picture, like, to_tensor
+from .pictures import Picture, Rows, like, to_tensor
+from .streaming import Plan, Streamer, parse_bytes
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -38,6 +39,16 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def _streamer(module: RestorationModel) -> Streamer | None:
+    """What restores in bounded memory, where the model and its backend can."""
+    if not isinstance(module, LatentAutomaton) or not isinstance(module.automaton.runner, OnCpu):
+        return None
+    try:
+        return Streamer(module, module.automaton.runner.fused)
+    except LncaError:
+        return None
+
+
 class Restorer:
     """A trained model, ready to restore.
 
@@ -50,6 +61,7 @@ class Restorer:
     Attributes:
         module: the `torch.nn.Module`, in evaluation mode.
         backend: how its steps are run, such as "fused avx512 float32".
+        streamer: restores in bounded memory; None where the model or the backend cannot.
         info: its `ModelInfo`, with the card.
 
     Raises:
@@ -63,6 +75,7 @@ class Restorer:
         module, self.info = load_weights(locate(name_or_path))
         self.module: RestorationModel = module.to(self.device)
         self.backend = accelerate(self.module, self.device, backend, precision)
+        self.streamer = _streamer(self.module)
 
     @property
     def stepped(self) -> SteppedModel:
@@ -71,7 +84,7 @@ class Restorer:
             raise LncaError(f"{self.info.name} restores in one go, it has no steps")
         return self.module
 
-    def restore(self, picture: Picture, steps: int | None = None) -> Picture:
+    def restore(self, picture: Picture, steps: int | None = None, max_memory: str | int | None = None) -> Picture:
         """The picture restored.
 
         Args:
@@ -79,6 +92,8 @@ class Restorer:
                 (H, W, 3), uint8 or floating point in [0, 1]; or a floating-point tensor (B, 3, H, W) in [0, 1].
                 Sides >= 8.
             steps: steps of the automaton; the model's own number (64) when None.
+            max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
+                the bit. For latent models with the fused kernels.
 
         Returns:
             The same kind, shape and data type.
@@ -86,32 +101,50 @@ class Restorer:
         Raises:
             LncaError: another shape or type, NaN, values outside [0, 1], or a picture too large for the memory.
         """
-        x = to_tensor(picture).to(self.device)
         steps = self._checked(steps)
+        if self.streamer is not None:
+            rows = Rows(picture)
+            try:
+                return self.streamer.restore(rows, steps, self.plan(rows, max_memory))
+            except (RuntimeError, MemoryError) as error:
+                raise self._explained(error, rows.width, rows.height) from error
+        if max_memory is not None:
+            raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
+        x = to_tensor(picture).to(self.device)
         try:
             with torch.no_grad():
                 restored = self.module(x) if steps is None else self.stepped(x, steps)
         except (RuntimeError, MemoryError) as error:
-            raise self._explained(error, x) from error
+            raise self._explained(error, x.shape[-1], x.shape[-2]) from error
         return like(restored, picture)
 
     @torch.no_grad()
     def iterate(self, picture: Picture, steps: int | None = None) -> Iterator[Picture]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
+        steps = self._checked(steps)
+        if self.streamer is not None:
+            yield from self.streamer.frames(Rows(picture), self.stepped.steps if steps is None else steps)
+            return
         x = to_tensor(picture).to(self.device)
-        for frame in self.stepped.frames(x, self._checked(steps)):
+        for frame in self.stepped.frames(x, steps):
             yield like(frame, picture)
+
+    def plan(self, picture: Rows, max_memory: str | int | None = None) -> Plan:
+        """How `restore` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""
+        if self.streamer is None:
+            raise LncaError("a plan needs a latent model and the fused kernels, on the CPU")
+        return self.streamer.plan(picture, parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory)
 
     def _checked(self, steps: int | None) -> int | None:
         if steps is not None and steps < 0:
             raise LncaError(f"steps must be 0 or more, got {steps}")
         return steps
 
-    def _explained(self, error: RuntimeError | MemoryError, x: Tensor) -> Exception:
+    def _explained(self, error: RuntimeError | MemoryError, width: int, height: int) -> Exception:
         """The error itself, or a sentence when memory ran out."""
         if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
             return LncaError(
-                f"a picture of {x.shape[-1]}x{x.shape[-2]} pixels does not fit into the memory of {self.device}; "
-                "restore it in parts, or on a device with more memory"
+                f"a picture of {width}x{height} pixels does not fit into the memory of {self.device}; "
+                "say how much may be used with --max-memory, or restore it on a device with more"
             )
         return error

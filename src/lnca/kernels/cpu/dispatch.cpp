@@ -1,10 +1,11 @@
-// The library's three functions: which instruction sets this processor has, their vector size, and running a rule.
+// The library's functions: which instruction set this processor has, its vector size, running a rule, and a convolution.
 #include <exception>
 #include "plan.h"
 
 #define DECLARE(isa)                                       \
     namespace isa {                                        \
     void run(const LncaRule &, const LncaLattice &);       \
+    void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
     int vector_size();                                     \
     int largest();                                         \
     }
@@ -41,16 +42,32 @@ int lnca_vector_size(int level) {
 
 int lnca_largest() { return portable::largest(); }
 
-// 0, or 1 when there is no memory or no thread to be had.
+// Both: 0, or 1 when there is no memory.
+#if defined(__x86_64__)
+#define WITH(level, call)                  \
+    switch (level) {                       \
+    case 3: avx512bf16::call; break;       \
+    case 2: avx512::call; break;           \
+    case 1: avx2::call; break;             \
+    default: portable::call;               \
+    }
+#else
+#define WITH(level, call) portable::call;
+#endif
+
 int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
     try {
-#if defined(__x86_64__)
-        if (level == 3) avx512bf16::run(*rule, *lattice);
-        else if (level == 2) avx512::run(*rule, *lattice);
-        else if (level == 1) avx2::run(*rule, *lattice);
-        else
-#endif
-            portable::run(*rule, *lattice);
+        WITH(level, run(*rule, *lattice))
+        return 0;
+    } catch (const std::exception &) {
+        return 1;
+    }
+}
+
+int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
+                  int threads) {
+    try {
+        WITH(level, convolve(*layer, *input, *output, batch, threads))
         return 0;
     } catch (const std::exception &) {
         return 1;

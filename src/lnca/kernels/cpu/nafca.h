@@ -33,11 +33,10 @@ inline void widen(const float *cell, float *wide, int channels) {
 }
 
 // Adds the head's increment to the output and hidden channels.
-inline void add_increment(const float *cell, float *result, const float *increment, int channels, int inputs) {
-    if (result != cell) std::memcpy(result, cell, sizeof(float) * inputs);
+inline void add_increment(float *cell, const float *increment, int channels, int inputs) {
     int c = inputs;
-    for (; c + V <= channels; c += V) store(result + c, load(cell + c) + load(increment + c - inputs));
-    for (; c < channels; c++) result[c] = cell[c] + increment[c - inputs];
+    for (; c + V <= channels; c += V) store(cell + c, load(cell + c) + load(increment + c - inputs));
+    for (; c < channels; c++) cell[c] += increment[c - inputs];
 }
 
 template <class T> struct Nafca {
@@ -70,7 +69,7 @@ template <class T> struct Nafca {
     }
 
     // `rows` are what the first pass shared of the row above, this one and the one below; null outside the lattice.
-    void second(const float *cells, float *result, const T *gated, const float *const *rows, const int *which, int count,
+    void second(float *cells, const T *gated, const float *const *rows, const int *which, int count,
                 int columns) const {
         alignas(64) float y[CELLS * LARGEST], out[CELLS * LARGEST];
         alignas(64) T x[CELLS * LARGEST], normal[CELLS * LARGEST];
@@ -99,8 +98,8 @@ template <class T> struct Nafca {
         for (int m = 0; m < CELLS; m++) normalise(y + m * wide, normal + m * wide, rule.channels, rule.epsilon);
         apply(normal, wide, head, [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
         for (int m = 0; m < count; m++) {
-            int64_t at = which[m] * (int64_t)rule.channels;
-            add_increment(cells + at, result + at, out + m * head.outputs, rule.channels, rule.input_channels);
+            float *cell = cells + which[m] * (int64_t)rule.channels;
+            add_increment(cell, out + m * head.outputs, rule.channels, rule.input_channels);
         }
     }
 };

@@ -20,8 +20,21 @@ struct LncaRule {
     const float *gate;                 // factors and shifts of the first gate, then the projection's bias (NAFCA)
 };
 
+struct LncaConvolution {
+    int32_t inputs, outputs;           // channels
+    int32_t kind;                      // 0 plain, 1 of stride 2, 2 transposed of stride 2; 3x3 all
+    int32_t activation;                // 0 swish, 1 sigmoid
+    const float *weight, *bias;        // [3][3][inputs][padded outputs], [padded outputs]
+};
+
+// A band of rows of a picture with channels last: rows [first, first + rows) of `height`.
+struct LncaBand {
+    float *values;                     // [batch][rows][columns][channels]
+    int64_t first, rows, height, columns;
+};
+
 struct LncaLattice {
-    float *cells, *spare;              // [batch][rows][columns][channels]; spare is as large, or null
+    float *cells;                      // [batch][rows][columns][channels]
     int64_t batch, rows, columns;
     const uint32_t *keys;              // one for each step, of the update mask
     const float *position;             // [rows][columns][padded embed], or null

@@ -1,9 +1,9 @@
 // Steps of a rule over a lattice of cells, for one instruction set (LNCA_ISA); compiled once for each.
 //
 // A row's second pass needs the first pass of the rows above and below, so the first pass runs one row ahead and three rows
-// are kept. Small lattices are handed out whole, with all their steps, to threads; one large lattice is cut into bands of rows,
-// which all threads work on, step by step, from one buffer into another. A cell's arithmetic is the same in all cases and at
-// every place, so the result does not depend on threads, bands or batch.
+// are kept. Small lattices are handed out whole, with all their steps, to threads; a large one is cut into bands of rows, which
+// all threads work on step by step, in place, after the rows at the bands' edges were copied. A cell's arithmetic is the same
+// in all cases and at every place, so the result does not depend on threads, bands or batch.
 #include <algorithm>
 #include <atomic>
 #include <barrier>
@@ -11,6 +11,7 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+#include "convolve.h"
 #include "vitca.h"
 
 namespace LNCA_ISA {
@@ -36,10 +37,10 @@ template <class Rule, class T> struct Rows {
     T *gated_row(int64_t row) { return aligned(gated) + (row + 3) % 3 * columns * rule.gated_size(); }
     float *shared_row(int64_t row) { return aligned(shared) + (row + 3) % 3 * columns * rule.shared_floats(); }
 
-    void first(const float *cells, int64_t row) {
+    void first(const float *cells, int64_t row) {  // `cells` of that row
         const float *position = lattice.position ? lattice.position + row * lattice.columns * position_floats() : nullptr;
         for (int64_t column = 0; column < lattice.columns; column += CELLS)
-            rule.first(cells + (row * lattice.columns + column) * rule.rule.channels,
+            rule.first(cells + column * rule.rule.channels,
                        position ? position + column * position_floats() : nullptr,
                        gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
                        std::min<int64_t>(CELLS, lattice.columns - column));
@@ -58,31 +59,32 @@ template <class Rule, class T> struct Rows {
         return count;
     }
 
-    // One step of rows [from, to) of one lattice; `result` may be `cells` when these are all its rows.
-    void step(const float *cells, float *result, int64_t from, int64_t to, int number) {
+    // One step of rows [from, to) of one lattice, in place; `above` and `below` are the rows beside them as they were before
+    // the step.
+    void step(float *cells, int64_t from, int64_t to, const float *above, const float *below, int number) {
         int64_t row_size = lattice.columns * rule.rule.channels;
-        if (from > 0) first(cells, from - 1);
-        first(cells, from);
+        if (from > 0) first(above, from - 1);
+        first(cells + from * row_size, from);
         for (int64_t row = from; row < to; row++) {
-            if (row + 1 < lattice.rows) first(cells, row + 1);
+            if (row + 1 < lattice.rows) first(row + 1 < to ? cells + (row + 1) * row_size : below, row + 1);
             const float *rows[3] = {row > 0 ? shared_row(row - 1) : nullptr, shared_row(row),
                                     row + 1 < lattice.rows ? shared_row(row + 1) : nullptr};
             int count = chosen(row, number);
-            if (result != cells && count < lattice.columns)
-                std::memcpy(result + row * row_size, cells + row * row_size, sizeof(float) * row_size);
             for (int at = 0; at < count; at += CELLS)
-                rule.second(cells + row * row_size, result + row * row_size, gated_row(row), rows, which.data() + at,
-                            std::min(CELLS, count - at), int(lattice.columns));
+                rule.second(cells + row * row_size, gated_row(row), rows, which.data() + at, std::min(CELLS, count - at),
+                            int(lattice.columns));
         }
     }
 };
 
 template <class Rule, class T> void run_rule(const LncaRule &description, const LncaLattice &lattice) {
     const Rule rule{description};
-    int64_t size = lattice.rows * lattice.columns * description.channels;
+    int64_t row_size = lattice.columns * description.channels, size = lattice.rows * row_size;
     int threads = std::max(1, lattice.threads);
-    bool whole = lattice.batch >= threads || !lattice.spare;
+    bool whole = lattice.batch >= threads;
     int64_t bands = std::min<int64_t>(lattice.rows, 4 * threads);
+    std::vector<float> edges(whole ? 0 : 2 * bands * lattice.batch * row_size);  // first and last row of each band
+    auto first_row = [&](int64_t band) { return lattice.rows * band / bands; };
     int wanted = whole ? int(std::min<int64_t>(threads, lattice.batch)) : threads;
     std::vector<Rows<Rule, T>> rows;
     for (int i = 0; i < wanted; i++) rows.push_back(Rows<Rule, T>{rule, lattice});
@@ -91,17 +93,22 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
     auto work = [&](Rows<Rule, T> &rows) {
         if (whole) {
             for (int64_t b; (b = next++) < lattice.batch;)
-                for (int step = 0; step < lattice.steps; step++) {
-                    float *cells = lattice.cells + b * size;
-                    rows.step(cells, cells, 0, lattice.rows, step);
-                }
+                for (int step = 0; step < lattice.steps; step++)
+                    rows.step(lattice.cells + b * size, 0, lattice.rows, nullptr, nullptr, step);
             return;
         }
         for (int step = 0; step < lattice.steps; step++) {
-            float *from = step % 2 ? lattice.spare : lattice.cells, *to = step % 2 ? lattice.cells : lattice.spare;
             for (int64_t part; (part = next++) < bands * lattice.batch;) {
-                int64_t b = part / bands, band = part % bands;
-                rows.step(from + b * size, to + b * size, lattice.rows * band / bands, lattice.rows * (band + 1) / bands, step);
+                const float *cells = lattice.cells + part / bands * size;
+                int64_t ends[2] = {first_row(part % bands), first_row(part % bands + 1) - 1};
+                for (int i = 0; i < 2; i++)
+                    std::memcpy(&edges[(2 * part + i) * row_size], cells + ends[i] * row_size, sizeof(float) * row_size);
+            }
+            sync.arrive_and_wait();
+            for (int64_t part; (part = next++) < bands * lattice.batch;) {
+                const float *edge = edges.data() + 2 * part * row_size;
+                rows.step(lattice.cells + part / bands * size, first_row(part % bands), first_row(part % bands + 1),
+                          edge - row_size, edge + 2 * row_size, step);
             }
             sync.arrive_and_wait();
         }
@@ -115,7 +122,6 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
         }
     work(rows[0]);
     for (auto &thread : others) thread.join();
-    if (!whole && lattice.steps % 2) std::memcpy(lattice.cells, lattice.spare, sizeof(float) * size * lattice.batch);
 }
 
 void run(const LncaRule &rule, const LncaLattice &lattice) {
@@ -128,6 +134,23 @@ void run(const LncaRule &rule, const LncaLattice &lattice) {
 #endif
     if (rule.kind) run_rule<Vitca<float>, float>(rule, lattice);
     else run_rule<Nafca<float>, float>(rule, lattice);
+}
+
+void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch, int threads) {
+    std::atomic<int64_t> next{0};
+    auto work = [&]() {
+        for (int64_t part; (part = next++) < batch * output.rows;)
+            convolve_row(layer, input, output, part / output.rows, part % output.rows);
+    };
+    std::vector<std::thread> others;
+    others.reserve(threads);
+    for (int i = 1; i < std::min<int64_t>(threads, output.rows * batch); i++) try {
+            others.emplace_back(work);
+        } catch (const std::system_error &) {
+            break;
+        }
+    work();
+    for (auto &thread : others) thread.join();
 }
 
 int vector_size() { return V; }

@@ -71,7 +71,7 @@ template <class T> struct Vitca {
         }
     }
 
-    void second(const float *cells, float *result, const T *, const float *const *rows, const int *which, int count,
+    void second(float *cells, const T *, const float *const *rows, const int *which, int count,
                 int columns) const {
         alignas(64) float x[CELLS * LARGEST], out[CELLS * LARGEST];
         alignas(64) T narrow[CELLS * LARGEST];
@@ -94,8 +94,8 @@ template <class T> struct Vitca {
         apply(narrow, tokens, head,
               [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
         for (int m = 0; m < count; m++) {
-            int64_t at = which[m] * (int64_t)rule.channels;
-            add_increment(cells + at, result + at, out + m * head.outputs, rule.channels, rule.input_channels);
+            float *cell = cells + which[m] * (int64_t)rule.channels;
+            add_increment(cell, out + m * head.outputs, rule.channels, rule.input_channels);
         }
     }
 };

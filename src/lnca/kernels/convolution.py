@@ -1,0 +1,93 @@
+"""The autoencoder's convolutions on the CPU, in bands of rows, the same to the bit wherever a band begins."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import LncaError
+from ..nn.autoencoder import AdjustedConv, AdjustedTransposedConv
+from .folding import padded
+from .native import LEVELS, PlainBand, PlainConvolution, address, loaded_library
+
+WIDEST = 128
+
+
+@dataclass
+class Band:
+    """Rows [first, first + rows) of pictures of `height` rows: values (B, rows, columns, channels), float32."""
+
+    values: Tensor
+    first: int
+    height: int
+
+    def plain(self) -> PlainBand:
+        """What the library takes."""
+        _, rows, columns, _ = self.values.shape
+        return PlainBand(address(self.values), self.first, rows, self.height, columns)
+
+
+class FusedConvolution:
+    """One layer of the autoencoder: 3x3 convolution, batch normalisation with its fixed statistics, swish or sigmoid.
+
+    Args:
+        layer: in evaluation mode; its weights are copied.
+        level: one of `LEVELS`.
+
+    Raises:
+        LncaError: more channels than the kernel has room for.
+    """
+
+    def __init__(self, layer: AdjustedConv | AdjustedTransposedConv, level: str):
+        self.level = LEVELS.index(level)
+        transposed = isinstance(layer, AdjustedTransposedConv)
+        self.stride = layer.conv.stride[0]
+        self.transposed = transposed
+        kernel = layer.conv.weight.detach().double().cpu()
+        kernel = kernel.permute(2, 3, 0, 1) if transposed else kernel.permute(2, 3, 1, 0)
+        norm = layer.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+        bias = norm.bias.detach().double() - norm.running_mean.double() * scale
+        self.inputs, self.outputs = kernel.shape[2:]
+        if max(self.inputs, self.outputs) > WIDEST:
+            raise LncaError(
+                f"the fused autoencoder has room for {WIDEST} channels, not {max(self.inputs, self.outputs)}"
+            )
+        room = padded(self.outputs, loaded_library().lnca_vector_size(self.level)) - self.outputs
+        self._weight = F.pad(kernel * scale.cpu(), (0, room)).float().contiguous()
+        self._bias = F.pad(bias.cpu(), (0, room)).float().contiguous()
+        sigmoid = transposed and layer.last
+        self._description = PlainConvolution(
+            self.inputs, self.outputs, 2 if transposed else self.stride - 1, sigmoid,
+            address(self._weight), address(self._bias),
+        )  # fmt: skip
+
+    def height(self, rows: int) -> int:
+        """Rows of the whole output, of a whole input's."""
+        return 2 * rows if self.transposed else rows // self.stride
+
+    def needs(self, begin: int, end: int, height: int) -> tuple[int, int]:
+        """Rows of an input of `height` rows that output rows [begin, end) are made of."""
+        if self.transposed:
+            low, high = (begin + 1) // 2 - 1, (end + 1) // 2
+        elif self.stride == 2:
+            low, high = 2 * begin, 2 * end + 1
+        else:
+            low, high = begin - 1, end + 1
+        return max(low, 0), min(high, height)
+
+    def __call__(self, band: Band, begin: int, end: int) -> Band:
+        """Output rows [begin, end); the band holds the rows that `needs` says."""
+        batch, _, columns, _ = band.values.shape
+        values = torch.empty(batch, end - begin, self.height(columns), self.outputs)
+        result = Band(values, begin, self.height(band.height))
+        source = Band(band.values.contiguous(), band.first, band.height)
+        threads = torch.get_num_threads()
+        if loaded_library().lnca_convolve(
+            self.level, self._description, source.plain(), result.plain(), batch, threads
+        ):
+            raise MemoryError("no memory for a convolution")
+        return result

@@ -1,0 +1,61 @@
+// The 3x3 convolutions of the autoencoder (paper 3.1.1) with their batch norms folded in, a row at a time, for bands of any
+// height. A value is the same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
+#pragma once
+#include "matmul.h"
+#include "plan.h"
+
+namespace LNCA_ISA {
+
+constexpr int WIDEST = 128;  // channels
+
+// Output rows and columns at `out` read input `in` through tap `tap`; false when they do not.
+inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
+    if (kind == 0) in = out + tap - 1;
+    else if (kind == 1) in = 2 * out + tap;
+    else {
+        // Transposed: out = 2 * in + tap.
+        if ((out - tap) & 1) return false;
+        in = (out - tap) >> 1;
+    }
+    return true;
+}
+
+inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                         int64_t row) {
+    static const float zeros[WIDEST] = {};
+    int wide = padded(layer.outputs);
+    const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
+    float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
+    // Columns of equal parity read through the same taps, so a transposed layer does even and odd ones in turn.
+    int64_t apart = layer.kind == 2 ? 2 : 1;
+    for (int o = 0; o < wide; o += V)
+        for (int64_t parity = 0; parity < apart; parity++)
+            for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
+                vec sums[CELLS];
+                for (int m = 0; m < CELLS; m++) sums[m] = load(layer.bias + o);
+                for (int tap = 0; tap < 9; tap++) {
+                    int64_t y, column;
+                    if (!reads(layer.kind, output.first + row, tap / 3, y) || !reads(layer.kind, begin, tap % 3, column))
+                        continue;
+                    const float *x[CELLS];
+                    for (int m = 0; m < CELLS; m++) {
+                        reads(layer.kind, begin + m * apart, tap % 3, column);
+                        bool inside = y >= 0 && y < input.height && column >= 0 && column < input.columns;
+                        x[m] = inside ? picture + ((y - input.first) * input.columns + column) * layer.inputs : zeros;
+                    }
+                    const float *weight = layer.weight + tap * layer.inputs * wide + o;
+                    for (int c = 0; c < layer.inputs; c++, weight += wide)
+#pragma GCC unroll 8
+                        for (int m = 0; m < CELLS; m++) sums[m] += all(x[m][c]) * load(weight);
+                }
+                int count = layer.outputs - o < V ? layer.outputs - o : V;
+                for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
+                    alignas(64) float value[V];
+                    vec sigmoid = 1.0f / (1.0f + exponential(minimum(-sums[m], all(80.0f))));
+                    store(value, layer.activation ? sigmoid : sums[m] * sigmoid);
+                    std::memcpy(result + (begin + m * apart) * layer.outputs + o, value, sizeof(float) * count);
+                }
+            }
+}
+
+}  // namespace LNCA_ISA

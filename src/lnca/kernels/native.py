@@ -1,0 +1,92 @@
+"""The compiled library of `cpu/`, called through ctypes, which releases the interpreter's lock."""
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import LncaError
+
+LEVELS = ("portable", "avx2", "avx512", "avx512bf16")
+
+FLOAT_P = ctypes.POINTER(ctypes.c_float)
+WORD_P = ctypes.POINTER(ctypes.c_uint32)
+
+
+class PlainMap(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
+        ("weight", FLOAT_P), ("bias", FLOAT_P), ("pairs", WORD_P),
+    )  # fmt: skip
+
+
+class PlainRule(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int32), ("channels", ctypes.c_int32), ("input_channels", ctypes.c_int32),
+        ("embed", ctypes.c_int32), ("heads", ctypes.c_int32),
+        ("epsilon", ctypes.c_float), ("attention_bias", ctypes.c_float),
+        ("maps", PlainMap * 6), ("gate", FLOAT_P),
+    )  # fmt: skip
+
+
+class PlainConvolution(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
+        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32),
+        ("weight", FLOAT_P), ("bias", FLOAT_P),
+    )  # fmt: skip
+
+
+class PlainBand(ctypes.Structure):
+    _fields_ = (
+        ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
+        ("height", ctypes.c_int64), ("columns", ctypes.c_int64),
+    )  # fmt: skip
+
+
+class PlainLattice(ctypes.Structure):
+    _fields_ = (
+        ("cells", FLOAT_P),
+        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
+        ("keys", WORD_P), ("position", FLOAT_P),
+        ("first_row", ctypes.c_int64), ("first_column", ctypes.c_int64),
+        ("update_rate", ctypes.c_double),
+        ("steps", ctypes.c_int32), ("threads", ctypes.c_int32), ("bfloat16", ctypes.c_int32),
+    )  # fmt: skip
+
+
+@lru_cache(1)
+def library() -> ctypes.CDLL | None:
+    """The compiled library; None where it was not built."""
+    found = sorted(Path(__file__).parent.glob("_cpu*"))
+    for path in found:
+        try:
+            loaded = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
+        band = ctypes.POINTER(PlainBand)
+        loaded.lnca_convolve.argtypes = (
+            ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
+        )  # fmt: skip
+        return loaded
+    return None
+
+
+def best_level() -> str | None:
+    """The widest instruction set this processor has; None without the library."""
+    loaded = library()
+    return None if loaded is None else LEVELS[loaded.lnca_best()]
+
+
+def loaded_library() -> ctypes.CDLL:
+    loaded = library()
+    if loaded is None:
+        raise LncaError("the fused CPU kernels were not built; install lnca where there is a C++ compiler")
+    return loaded
+
+
+def address(x: Tensor) -> Any:
+    return ctypes.cast(x.data_ptr(), FLOAT_P)

@@ -1,0 +1,268 @@
+"""Pictures of any size in bounded memory, with the same pixels as in one piece.
+
+Encoder and decoder work on bands of rows. The lattice of cells (16 bytes a pixel) stays in memory or, when it does not
+fit, in a file, from which blocks of rows are read with a border of as many rows as steps are then run on them. Every
+value is computed by the same arithmetic wherever a band or block begins, so the result does not depend on the plan, to
+the bit.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+from ..kernels.autoencoder import FusedAutoencoder
+from ..kernels.cpu import FusedRun
+from ..nn.latent import LatentAutomaton
+from .pictures import Rows
+
+COMFORTABLE_BAND = 64e6
+FEWEST_BAND_ROWS = 4
+BLOCK_STEPS = 8
+# Of the memory that is allowed: the rest is for what an allocator does not give back at once.
+SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is restored.
+
+    Args:
+        rows, columns: of the lattice of cells.
+        band: rows of cells that are encoded or decoded at a time.
+        block: rows of cells that are run at a time when the lattice lies in a file; None keeps it in memory.
+        steps: steps run on a block before the next one.
+        memory: the most bytes used at a time, beside the picture itself.
+        file: bytes of the file.
+    """
+
+    rows: int
+    columns: int
+    band: int
+    block: int | None
+    steps: int
+    memory: int
+    file: int
+
+    def __str__(self) -> str:
+        where = "cells in memory"
+        if self.block is not None:
+            where = f"cells in a file of {self.file / 1e6:.0f} MB, {self.steps} steps on {self.block} rows at a time"
+        return (
+            f"{self.columns}x{self.rows} cells, encoded and decoded in bands of {self.band} rows; {where}; "
+            f"{self.memory / 1e6:.0f} MB beside the picture"
+        )
+
+
+class Lattice:
+    """Rows of cells (B, rows, columns, channels), float32, in memory."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.cells = torch.empty(shape)
+
+    def read(self, begin: int, end: int) -> Tensor:
+        """Rows [begin, end)."""
+        return self.cells[:, begin:end]
+
+    def write(self, begin: int, cells: Tensor) -> None:
+        """Puts rows from row `begin` on."""
+        self.cells[:, begin : begin + cells.shape[1]] = cells
+
+
+class FileLattice(Lattice):
+    """The same in a file, read and written (not mapped: pages of a mapped file count as memory of the process)."""
+
+    def __init__(self, shape: tuple[int, ...], file: BinaryIO):
+        self.shape, self.file = shape, file
+
+    def _seek(self, picture: int, row: int) -> None:
+        _, rows, columns, channels = self.shape
+        self.file.seek((picture * rows + row) * columns * channels * 4)
+
+    def read(self, begin: int, end: int) -> Tensor:
+        result = torch.empty(self.shape[0], end - begin, *self.shape[2:])
+        for picture, rows in enumerate(result.numpy()):
+            self._seek(picture, begin)
+            self.file.readinto(rows.data)  # type: ignore[attr-defined]
+        return result
+
+    def write(self, begin: int, cells: Tensor) -> None:
+        for picture, rows in enumerate(cells.contiguous().numpy()):
+            self._seek(picture, begin)
+            self.file.write(rows.data)
+
+
+class Streamer:
+    """Restores with a latent model through the fused kernels.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        run: the fused steps of its automaton.
+
+    Raises:
+        LncaError: an autoencoder the kernels have no room for.
+    """
+
+    def __init__(self, model: LatentAutomaton, run: FusedRun):
+        self.model, self.run = model, run
+        self._fold()
+
+    def _fold(self) -> None:
+        """Copies the autoencoder's weights as they are now."""
+        self._versions = self._weights()
+        self.autoencoder = FusedAutoencoder(self.model.autoencoder, self.run.level)
+
+    def _weights(self) -> list[tuple[int, int]]:
+        """Changes when a weight does."""
+        return [(x.data_ptr(), x._version) for x in self.model.autoencoder.state_dict(keep_vars=True).values()]
+
+    def plan(self, picture: Rows, max_memory: int | None = None) -> Plan:
+        """The quickest way to restore a picture within `max_memory` bytes.
+
+        Raises:
+            LncaError: not even the smallest plan fits.
+        """
+        multiple, channels = self.autoencoder.multiple, self.model.automaton.channels
+        rows, columns = -(-picture.height // multiple), -(-picture.width // multiple)
+        cell_row = picture.batch * columns * channels * 4
+        skip = self.autoencoder.mix.outputs
+        # A row of cells in the bands: image and result in float32 and a half-size picture for each of four layers.
+        band_row = picture.batch * columns * multiple**2 * 4 * (9 + skip)
+        threads = torch.get_num_threads()
+        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + FEWEST_BAND_ROWS * band_row
+        whole = rows * cell_row
+
+        def made(band: float, block: int | None, steps: int, used: int) -> Plan:
+            count = max(1, min(rows, int(band)))
+            file = 0 if block is None else whole
+            return Plan(rows, columns, count, block, steps, used + count * band_row, file)
+
+        if max_memory is None:
+            return made(COMFORTABLE_BAND / band_row, None, 0, fixed + whole)
+        budget = SHARE * max_memory
+        left = budget - fixed
+        if left >= whole + band_row:
+            return made(min((left - whole) / band_row, COMFORTABLE_BAND / band_row), None, 0, fixed + whole)
+        for steps in (BLOCK_STEPS, 4, 2, 1):
+            # A block with its borders, twice while it is put together, and the rows kept for the next one.
+            block = min(rows, int((left - band_row) / cell_row / 2) - 3 * steps)
+            if block >= steps:
+                used = fixed + 2 * (block + 3 * steps) * cell_row
+                return made(min((budget - used) / band_row, COMFORTABLE_BAND / band_row), block, steps, used)
+        least = (fixed + band_row + 8 * cell_row) / SHARE
+        raise LncaError(
+            f"a picture of {picture.width}x{picture.height} needs at least {least / 1e6:.0f} MB beside itself, "
+            f"and --max-memory allows {max_memory / 1e6:.0f} MB"
+        )
+
+    def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
+        """The picture restored, as the kind it came in.
+
+        Raises:
+            LncaError: no room for the file.
+        """
+        plan = plan or self.plan(picture)
+        steps = self.model.steps if steps is None else steps
+        with self._lattice(picture, plan) as cells:
+            self._encode(picture, cells, plan.band)
+            if plan.block is None:
+                self.run.advance(cells.cells, steps, seed)
+            else:
+                self._run_blocks(cells, steps, seed, plan.block, plan.steps)
+            return self._decode(picture, cells, plan.band)
+
+    def frames(self, picture: Rows, steps: int, seed: int = 0) -> Iterator[Any]:
+        """Yields the picture as it is decoded after 0, 1, ..., `steps` steps."""
+        plan = self.plan(picture)
+        with self._lattice(picture, plan) as cells:
+            self._encode(picture, cells, plan.band)
+            yield self._decode(picture, cells, plan.band)
+            for step in range(steps):
+                self.run.advance(cells.cells, 1, seed, step)
+                yield self._decode(picture, cells, plan.band)
+
+    @contextmanager
+    def _lattice(self, picture: Rows, plan: Plan) -> Iterator[Lattice]:
+        shape = (picture.batch, plan.rows, plan.columns, self.model.automaton.channels)
+        if plan.block is None:
+            yield Lattice(shape)
+            return
+        try:
+            with tempfile.TemporaryFile(prefix="lnca-cells-") as file:
+                _reserve(file.fileno(), plan.file)
+                yield FileLattice(shape, file)
+        except OSError as error:
+            folder, size = tempfile.gettempdir(), plan.file / 1e6
+            raise LncaError(f"no room for {size:.0f} MB of cells in {folder}; set TMPDIR to another folder") from error
+
+    def _source(self, picture: Rows, columns: int) -> Callable[[int, int], Tensor]:
+        width = columns * self.autoencoder.multiple
+        return lambda begin, end: picture.read(begin, end, width)
+
+    def _encode(self, picture: Rows, cells: Lattice, band: int) -> None:
+        automaton = self.model.automaton
+        if self._weights() != self._versions:
+            self._fold()
+        rows, columns = cells.shape[1:3]
+        source = self._source(picture, columns)
+        for begin in range(0, rows, band):
+            end = min(begin + band, rows)
+            latent = self.autoencoder.encode(source, rows * self.autoencoder.multiple, begin, end)
+            cells.write(begin, automaton.seed(latent))
+
+    def _decode(self, picture: Rows, cells: Lattice, band: int) -> Any:
+        multiple = self.autoencoder.multiple
+        rows, columns = cells.shape[1:3]
+        source = self._source(picture, columns)
+        room = picture.empty()
+
+        def latent(begin: int, end: int) -> Tensor:
+            return self.model.automaton.read(cells.read(begin, end)).contiguous()
+
+        for begin in range(0, rows, band):
+            first, last = begin * multiple, min(begin + band, rows) * multiple
+            values = self.autoencoder.decode(source, latent, rows * multiple, first, last)
+            picture.write(room, first, values)
+        return picture.finish(room)
+
+    def _run_blocks(self, cells: Lattice, steps: int, seed: int, block: int, stride: int) -> None:
+        """Runs `stride` steps at a time on blocks of rows with borders of so many rows, and keeps the inner ones."""
+        rows = cells.shape[1]
+        for first in range(0, steps, stride):
+            count = min(stride, steps - first)
+            above = torch.empty(cells.shape[0], 0, *cells.shape[2:])
+            for begin in range(0, rows, block):
+                end = min(begin + block, rows)
+                part = torch.cat([above, cells.read(begin, min(end + count, rows))], 1)
+                top = above.shape[1]
+                above = part[:, max(0, top + end - begin - count) : top + end - begin].clone()
+                self.run.advance(part, count, seed, first, (begin - top, 0))
+                cells.write(begin, part[:, top : top + end - begin])
+
+
+def _reserve(handle: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:
+        os.ftruncate(handle, size)
+
+
+def parse_bytes(text: str) -> int:
+    """Reads "2GB", "500 MB" or "100000"; raises `LncaError` for anything else."""
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    number = text.strip().upper()
+    unit = number.lstrip("0123456789. ")
+    try:
+        size = float(number[: len(number) - len(unit)]) * units[unit.strip()]
+    except (KeyError, ValueError) as error:
+        raise LncaError(f"{text!r} is no size; write 2GB or 500MB") from error
+    if not 0 < size < 2**62:
+        raise LncaError(f"{text!r} is no size; write 2GB or 500MB")
+    return int(size)

@@ -1,0 +1,179 @@
+"""Restoring in bounded memory gives the same picture to the bit, for all sizes, budgets and shapes of blocks."""
+
+import copy
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import lnca
+from conftest import textured
+from lnca import LncaError
+from lnca.kernels.native import library
+from lnca.nn.weights_file import save_weights
+from lnca.restoration.pictures import Rows
+from lnca.restoration.streaming import Plan, parse_bytes
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
+
+RANDOM = {
+    "nafca": ("latent-nafca", {}),
+    "nafca, masked": ("latent-nafca", {"update_rate": 0.6, "hidden_channels": 5}),
+    "nafca, three down-samplings": ("latent-nafca", {"downsamplings": 3}),
+    "vitca": ("latent-vitca", {"position": "none"}),
+}
+
+
+@pytest.fixture(scope="module")
+def restorers(tmp_path_factory):
+    """Models with random weights, and the shipped ones."""
+    folder = tmp_path_factory.mktemp("weights")
+    made = {model.name: lnca.load(model.name, "cpu", "fused") for model in lnca.models()}
+    for name, (architecture, settings) in RANDOM.items():
+        torch.manual_seed(1)
+        model = lnca.build(architecture, **settings, steps=7)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.3)
+        torch.nn.init.normal_(model.automaton.head.weight, std=0.03)
+        path = folder / f"{len(made)}.safetensors"
+        save_weights(path, model, architecture, {**settings, "steps": 7}, {})
+        made[name] = lnca.load(path, "cpu", "fused")
+    return made
+
+
+def plans(rows, columns):
+    """Bands and blocks of all kinds; memory and file are for the reader only."""
+    for band in (1, 3, rows):
+        yield Plan(rows, columns, band, None, 0, 0, 0)
+    size = rows * columns * 64 * 4 * 2
+    for band, block, steps in ((2, 1, 1), (5, 3, 2), (rows, 4, 4), (3, 5, 3), (1, rows, 8)):
+        yield Plan(rows, columns, band, block, steps, 0, size)
+
+
+@pytest.mark.parametrize("name", [*RANDOM, *(model.name for model in lnca.models())])
+@pytest.mark.parametrize("size", [(8, 8), (41, 58), (64, 33), (10, 90)])
+def test_every_plan_gives_the_same_bits(restorers, name, size):
+    restorer = restorers[name]
+    picture = Rows(textured(*size))
+    expected = np.asarray(restorer.streamer.restore(picture, 7))
+    multiple = restorer.module.autoencoder.multiple
+    for plan in plans(-(-size[1] // multiple), -(-size[0] // multiple)):
+        assert np.array_equal(np.asarray(restorer.streamer.restore(picture, 7, plan)), expected), plan
+    x = torch.from_numpy(np.asarray(textured(*size)) / np.float32(255)).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        reference = copy.deepcopy(restorer.module).double()(x.double(), 7).clamp(0, 1)
+    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("budget", [None, "1MB", 700_000, "3 MB"])
+def test_budgets_change_no_bit_of_any_kind_of_picture(restorers, budget):
+    restorer = restorers["latent-nafca-denoise"]
+    image = textured(211, 170)
+    array = np.asarray(image)
+    tensor = torch.from_numpy(array / np.float64(255)).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
+    for picture in (image, image.convert("L"), image.convert("RGBA"), array, (array / 255).astype(np.float32), tensor):
+        limit = None if budget is None else parse_bytes(str(budget)) * (20 if picture is tensor else 3)
+        whole, limited = restorer.restore(picture, 6), restorer.restore(picture, 6, limit)
+        assert type(whole) is type(limited) is type(picture)
+        assert np.array_equal(np.asarray(whole), np.asarray(limited))
+
+
+def test_plans_keep_to_the_budget_and_say_so(restorers, tmp_path, command):
+    streamer = restorers["latent-nafca-denoise"].streamer
+    picture = Rows(np.zeros((900, 1200, 3), np.uint8))
+    assert streamer.plan(picture).block is None
+    kinds = set()
+    for megabytes in (13, 16, 20, 30, 60, 200):
+        plan = streamer.plan(picture, megabytes * 1_000_000)
+        kinds.add(plan.block is None)
+        assert plan.memory <= megabytes * 1_000_000
+    assert kinds == {True, False}
+    with pytest.raises(LncaError, match=r"a picture of 1200x900 needs at least \d+ MB beside itself"):
+        streamer.plan(picture, 1_000_000)
+    textured(300, 200).save(tmp_path / "p.png")
+    status, out, _ = command("restore", tmp_path / "p.png", "--device", "cpu", "--plan")
+    assert status == 0
+    assert "75x50 cells, encoded and decoded in bands of" in out
+    assert not (tmp_path / "p-restored.png").exists()
+    status, out, _ = command("restore", tmp_path / "p.png", "--device", "cpu", "--plan", "--max-memory", "1700KB")
+    assert "cells in a file of 1 MB" in out
+    status, _, error = command("restore", tmp_path / "p.png", "--max-memory", "2 gigs")
+    assert (status, error) == (2, "lnca: '2 gigs' is no size; write 2GB or 500MB\n")
+    status, _, error = command(
+        "restore", tmp_path / "p.png", "--device", "cpu", "--backend", "plain", "--max-memory", "1GB"
+    )
+    assert status == 2
+    assert "needs a latent model and the fused kernels" in error
+
+
+MEASURE = """
+import resource, sys
+import numpy as np, torch
+import lnca
+
+torch.set_num_threads(1)
+restorer = lnca.load("latent-nafca-denoise", "cpu", "fused")
+pixels = np.zeros((2000, 2400, 3), np.uint8)
+pixels[::7] = 200
+restorer.restore(pixels[:64, :64], 2, "100MB")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+restorer.restore(pixels, 2, sys.argv[1] if len(sys.argv) > 1 else None)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is in kilobytes on Linux only")
+def test_memory_used_keeps_to_the_limit():
+    def peak(*limit):
+        return int(subprocess.run([sys.executable, "-c", MEASURE, *limit], capture_output=True, check=True).stdout)
+
+    # The cells of this picture take 77 MB.
+    assert peak("60MB") < 60e6
+    assert peak() > 77e6
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(restorers, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def full(handle, begin, size):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(LncaError, match=r"no room for \d+ MB of cells in .*; set TMPDIR"):
+        restorers["latent-nafca-denoise"].restore(textured(400, 300), 1, 2_500_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_end_where_restoring_does(restorers):
+    restorer = restorers["latent-vitca-denoise"]
+    frames = list(restorer.iterate(textured(50, 30), 3))
+    assert len(frames) == 4
+    for step, frame in enumerate(frames):
+        assert frame.tobytes() == restorer.restore(textured(50, 30), step).tobytes()
+
+
+def test_changed_autoencoder_weights_are_noticed(tmp_path):
+    restorer = lnca.load("latent-nafca-denoise", "cpu", "fused")
+    before = restorer.restore(textured(40, 40), 1)
+    with torch.no_grad():
+        restorer.module.autoencoder.mix.conv.weight.mul_(0.1)
+    x = torch.from_numpy(np.asarray(textured(40, 40)) / np.float32(255)).permute(2, 0, 1)[None]
+    after = restorer.restore(x, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(after, restorer.module(x, 1), rtol=0, atol=1e-5)
+    assert before.tobytes() != restorer.restore(textured(40, 40), 1).tobytes()
+
+
+def test_sizes_are_read():
+    assert [parse_bytes(text) for text in ("2GB", "500 mb", "1.5 KB", "100000")] == [
+        2 * 10**9,
+        5 * 10**8,
+        1500,
+        100_000,
+    ]
+    for text in ("", "GB", "-1GB", "2GiB", "1e3x", "nan"):
+        with pytest.raises(LncaError, match="is no size"):
+            parse_bytes(text)

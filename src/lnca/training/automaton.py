@@ -15,6 +15,7 @@ from .batch import Batch, Exploded, dissimilarity
 from .optimizer import Optimizer
 from .pool import Entries, ReplayPool
 from .recipe import AutomatonPhase, PixelPhase, Recipe
+from .unroll import Step, checked, compiled, unroll
 
 Run = Callable[[Tensor], Tensor]
 
@@ -38,8 +39,8 @@ class PoolTrainer(ABC):
         self.bounds = phase.fewest_steps, phase.most_steps
         self.optimizer = Optimizer(trained.parameters(), phase.optimizer, (2 if phase.pool else 1) * batches)
         self.pool = ReplayPool(phase.pool)
-        step = automaton.step
-        self.step: Callable[[Tensor, Tensor | None], Tensor] = torch.compile(step) if recipe.compile else step
+        self.backward = checked(recipe.backward, recipe.compile)
+        self.step: Step = compiled(automaton.step, self.backward) if recipe.compile else automaton.step
 
     @abstractmethod
     def prepare(self) -> None:
@@ -90,9 +91,8 @@ class PoolTrainer(ABC):
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
         """`Automaton.run` with the step that may be compiled, in the recipe's precision; float32 comes back."""
         with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            for step in range(steps):
-                cells = self.step(cells, self.automaton.mask(seed, step, cells))
-        return cells.float()
+            masks = [self.automaton.mask(seed, step, cells) for step in range(steps)]
+            return unroll(self.step, cells, masks, self.backward).float()
 
     def _blame(self, total: float, cells: Tensor, entries: Entries, steps: int, slots: Tensor | None) -> str:
         """Names the sample with the largest cells, and its pool entry."""

@@ -20,6 +20,9 @@ except ModuleNotFoundError as error:
     raise LncaError("training needs PyYAML: pip install 'lnca[train]'") from error
 
 
+Backward = typing.Literal["keep", "recompute", "segments", "budget"]
+
+
 @dataclass(frozen=True)
 class AutoencoderPhase:
     """Phase 1 (paper 3.2.1).
@@ -110,6 +113,9 @@ class Recipe:
         validation_tiles: at most that many tiles are validated on after each epoch.
         precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
         compile: compile the automaton's step (needs a C++ compiler).
+        backward: what back-propagation through the steps keeps. "keep": everything; "recompute": the cells after every
+            step, and each step is computed again; "segments": the cells after every sqrt(n) steps, from which the rest
+            is computed again; "budget": as little as the compiler can do with (needs compile).
         denoise, deblur: see `Curriculum`.
         checkpoint_every: batches between checkpoints.
         sheet_every: epochs between contact sheets.
@@ -124,6 +130,7 @@ class Recipe:
     validation_tiles: int = 1024
     precision: typing.Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
+    backward: Backward = "keep"
     checkpoint_every: int = 500
     sheet_every: int = 5
     exploded: float = 1e7

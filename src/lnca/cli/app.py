@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .bench import app as bench
 from .data import app as data
 from .inspect import convert, evaluate, models
 from .paper import app as paper
@@ -38,5 +39,6 @@ def common(
 
 for command in (restore, corrupt, compare, train, evaluate, models, convert, demo):
     app.command()(command)
+app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(paper, name="paper")

@@ -1,0 +1,177 @@
+"""Table 5: the time of one batch, for the paper's five models and the ways we run them."""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import resources
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..kernels.cpu import FusedRun, Precision
+from ..kernels.native import best_level
+from ..nn.latent import LatentAutomaton
+from ..nn.model import RestorationModel
+from ..nn.pixel import PixelAutomaton
+from ..nn.registry import build
+from ..paper.columns import MODELS
+from ..restoration.pictures import Rows
+from ..restoration.streaming import Streamer
+from .measure import environment, matrix_rate, time_together
+
+Way = tuple[str, Callable[[Tensor], object]]
+
+MATRIX_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def paper_table(name: str) -> dict[str, Any]:
+    """A table of section 4.4 as the paper has it: {"title", "unit", "paper": model -> side -> {batch: value}}."""
+    text = (resources.files("lnca.benchmark") / "tables.yaml").read_text("utf-8")
+    data = yaml.safe_load(text)
+    table = data[name]
+    figures = {
+        model: {side: dict(zip(data["batches"], row, strict=True)) for side, row in sides.items()}
+        for model, sides in table["paper"].items()
+    }
+    return {**table, "paper": figures}
+
+
+def model_of(name: str, device: torch.device) -> RestorationModel:
+    """A model of the table with random weights, which cost as much as trained ones."""
+    settings: dict[str, Any] = {"position": "none"} if name in ("vitca", "latent-vitca") else {}
+    torch.manual_seed(0)
+    model = build(name, **settings).to(device).eval()
+    if isinstance(model, LatentAutomaton | PixelAutomaton):
+        # A head of zeros would leave the cells as they are.
+        torch.nn.init.normal_(model.automaton.head.weight, std=1e-3)  # type: ignore[union-attr, arg-type]
+    return model
+
+
+def ways(model: RestorationModel, device: torch.device) -> list[Way]:
+    """How a model can be run here: plainly in each precision, and fused."""
+
+    @torch.inference_mode()
+    def plain(x: Tensor, precision: torch.dtype) -> object:
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            return model(x)
+
+    result: list[Way] = [(name, partial(plain, precision=kind)) for name, kind in MATRIX_PRECISION.items()]
+    result = [(f"plain {name}", run) for name, run in result]
+    if device.type != "cpu" or best_level() is None or not isinstance(model, LatentAutomaton | PixelAutomaton):
+        return result
+    result.append(("fused float32", _fused(model, "float32")))
+    if best_level() == "avx512bf16":
+        result.append(("fused bfloat16", _fused(model, "bfloat16")))
+    return result
+
+
+def _fused(model: LatentAutomaton | PixelAutomaton, precision: Precision) -> Callable[[Tensor], object]:
+    fused = FusedRun(model.automaton, precision)
+    if isinstance(model, LatentAutomaton):
+        streamer = Streamer(model, fused)
+        return lambda x: streamer.restore(Rows(x))
+    return lambda x: model.image(fused(model.automaton.seed(x.permute(0, 2, 3, 1)), model.steps))
+
+
+def operations(model: RestorationModel, side: int) -> int:
+    """Floating-point operations of the matrix products and convolutions for one picture, run plainly."""
+    x = torch.rand(1, 3, side, side, device=next(model.parameters()).device)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(x)
+    return counter.get_total_flops()
+
+
+def measure(
+    models: list[str],
+    sides: list[int],
+    batches: list[int],
+    device: torch.device,
+    rounds: int = 10,
+    limit: float = 60.0,
+    progress: Callable[[str], object] = lambda text: None,
+) -> dict[str, Any]:
+    """Table 5, measured: all models and ways of one side and batch in turn, in one run.
+
+    Args:
+        models: names of the tables' rows.
+        sides, batches: of the pictures.
+        rounds: at most so many of each; the first is dropped.
+        limit: seconds; what is slower, by the time one picture takes, is left out, and so is what finds no memory.
+        progress: called with what is measured next.
+
+    Returns:
+        {"environment", "matrix_rate": {precision: operations a second}, "rows": [{"model", "way", "side", "batch",
+        "seconds", "operations", "share": of the matrix rate} or {..., "left_out": why}]}.
+    """
+    rates = {name: matrix_rate(device, kind) for name, kind in MATRIX_PRECISION.items()}
+    built = {name: model_of(name, device) for name in models}
+    candidates = {(name, way): run for name, model in built.items() for way, run in ways(model, device)}
+    rows: list[dict[str, Any]] = []
+    for side in sides:
+        count = {name: operations(model, side) for name, model in built.items()}
+        one = torch.rand(1, 3, side, side, device=device)
+        single: dict[tuple[str, str], float | str] = {}
+        for key, run in candidates.items():
+            progress(f"{side}x{side}, one picture: {' '.join(key)}")
+            single[key] = _once(run, one, device)
+        for batch in batches:
+            x = torch.rand(batch, 3, side, side, device=device)
+            chosen: dict[str, Callable[[], object]] = {}
+            for (name, way), run in candidates.items():
+                alone = single[name, way]
+                if isinstance(alone, float) and alone * batch <= limit:
+                    chosen[f"{name}/{way}"] = partial(run, x)
+                else:
+                    why = (
+                        alone
+                        if isinstance(alone, str)
+                        else f"one picture takes {alone:.2g} s, the limit is {limit:g} s"
+                    )
+                    rows.append({"model": name, "way": way, "side": side, "batch": batch, "left_out": why})
+            progress(f"{side}x{side}, batch of {batch}")
+            for title, timing in time_together(chosen, rounds, device, limit).items():
+                name, _, way = title.partition("/")
+                done = count[name] * batch
+                share = done / timing.median / rates["bfloat16" if "bfloat16" in way else "float32"]
+                rows.append({
+                    "model": name, "way": way, "side": side, "batch": batch, "seconds": timing.as_json(),
+                    "operations": done, "share": share,
+                })  # fmt: skip
+    return {"table": "inference", "environment": environment(device), "matrix_rate": rates, "rows": rows}
+
+
+def _once(run: Callable[[Tensor], object], x: Tensor, device: torch.device) -> float | str:
+    """Seconds of the second of two calls, or why there is none."""
+    try:
+        return time_together({"": partial(run, x)}, 1, device)[""].median
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in str(error):
+            return "no memory"
+        raise
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """The measured table as Markdown, the paper's figures in front; the fastest way of a model in bold."""
+    paper = paper_table("inference")
+    rows = result["rows"]
+    shapes = sorted({(row["side"], row["batch"]) for row in rows})
+    lines = [["model", "way", *(f"{side}x{side} b{batch}" for side, batch in shapes)]]
+    found = {(row["model"], row["way"], row["side"], row["batch"]): row for row in rows}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        figures = paper["paper"].get(model, {})
+        cells = (figures.get(side, {}).get(batch) for side, batch in shapes)
+        lines.append([MODELS[model], "paper, A100, s", *("-" if cell is None else f"{cell:.2f}" for cell in cells)])
+        seconds = {key: row["seconds"]["median"] for key, row in found.items() if key[0] == model and "seconds" in row}
+        for way in dict.fromkeys(row["way"] for row in rows if row["model"] == model):
+            texts = []
+            for shape in shapes:
+                here = seconds.get((model, way, *shape))
+                best = min((value for key, value in seconds.items() if key[2:] == shape), default=None)
+                text = "-" if here is None else f"{1000 * here:.4g}"
+                texts.append(f"**{text}**" if here is not None and here == best else text)
+            lines.append(["", f"{way}, ms", *texts])
+    text = "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]])
+    where = result["environment"]
+    return f"{paper['title']}; {where['device']} ({where['processor']}), {where['threads']} threads\n\n{text}"

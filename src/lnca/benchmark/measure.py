@@ -1,0 +1,109 @@
+"""Timing side by side: every round runs each candidate once, in an order that is drawn anew, so that a busy moment of
+the machine hits all of them alike."""
+
+import os
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..kernels.native import best_level
+from ..paper.experiment import device_name
+from ..training.plan import commit
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one candidate.
+
+    Args:
+        median: of the rounds.
+        low, high: the quarter and three-quarter points.
+        rounds: how many.
+        launch: median time until the call came back, on a GPU, which the paper may have taken for the whole; else None.
+    """
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+    launch: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def time_together(
+    candidates: dict[str, Callable[[], object]], rounds: int, device: torch.device, budget: float = float("inf")
+) -> dict[str, Timing]:
+    """Medians over rounds, after one round of warm-up that is dropped.
+
+    Args:
+        candidates: what is timed, by name.
+        rounds: at most so many.
+        device: is waited for before and after each call.
+        budget: seconds after which no further round begins (there are at least three).
+    """
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    whole: dict[str, list[float]] = {name: [] for name in candidates}
+    launch: dict[str, list[float]] = {name: [] for name in candidates}
+    order = random.Random(0)
+    start = time.perf_counter()
+    for number in range(rounds + 1):
+        if number > 3 and time.perf_counter() - start > budget:
+            break
+        for name in order.sample(list(candidates), len(candidates)):
+            wait()
+            begin = time.perf_counter()
+            candidates[name]()
+            called = time.perf_counter() - begin
+            wait()
+            if number:
+                whole[name].append(time.perf_counter() - begin)
+                launch[name].append(called)
+    result = {}
+    for name, times in whole.items():
+        low, median, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
+        until_return = statistics.median(launch[name]) if device.type == "cuda" else None
+        result[name] = Timing(median, low, high, len(times), until_return)
+    return result
+
+
+def matrix_rate(device: torch.device, precision: torch.dtype, rounds: int = 5) -> float:
+    """Operations a second in a large matrix product: the roof that arithmetic can reach here."""
+    size = 4096 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device).to(precision) for _ in range(2))
+    timing = time_together({"product": lambda: a @ b}, rounds, device)["product"]
+    return 2 * size**3 / timing.low
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a reader has to know about a measurement."""
+    return {
+        "device": device_name(device),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "kernels": best_level(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

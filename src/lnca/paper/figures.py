@@ -136,14 +136,19 @@ def swap(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: 
 
 def curves(path: Path, results: dict[str, dict[str, Any]], kind: str) -> Path:
     """SSIM on the test split against the number of steps ("steps"), or on the validation split against the samples a
-    model has seen ("learning")."""
+    model has seen ("learning"), those of the autoencoder's phase included."""
     with figure(path, 1, 1, (6.4, 4)) as (_, axes):
         axis: Axes = axes[0][0]
         for model, result in results.items():
             if kind == "learning":
                 rows = result["history"]
-                seen = [result["samples"] * (index + 1) / len(rows) for index in range(len(rows))]
-                axis.plot(seen, [row["validation_ssim"] for row in rows], marker="o", label=TITLES[model])
+                # The autoencoder is validated on clean latents, which says nothing of restoring.
+                points = [
+                    (result["samples"] * (index + 1) / len(rows), row["validation_ssim"])
+                    for index, row in enumerate(rows)
+                    if row["phase"] != "autoencoder"
+                ]
+                axis.plot(*zip(*points, strict=True), marker="o", label=TITLES[model])
             elif result["steps"] is not None:
                 values = list(result["steps"].values())
                 axis.plot([int(step) for step in result["steps"]], values, marker=".", label=TITLES[model])

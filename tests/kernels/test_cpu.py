@@ -141,6 +141,10 @@ def test_changed_weights_are_noticed_and_gradients_go_the_plain_way():
         model.automaton.head.weight.mul_(0.5)
         after = model.automaton.run(cells, 2)
     assert not torch.equal(before, after)
+    with torch.no_grad():
+        exact = copy.deepcopy(model.automaton).double().run(cells.double(), 2)
+        assert exact.dtype == torch.float64
+        torch.testing.assert_close(after.double(), exact, rtol=0, atol=1e-5)
     model.automaton.run(cells, 2).sum().backward()
     assert model.automaton.head.weight.grad.abs().sum() > 0
     twin = copy.deepcopy(model)

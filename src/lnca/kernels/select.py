@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ..errors import LncaError
-from ..nn.automaton import Automaton
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
@@ -16,17 +15,15 @@ Backend = Literal["auto", "plain", "fused"]
 
 
 class OnCpu:
-    """Runs fused where the cells are on the CPU in float32, and plainly elsewhere."""
+    """The fused run for cells on the CPU in float32; other cells go the plain way."""
 
-    def __init__(self, rule: Automaton, fused: FusedRun):
-        self.rule, self.fused = rule, fused
+    def __init__(self, fused: FusedRun):
+        self.fused = fused
 
-    def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
-        if cells_BHWC.device.type == "cpu" and cells_BHWC.dtype == torch.float32:
-            return self.fused(cells_BHWC, steps, seed, first)
-        for step in range(first, first + steps):
-            cells_BHWC = self.rule.step(cells_BHWC, self.rule.mask(seed, step, cells_BHWC))
-        return cells_BHWC
+    def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor | None:
+        if cells_BHWC.device.type != "cpu" or cells_BHWC.dtype != torch.float32:
+            return None
+        return self.fused(cells_BHWC, steps, seed, first)
 
 
 def accelerate(
@@ -59,7 +56,7 @@ def accelerate(
                 if wanted:
                     raise
             else:
-                automaton.runner = OnCpu(automaton, fused)
+                automaton.runner = OnCpu(fused)
                 return f"fused {fused.level} {precision}"
     if wanted:
         what = f"precision {precision}" if precision == "bfloat16" else f"backend {backend}"

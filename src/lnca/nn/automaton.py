@@ -17,8 +17,9 @@ from ..randomness import uniform_grid
 class Runner(Protocol):
     """Runs an automaton's steps as `Automaton.run` does, faster."""
 
-    def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
-        """The cells after steps `first`, `first` + 1, ...; numbers matter for the update masks only."""
+    def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor | None:
+        """The cells after steps `first`, `first` + 1, ... (numbers matter for the update masks only); None for cells it
+        is not made for."""
 
 
 class Automaton(nn.Module):
@@ -93,7 +94,9 @@ class Automaton(nn.Module):
 
     def _advance(self, cells_BHWC: Tensor, steps: int, seed: int, first: int) -> Tensor:
         if self.runner is not None and not torch.is_grad_enabled():
-            return self.runner(cells_BHWC, steps, seed, first)
+            result = self.runner(cells_BHWC, steps, seed, first)
+            if result is not None:
+                return result
         for step in range(first, first + steps):
             cells_BHWC = self.step(cells_BHWC, self.mask(seed, step, cells_BHWC))
         return cells_BHWC

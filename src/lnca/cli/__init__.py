@@ -7,10 +7,13 @@ from ..errors import LncaError
 
 def main() -> None:
     """Entry point of `lnca`: an `LncaError` becomes one sentence on stderr and exit status 2."""
-    from .app import app
-
     try:
+        from .app import app
+
         app()
     except LncaError as error:
         print(f"lnca: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("lnca: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -3,19 +3,19 @@
 import hashlib
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import LncaError
 from ..files import write_whole, written_whole
+from ..workers import QuietWorkers
 from .prepared import DESCRIPTION, FORMAT, is_prepared
 from .source import DataSet, Found, Sample
 from .tiles import TILE_SIDE, tiles_of
@@ -146,15 +146,23 @@ def _made(parts: list[Part], side: int | None, workers: int) -> Iterator[Part]:
             part.make(side)
             yield part
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        try:
-            futures = pool.map(partial(Part.make, side=side), parts)
-            for part, _ in zip(parts, futures, strict=True):
-                yield part
-        except BrokenProcessPool as error:
-            raise LncaError("a worker died, perhaps for want of memory; try again with fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        with QuietWorkers(workers) as pool:
+            # Few are submitted ahead, so that an interrupt waits for few.
+            waiting: deque[tuple[Part, Future]] = deque()
+            for part in parts:
+                waiting.append((part, pool.submit(part.make, side)))
+                if len(waiting) > 2 * workers:
+                    yield _finished(*waiting.popleft())
+            for part, future in waiting:
+                yield _finished(part, future)
+    except BrokenProcessPool as error:
+        raise LncaError("a worker died, perhaps for want of memory; try again with fewer --workers") from error
+
+
+def _finished(part: Part, future: Future) -> Part:
+    future.result()
+    return part
 
 
 def _read(part: Part, name: str) -> np.ndarray:

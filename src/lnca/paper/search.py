@@ -1,13 +1,13 @@
 """Grid search of the loss weights on the validation set (paper 3.2.1) by Optuna, or of any other field of a recipe."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import math
+import signal
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..files import write_whole
 from ..training.plan import Plan
 from ..training.recipe import Recipe, load_recipe
 from ..training.run import Run
+from ..workers import QuietWorkers
 
 try:
     import optuna
@@ -117,6 +118,13 @@ def _work(search: Search, threads: int) -> None:
             return
 
 
+def _worker(search: Search, threads: int) -> None:
+    """A training saves itself when interrupted; that the search was is said by the process that began it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        _work(search, threads)
+
+
 def run_search(search: Search, workers: int = 1) -> dict[str, Any]:
     """Trains every point of the grid that is not done, and saves the best recipe.
 
@@ -133,8 +141,8 @@ def run_search(search: Search, workers: int = 1) -> dict[str, Any]:
     if workers == 1:
         _work(search, threads)
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for future in [pool.submit(_work, search, threads) for _ in range(workers)]:
+        with QuietWorkers(workers) as pool:
+            for future in [pool.submit(_worker, search, threads) for _ in range(workers)]:
                 future.result()
     study = search.study()
     points = [

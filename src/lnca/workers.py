@@ -1,0 +1,41 @@
+"""Worker processes that an interrupt does not make noisy."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+
+class QuietWorkers(ProcessPoolExecutor):
+    """`count` fresh processes that leave Ctrl-C to this one.
+
+    Leaving the block waits for all that was submitted, and a second Ctrl-C does not leave workers behind.
+    """
+
+    def __init__(self, count: int):
+        super().__init__(count, mp_context=get_context("spawn"))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """As the base class, which starts processes here: one keeps an ignored signal, even while it imports."""
+        with _ignoring_interrupts():
+            return super().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As the base class."""
+        with _ignoring_interrupts():
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -4,6 +4,11 @@
 
 namespace LNCA_ISA {
 
+constexpr int LARGEST = 512;  // padded channels of anything in a cell
+// From one cell's values to the next one's, in all that a matrix product reads: a constant, so that it is part of the
+// instruction, and no power of two, so that the cells do not fall on the same lines of the cache.
+constexpr int STRIDE = LARGEST + 32;
+
 // A linear map of K inputs to N outputs, N a multiple of V: weight[K][N] and bias[N]. For bfloat16 the weight is
 // [K / 2][N] pairs of successive inputs, K a multiple of 2.
 template <class T> struct Linear;
@@ -13,7 +18,7 @@ template <> struct Linear<float> {
 };
 
 template <int NV>
-inline __attribute__((always_inline)) void product(const float *x, int stride, const Linear<float> &map, int column,
+inline __attribute__((always_inline)) void product(const float *x, const Linear<float> &map, int column, int apart,
                                                    vec (&sums)[CELLS][NV]) {
     for (int m = 0; m < CELLS; m++)
         for (int v = 0; v < NV; v++) sums[m][v] = vec{};
@@ -22,10 +27,10 @@ inline __attribute__((always_inline)) void product(const float *x, int stride, c
     for (int k = 0; k < map.inputs; k++, weight += map.outputs) {
         vec w[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) w[v] = load(weight + v * V);
+        for (int v = 0; v < NV; v++) w[v] = load(weight + v * apart);
 #pragma GCC unroll 8
         for (int m = 0; m < CELLS; m++) {
-            vec a = all(x[m * stride + k]);
+            vec a = all(x[m * STRIDE + k]);
 #pragma GCC unroll 4
             for (int v = 0; v < NV; v++) sums[m][v] += a * w[v];
         }
@@ -40,7 +45,7 @@ template <> struct Linear<half> {
 };
 
 template <int NV>
-inline __attribute__((always_inline)) void product(const half *x, int stride, const Linear<half> &map, int column,
+inline __attribute__((always_inline)) void product(const half *x, const Linear<half> &map, int column, int apart,
                                                    vec (&sums)[CELLS][NV]) {
     for (int m = 0; m < CELLS; m++)
         for (int v = 0; v < NV; v++) sums[m][v] = vec{};
@@ -49,11 +54,11 @@ inline __attribute__((always_inline)) void product(const half *x, int stride, co
     for (int k = 0; k < map.inputs; k += 2, weight += map.outputs) {
         __m512i w[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) w[v] = _mm512_loadu_si512(weight + v * V);
+        for (int v = 0; v < NV; v++) w[v] = _mm512_loadu_si512(weight + v * apart);
 #pragma GCC unroll 8
         for (int m = 0; m < CELLS; m++) {
             uint32_t pair;
-            std::memcpy(&pair, x + m * stride + k, sizeof pair);
+            std::memcpy(&pair, x + m * STRIDE + k, sizeof pair);
             __m512i a = _mm512_set1_epi32(pair);
 #pragma GCC unroll 4
             for (int v = 0; v < NV; v++)
@@ -65,10 +70,10 @@ inline __attribute__((always_inline)) void product(const half *x, int stride, co
 
 // Calls use(cell, column, value) with each vector of the map's outputs, bias added.
 template <class T, class Use>
-inline __attribute__((always_inline)) void apply(const T *x, int stride, const Linear<T> &map, Use use) {
+inline __attribute__((always_inline)) void apply(const T *x, const Linear<T> &map, Use use) {
     auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
         vec sums[CELLS][NV];
-        product<NV>(x, stride, map, column, sums);
+        product<NV>(x, map, column, V, sums);
         for (int v = 0; v < NV; v++) {
             vec bias = load(map.bias + column + v * V);
             for (int m = 0; m < CELLS; m++) use(m, column + v * V, sums[m][v] + bias);
@@ -82,30 +87,37 @@ inline __attribute__((always_inline)) void apply(const T *x, int stride, const L
 
 // The same for two columns that belong together: use(cell, column, first, second), `apart` columns between them.
 template <class T, class Use>
-inline __attribute__((always_inline)) void apply_pairs(const T *x, int stride, const Linear<T> &map, int apart, Use use) {
+inline __attribute__((always_inline)) void apply_pairs(const T *x, const Linear<T> &map, int apart, Use use) {
     for (int column = 0; column < apart; column += V) {
-        vec first[CELLS][1], second[CELLS][1];
-        product<1>(x, stride, map, column, first);
-        product<1>(x, stride, map, column + apart, second);
+        vec sums[CELLS][2];
+        product<2>(x, map, column, apart, sums);
         vec b0 = load(map.bias + column), b1 = load(map.bias + column + apart);
-        for (int m = 0; m < CELLS; m++) use(m, column, first[m][0] + b0, second[m][0] + b1);
+        for (int m = 0; m < CELLS; m++) use(m, column, sums[m][0] + b0, sums[m][1] + b1);
     }
 }
 
-// Layer normalisation without scale and shift of `count` channels, which are padded with zeros to a multiple of V.
+// Layer normalisation without scale and shift of CELLS cells of `count` channels, padded with zeros to a multiple of V.
 template <class T> inline void normalise(const float *x, T *result, int count, float epsilon) {
     int wide = padded(count);
-    vec total{};
-    for (int c = 0; c < wide; c += V) total += load(x + c);
-    float mean = sum(total) / count;
-    vec squares{};
-    for (int c = 0; c < wide; c += V) {
-        vec centred = load(x + c) - mean;
-        squares += centred * centred;
-    }
-    float variance = (sum(squares) - (wide - count) * mean * mean) / count;
-    float scale = 1.0f / std::sqrt(variance + epsilon);
-    for (int c = 0; c < wide; c += V) store(result + c, (load(x + c) - mean) * scale);
+    alignas(64) float mean[V], scale[V];
+    vec totals[CELLS] = {}, squares[CELLS] = {};
+    for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++) totals[m] += load(x + m * STRIDE + c);
+    vec means = sums(totals) * (1.0f / count);
+    store(mean, means);
+    for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++) {
+            vec centred = load(x + m * STRIDE + c) - mean[m * SPREAD];
+            squares[m] += centred * centred;
+        }
+    vec variance = (sums(squares) - float(wide - count) * means * means) * (1.0f / count);
+    store(scale, 1.0f / square_root(variance + epsilon));
+    for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++)
+            store(result + m * STRIDE + c, (load(x + m * STRIDE + c) - mean[m * SPREAD]) * scale[m * SPREAD]);
 }
 
 }  // namespace LNCA_ISA

@@ -19,7 +19,6 @@ template <> inline Linear<half> linear<half>(const LncaMap &map) {
 }
 #endif
 
-constexpr int LARGEST = 512;  // padded channels of anything in a cell
 constexpr int TAPS = padded(9);
 
 // Copies a cell into a row of `padded(channels)` floats, the rest zero.
@@ -51,55 +50,53 @@ template <class T> struct Nafca {
     int64_t shared_floats() const { return TAPS; }
 
     void first(const float *cells, const float *, T *gated, float *shared, int count) const {
-        alignas(64) float x[CELLS * LARGEST];
-        alignas(64) T normal[CELLS * LARGEST];
+        alignas(64) float x[CELLS * STRIDE];
+        alignas(64) T normal[CELLS * STRIDE], local[CELLS * STRIDE];
         const float *g = rule.gate;
         int n = half_embed;
-        for (int m = 0; m < CELLS; m++) {
-            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * wide, rule.channels);
-            normalise(x + m * wide, normal + m * wide, rule.channels, rule.epsilon);
-        }
-        apply_pairs(normal, wide, embed, n, [&](int m, int i, vec a, vec b) {
+        for (int m = 0; m < CELLS; m++)
+            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
+        normalise(x, normal, rule.channels, rule.epsilon);
+        apply_pairs(normal, embed, n, [&](int m, int i, vec a, vec b) {
             vec even = (a * load(g + i) + load(g + n + i)) * (b * load(g + 2 * n + i) + load(g + 3 * n + i));
             vec odd = (a * load(g + 4 * n + i) + load(g + 5 * n + i)) * (b * load(g + 6 * n + i) + load(g + 7 * n + i));
-            store(gated + m * 2 * n + i, even);
-            store(gated + m * 2 * n + n + i, odd);
+            store(local + m * STRIDE + i, even);
+            store(local + m * STRIDE + n + i, odd);
         });
-        apply(gated, 2 * n, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
+        for (int m = 0; m < count; m++) std::memcpy(gated + m * 2 * n, local + m * STRIDE, sizeof(T) * 2 * n);
+        apply(local, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
     }
 
-    // `rows` are what the first pass shared of the row above, this one and the one below; null outside the lattice.
-    void second(float *cells, const T *gated, const float *const *rows, const int *which, int count,
-                int columns) const {
-        alignas(64) float y[CELLS * LARGEST], out[CELLS * LARGEST];
-        alignas(64) T x[CELLS * LARGEST], normal[CELLS * LARGEST];
+    // `rows` are what the first pass shared of the row above, this one and the one below; outside the lattice all is zero.
+    void second(float *cells, const T *gated, const float *const *rows, const int *which, int count) const {
+        alignas(64) float y[CELLS * STRIDE], out[CELLS * STRIDE];
+        alignas(64) T x[CELLS * STRIDE], normal[CELLS * STRIDE];
         float attention[CELLS];
         int n = embed.outputs;
         for (int m = 0; m < CELLS; m++) {
             int column = which[m < count ? m : 0];
             float total = rule.attention_bias;
             for (int r = 0; r < 3; r++)
-                for (int c = 0; c < 3 && rows[r]; c++)
-                    if (column + c >= 1 && column + c <= columns) total += rows[r][(column + c - 1) * TAPS + 3 * r + c];
+                for (int c = 0; c < 3; c++) total += rows[r][(column + c - 1) * TAPS + 3 * r + c];
             attention[m] = total;
-            widen(cells + column * (int64_t)rule.channels, y + m * wide, rule.channels);
-            std::memcpy(x + m * n, gated + column * (int64_t)n, sizeof(T) * n);
+            widen(cells + column * (int64_t)rule.channels, y + m * STRIDE, rule.channels);
+            std::memcpy(x + m * STRIDE, gated + column * (int64_t)n, sizeof(T) * n);
         }
         const float *bias = rule.gate + 4 * n;
-        apply(x, n, project, [&](int m, int column, vec value) {
-            store(y + m * wide + column, load(y + m * wide + column) + (value * attention[m] + load(bias + column)));
+        apply(x, project, [&](int m, int column, vec value) {
+            store(y + m * STRIDE + column, load(y + m * STRIDE + column) + (value * attention[m] + load(bias + column)));
         });
-        for (int m = 0; m < CELLS; m++) normalise(y + m * wide, normal + m * wide, rule.channels, rule.epsilon);
+        normalise(y, normal, rule.channels, rule.epsilon);
         int u = update.outputs / 2;
-        apply_pairs(normal, wide, update, u, [&](int m, int i, vec a, vec b) { store(x + m * u + i, a * b); });
-        apply(x, u, update_project, [&](int m, int column, vec value) {
-            store(y + m * wide + column, load(y + m * wide + column) + value);
+        apply_pairs(normal, update, u, [&](int m, int i, vec a, vec b) { store(x + m * STRIDE + i, a * b); });
+        apply(x, update_project, [&](int m, int column, vec value) {
+            store(y + m * STRIDE + column, load(y + m * STRIDE + column) + value);
         });
-        for (int m = 0; m < CELLS; m++) normalise(y + m * wide, normal + m * wide, rule.channels, rule.epsilon);
-        apply(normal, wide, head, [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
+        normalise(y, normal, rule.channels, rule.epsilon);
+        apply(normal, head, [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
-            add_increment(cell, out + m * head.outputs, rule.channels, rule.input_channels);
+            add_increment(cell, out + m * STRIDE, rule.channels, rule.input_channels);
         }
     }
 };

@@ -22,20 +22,24 @@ static uint32_t pcg(uint32_t value) {
     return (word >> 22) ^ word;
 }
 
-// Three rows of what the first pass leaves, for one thread.
+// Three rows of what the first pass leaves, for one thread; what it shares has a cell of zeros on either side, and a row of
+// them stands for what is above and below the lattice.
 template <class Rule, class T> struct Rows {
     Rule rule;
     LncaLattice lattice;
     int64_t columns = (lattice.columns + CELLS - 1) / CELLS * CELLS;
     std::vector<T> gated = std::vector<T>(3 * columns * rule.gated_size() + 64);
-    std::vector<float> shared = std::vector<float>(3 * columns * rule.shared_floats() + 64);
+    std::vector<float> shared = std::vector<float>(4 * (columns + 2) * rule.shared_floats() + 64);
     std::vector<int> which = std::vector<int>(columns);
 
     template <class U> static U *aligned(std::vector<U> &v) {
         return reinterpret_cast<U *>((reinterpret_cast<uintptr_t>(v.data()) + 63) & ~uintptr_t(63));
     }
     T *gated_row(int64_t row) { return aligned(gated) + (row + 3) % 3 * columns * rule.gated_size(); }
-    float *shared_row(int64_t row) { return aligned(shared) + (row + 3) % 3 * columns * rule.shared_floats(); }
+    float *shared_row(int64_t row) {
+        int64_t place = row < 0 || row >= lattice.rows ? 3 : row % 3;
+        return aligned(shared) + (place * (columns + 2) + 1) * rule.shared_floats();
+    }
 
     void first(const float *cells, int64_t row) {  // `cells` of that row
         const float *position = lattice.position ? lattice.position + row * lattice.columns * position_floats() : nullptr;
@@ -44,6 +48,9 @@ template <class Rule, class T> struct Rows {
                        position ? position + column * position_floats() : nullptr,
                        gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
                        std::min<int64_t>(CELLS, lattice.columns - column));
+        // The last group may have written beyond the row.
+        float *end = shared_row(row) + lattice.columns * rule.shared_floats();
+        std::fill(end, end + rule.shared_floats(), 0.0f);
     }
     int64_t position_floats() const { return rule.rule.maps[0].outputs; }
 
@@ -67,12 +74,10 @@ template <class Rule, class T> struct Rows {
         first(cells + from * row_size, from);
         for (int64_t row = from; row < to; row++) {
             if (row + 1 < lattice.rows) first(row + 1 < to ? cells + (row + 1) * row_size : below, row + 1);
-            const float *rows[3] = {row > 0 ? shared_row(row - 1) : nullptr, shared_row(row),
-                                    row + 1 < lattice.rows ? shared_row(row + 1) : nullptr};
+            const float *rows[3] = {shared_row(row - 1), shared_row(row), shared_row(row + 1)};
             int count = chosen(row, number);
             for (int at = 0; at < count; at += CELLS)
-                rule.second(cells + row * row_size, gated_row(row), rows, which.data() + at, std::min(CELLS, count - at),
-                            int(lattice.columns));
+                rule.second(cells + row * row_size, gated_row(row), rows, which.data() + at, std::min(CELLS, count - at));
         }
     }
 };

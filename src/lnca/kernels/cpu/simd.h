@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -37,12 +37,32 @@ inline vec rotate(vec x, int by) {
     return __builtin_shuffle(x, lanes);
 }
 
-// The sum of all lanes, in a fixed order.
-inline float sum(vec x) {
-    for (int by = V / 2; by; by /= 2) x += rotate(x, by);
+// The sums over the lanes of each of CELLS vectors, cell m's in lane m * SPREAD, in a fixed order.
+constexpr int SPREAD = V / CELLS;
+inline vec sums(vec (&x)[CELLS]) {
+    // Each round halves the vectors: those of a pair are cut into chunks of `size` lanes, one for each cell they hold, and
+    // the two halves of every chunk are added.
+    for (int count = CELLS, size = V; count > 1; count /= 2, size /= 2) {
+        ivec low, high;
+        for (int i = 0; i < V; i++) {
+            low[i] = i / (size / 2) * size + i % (size / 2);
+            high[i] = low[i] + size / 2;
+        }
+        for (int i = 0; i < count / 2; i++)
+            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], low) + __builtin_shuffle(x[2 * i], x[2 * i + 1], high);
+    }
+    for (int by = SPREAD / 2; by; by /= 2) x[0] += rotate(x[0], by);
     return x[0];
 }
 
+inline vec square_root(vec x) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_sqrt_ps((__m512)x);
+#else
+    for (int i = 0; i < V; i++) x[i] = std::sqrt(x[i]);
+    return x;
+#endif
+}
 inline vec maximum(vec a, vec b) { return a > b ? a : b; }
 inline vec minimum(vec a, vec b) { return a < b ? a : b; }
 

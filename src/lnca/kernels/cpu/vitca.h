@@ -23,36 +23,32 @@ template <class T> struct Vitca {
     }
 
     void first(const float *cells, const float *position, T *, float *shared, int count) const {
-        alignas(64) float x[CELLS * LARGEST];
-        alignas(64) T narrow[CELLS * LARGEST];
+        alignas(64) float x[CELLS * STRIDE];
+        alignas(64) T narrow[CELLS * STRIDE];
         int64_t size = shared_floats();
         for (int m = 0; m < CELLS; m++) {
-            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * wide, rule.channels);
-            convert(x + m * wide, narrow + m * wide, wide);
+            widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
+            convert(x + m * STRIDE, narrow + m * STRIDE, wide);
         }
-        apply(narrow, wide, embed, [&](int m, int column, vec value) {
+        apply(narrow, embed, [&](int m, int column, vec value) {
             if (position) value += load(position + (m < count ? m : 0) * tokens + column);
+            store(x + m * STRIDE + column, value);
             store(shared + m * size + column, value);
         });
-        for (int m = 0; m < CELLS; m++) normalise(shared + m * size, narrow + m * tokens, rule.embed, rule.epsilon);
-        apply(narrow, tokens, qkv,
+        normalise(x, narrow, rule.embed, rule.epsilon);
+        apply(narrow, qkv,
               [&](int m, int column, vec value) { store(shared + m * size + tokens + column, value); });
     }
 
-    // Softmax over the nine neighbours for all heads at once; outside the lattice score and value are zero.
-    void attend(const float *const *rows, int column, int columns, float *mixed) const {
+    // Softmax over the nine neighbours for all heads at once; outside the lattice key and value are zero.
+    void attend(const float *const *rows, int column, float *mixed) const {
         vec scores[9];
         const float *values[9];
         const float *query = rows[1] + column * shared_floats() + tokens;
         for (int r = 0; r < 3; r++)
             for (int c = 0; c < 3; c++) {
-                int at = column + c - 1, i = 3 * r + c;
-                if (!rows[r] || at < 0 || at >= columns) {
-                    scores[i] = vec{};
-                    values[i] = nullptr;
-                    continue;
-                }
-                const float *key = rows[r] + at * shared_floats() + 2 * tokens;
+                int i = 3 * r + c;
+                const float *key = rows[r] + (column + c - 1) * shared_floats() + 2 * tokens;
                 vec total{};
                 for (int k = 0; k < tokens; k += V) total += load(query + k) * load(key + k);
                 for (int by = rule.heads; by < V; by *= 2) total += rotate(total, by);
@@ -63,39 +59,38 @@ template <class T> struct Vitca {
         for (int i = 1; i < 9; i++) largest = maximum(largest, scores[i]);
         vec whole{};
         for (int i = 0; i < 9; i++) whole += scores[i] = exponential(scores[i] - largest);
+        vec inverse = 1.0f / whole;
         for (int k = 0; k < tokens; k += V) {
             vec total{};
-            for (int i = 0; i < 9; i++)
-                if (values[i]) total += scores[i] * load(values[i] + k);
-            store(mixed + k, total / whole);
+            for (int i = 0; i < 9; i++) total += scores[i] * load(values[i] + k);
+            store(mixed + k, total * inverse);
         }
     }
 
-    void second(float *cells, const T *, const float *const *rows, const int *which, int count,
-                int columns) const {
-        alignas(64) float x[CELLS * LARGEST], out[CELLS * LARGEST];
-        alignas(64) T narrow[CELLS * LARGEST];
+    void second(float *cells, const T *, const float *const *rows, const int *which, int count) const {
+        alignas(64) float x[CELLS * STRIDE], out[CELLS * STRIDE];
+        alignas(64) T narrow[CELLS * STRIDE];
         for (int m = 0; m < CELLS; m++) {
             int column = which[m < count ? m : 0];
-            attend(rows, column, columns, out);
-            convert(out, narrow + m * tokens, tokens);
-            std::memcpy(x + m * tokens, rows[1] + column * shared_floats(), sizeof(float) * tokens);
+            attend(rows, column, out);
+            convert(out, narrow + m * STRIDE, tokens);
+            std::memcpy(x + m * STRIDE, rows[1] + column * shared_floats(), sizeof(float) * tokens);
         }
         auto add = [&](int m, int column, vec value) {
-            store(x + m * tokens + column, load(x + m * tokens + column) + value);
+            store(x + m * STRIDE + column, load(x + m * STRIDE + column) + value);
         };
-        apply(narrow, tokens, project, add);
-        for (int m = 0; m < CELLS; m++) normalise(x + m * tokens, narrow + m * tokens, rule.embed, rule.epsilon);
-        alignas(64) T middle[CELLS * LARGEST];
-        apply(narrow, tokens, mlp_in,
-              [&](int m, int column, vec value) { store(middle + m * mlp_in.outputs + column, gelu(value)); });
-        apply(middle, mlp_in.outputs, mlp_out, add);
-        for (int m = 0; m < CELLS; m++) normalise(x + m * tokens, narrow + m * tokens, rule.embed, rule.epsilon);
-        apply(narrow, tokens, head,
-              [&](int m, int column, vec value) { store(out + m * head.outputs + column, value); });
+        apply(narrow, project, add);
+        normalise(x, narrow, rule.embed, rule.epsilon);
+        alignas(64) T middle[CELLS * STRIDE];
+        apply(narrow, mlp_in,
+              [&](int m, int column, vec value) { store(middle + m * STRIDE + column, gelu(value)); });
+        apply(middle, mlp_out, add);
+        normalise(x, narrow, rule.embed, rule.epsilon);
+        apply(narrow, head,
+              [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
-            add_increment(cell, out + m * head.outputs, rule.channels, rule.input_channels);
+            add_increment(cell, out + m * STRIDE, rule.channels, rule.input_channels);
         }
     }
 };

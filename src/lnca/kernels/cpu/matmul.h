@@ -20,7 +20,9 @@ template <> struct Linear<float> {
 template <int NV>
 inline __attribute__((always_inline)) void product(const float *x, const Linear<float> &map, int column, int apart,
                                                    vec (&sums)[CELLS][NV]) {
+#pragma GCC unroll 8
     for (int m = 0; m < CELLS; m++)
+#pragma GCC unroll 4
         for (int v = 0; v < NV; v++) sums[m][v] = vec{};
     const float *weight = map.weight + column;
 #pragma GCC unroll 2
@@ -47,7 +49,9 @@ template <> struct Linear<half> {
 template <int NV>
 inline __attribute__((always_inline)) void product(const half *x, const Linear<half> &map, int column, int apart,
                                                    vec (&sums)[CELLS][NV]) {
+#pragma GCC unroll 8
     for (int m = 0; m < CELLS; m++)
+#pragma GCC unroll 4
         for (int v = 0; v < NV; v++) sums[m][v] = vec{};
     const uint32_t *weight = map.weight + column;
 #pragma GCC unroll 2
@@ -74,8 +78,10 @@ inline __attribute__((always_inline)) void apply(const T *x, const Linear<T> &ma
     auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
         vec sums[CELLS][NV];
         product<NV>(x, map, column, V, sums);
+#pragma GCC unroll 4
         for (int v = 0; v < NV; v++) {
             vec bias = load(map.bias + column + v * V);
+#pragma GCC unroll 8
             for (int m = 0; m < CELLS; m++) use(m, column + v * V, sums[m][v] + bias);
         }
     };
@@ -92,6 +98,7 @@ inline __attribute__((always_inline)) void apply_pairs(const T *x, const Linear<
         vec sums[CELLS][2];
         product<2>(x, map, column, apart, sums);
         vec b0 = load(map.bias + column), b1 = load(map.bias + column + apart);
+#pragma GCC unroll 8
         for (int m = 0; m < CELLS; m++) use(m, column, sums[m][0] + b0, sums[m][1] + b1);
     }
 }
@@ -100,7 +107,9 @@ inline __attribute__((always_inline)) void apply_pairs(const T *x, const Linear<
 template <class T> inline void normalise(const float *x, T *result, int count, float epsilon) {
     int wide = padded(count);
     alignas(64) float mean[V], scale[V];
-    vec totals[CELLS] = {}, squares[CELLS] = {};
+    vec totals[CELLS], squares[CELLS];
+#pragma GCC unroll 8
+    for (int m = 0; m < CELLS; m++) totals[m] = squares[m] = vec{};
     for (int c = 0; c < wide; c += V)
 #pragma GCC unroll 8
         for (int m = 0; m < CELLS; m++) totals[m] += load(x + m * STRIDE + c);

@@ -37,22 +37,31 @@ inline vec rotate(vec x, int by) {
     return __builtin_shuffle(x, lanes);
 }
 
+// Adds lanes of COUNT vectors until one is left. Each round halves their number: those of a pair are cut into chunks of SIZE
+// lanes, one for each cell they hold, and the two halves of every chunk are added.
+template <int COUNT, int SIZE> inline __attribute__((always_inline)) void halve(vec *x) {
+    if constexpr (COUNT > 1) {
+        ivec low, high;
+#pragma GCC unroll 16
+        for (int i = 0; i < V; i++) {
+            low[i] = i / (SIZE / 2) * SIZE + i % (SIZE / 2);
+            high[i] = low[i] + SIZE / 2;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < COUNT / 2; i++)
+            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], low) + __builtin_shuffle(x[2 * i], x[2 * i + 1], high);
+        halve<COUNT / 2, SIZE / 2>(x);
+    }
+}
+
 // The sums over the lanes of each of CELLS vectors, cell m's in lane m * SPREAD, in a fixed order.
 constexpr int SPREAD = V / CELLS;
-inline vec sums(vec (&x)[CELLS]) {
-    // Each round halves the vectors: those of a pair are cut into chunks of `size` lanes, one for each cell they hold, and
-    // the two halves of every chunk are added.
-    for (int count = CELLS, size = V; count > 1; count /= 2, size /= 2) {
-        ivec low, high;
-        for (int i = 0; i < V; i++) {
-            low[i] = i / (size / 2) * size + i % (size / 2);
-            high[i] = low[i] + size / 2;
-        }
-        for (int i = 0; i < count / 2; i++)
-            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], low) + __builtin_shuffle(x[2 * i], x[2 * i + 1], high);
-    }
-    for (int by = SPREAD / 2; by; by /= 2) x[0] += rotate(x[0], by);
-    return x[0];
+inline __attribute__((always_inline)) vec sums(vec (&x)[CELLS]) {
+    halve<CELLS, V>(x);
+    vec total = x[0];
+#pragma GCC unroll 4
+    for (int by = SPREAD / 2; by; by /= 2) total += rotate(total, by);
+    return total;
 }
 
 inline vec square_root(vec x) {

@@ -51,7 +51,9 @@ template <class T> struct Vitca {
                 const float *key = rows[r] + (column + c - 1) * shared_floats() + 2 * tokens;
                 vec total{};
                 for (int k = 0; k < tokens; k += V) total += load(query + k) * load(key + k);
-                for (int by = rule.heads; by < V; by *= 2) total += rotate(total, by);
+#pragma GCC unroll 4
+                for (int by = V / 2; by; by /= 2)
+                    if (by >= rule.heads) total += rotate(total, by);
                 scores[i] = total;
                 values[i] = key + tokens;
             }

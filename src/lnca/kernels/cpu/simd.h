@@ -33,6 +33,7 @@ inline vec all(float x) { return x - vec{}; }
 // x rotated by `by` lanes.
 inline vec rotate(vec x, int by) {
     ivec lanes;
+#pragma GCC unroll 16
     for (int i = 0; i < V; i++) lanes[i] = (i + by) % V;
     return __builtin_shuffle(x, lanes);
 }

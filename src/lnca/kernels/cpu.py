@@ -12,6 +12,7 @@ from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
 from .folding import Folded, Map, fold, padded
 from .native import FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
+from .settling import Settling
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -97,8 +98,9 @@ class FusedRun:
         return cells
 
     def advance(
-        self, cells: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)
-    ) -> None:
+        self, cells: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        settling: Settling | None = None,
+    ) -> None:  # fmt: skip
         """Runs steps in place.
 
         Args:
@@ -106,6 +108,7 @@ class FusedRun:
             seed: of the update masks.
             first: number of the first step, for the masks.
             corner: row and column of the first cell in a larger lattice, for the masks.
+            settling: leaves out the cells that it says are settled, and is kept up to date.
 
         Raises:
             MemoryError: there is no memory for the rows the kernel keeps.
@@ -118,13 +121,18 @@ class FusedRun:
         threads = torch.get_num_threads()
         keys = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
         position = self._position(rows, columns)
+        tracked = (None, None, None, 0.0)
+        if settling is not None:
+            tracked = (*(x.data_ptr() for x in (*settling.buffers, settling.steps)), settling.tolerance)
         lattice = PlainLattice(
             address(cells), batch, rows, columns,
             keys.ctypes.data_as(WORD_P), None if position is None else address(position), *corner,
-            self.rule.update_rate, steps, threads, self.precision == "bfloat16",
+            self.rule.update_rate, steps, threads, self.precision == "bfloat16", *tracked,
         )  # fmt: skip
         if loaded_library().lnca_run(LEVELS.index(self.level), self._description, lattice):
             raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
+        if settling is not None:
+            settling.advanced(steps)
 
     def _position(self, rows: int, columns: int) -> Tensor | None:
         if not isinstance(self.rule, ViTCA) or self.rule.position == "none":

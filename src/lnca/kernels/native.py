@@ -54,6 +54,8 @@ class PlainLattice(ctypes.Structure):
         ("first_row", ctypes.c_int64), ("first_column", ctypes.c_int64),
         ("update_rate", ctypes.c_double),
         ("steps", ctypes.c_int32), ("threads", ctypes.c_int32), ("bfloat16", ctypes.c_int32),
+        ("unsettled", ctypes.c_void_p), ("spare", ctypes.c_void_p), ("taken", ctypes.c_void_p),
+        ("tolerance", ctypes.c_float),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import LncaError
 from ..kernels.autoencoder import FusedAutoencoder
 from ..kernels.cpu import FusedRun
+from ..kernels.settling import Settling
 from ..nn.latent import LatentAutomaton
 from .pictures import Rows
 
@@ -123,8 +124,8 @@ class Streamer:
         """Changes when a weight does."""
         return [(x.data_ptr(), x._version) for x in self.model.autoencoder.state_dict(keep_vars=True).values()]
 
-    def plan(self, picture: Rows, max_memory: int | None = None) -> Plan:
-        """The quickest way to restore a picture within `max_memory` bytes.
+    def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
+        """The quickest way to restore a picture within `max_memory` bytes, or to `settle` it.
 
         Raises:
             LncaError: not even the smallest plan fits.
@@ -137,6 +138,7 @@ class Streamer:
         band_row = picture.batch * columns * multiple**2 * 4 * (9 + skip)
         threads = torch.get_num_threads()
         fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + FEWEST_BAND_ROWS * band_row
+        fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * cell_row
 
         def made(band: float, block: int | None, steps: int, used: int) -> Plan:
@@ -168,14 +170,29 @@ class Streamer:
         Raises:
             LncaError: no room for the file.
         """
-        plan = plan or self.plan(picture)
+        return self._restore(picture, steps, plan or self.plan(picture), seed, None)
+
+    def settle(
+        self, picture: Rows, tolerance: float, steps: int | None = None, plan: Plan | None = None, seed: int = 0
+    ) -> tuple[Any, Tensor]:
+        """The picture restored, leaving out cells that have settled, and the steps each took, (B, rows, columns), int32.
+
+        Args:
+            tolerance: see `Settling`.
+            steps: at most so many; the model's own number when None.
+        """
+        plan = plan or self.plan(picture, settle=True)
+        settling = Settling(picture.batch, plan.rows, plan.columns, tolerance)
+        return self._restore(picture, steps, plan, seed, settling), settling.steps
+
+    def _restore(self, picture: Rows, steps: int | None, plan: Plan, seed: int, settling: Settling | None) -> Any:
         steps = self.model.steps if steps is None else steps
         with self._lattice(picture, plan) as cells:
             self._encode(picture, cells, plan.band)
             if plan.block is None:
-                self.run.advance(cells.cells, steps, seed)
+                self.run.advance(cells.cells, steps, seed, settling=settling)
             else:
-                self._run_blocks(cells, steps, seed, plan.block, plan.steps)
+                self._run_blocks(cells, steps, seed, plan.block, plan.steps, settling)
             return self._decode(picture, cells, plan.band)
 
     def frames(self, picture: Rows, steps: int, seed: int = 0) -> Iterator[Any]:
@@ -232,19 +249,26 @@ class Streamer:
             picture.write(room, first, values)
         return picture.finish(room)
 
-    def _run_blocks(self, cells: Lattice, steps: int, seed: int, block: int, stride: int) -> None:
+    def _run_blocks(
+        self, cells: Lattice, steps: int, seed: int, block: int, stride: int, settling: Settling | None
+    ) -> None:
         """Runs `stride` steps at a time on blocks of rows with borders of so many rows, and keeps the inner ones."""
         rows = cells.shape[1]
         for first in range(0, steps, stride):
             count = min(stride, steps - first)
             above = torch.empty(cells.shape[0], 0, *cells.shape[2:])
+            # As they were before these steps: a block's borders have to start where its neighbours did.
+            before = settling and settling.part(0, rows)
             for begin in range(0, rows, block):
                 end = min(begin + block, rows)
                 part = torch.cat([above, cells.read(begin, min(end + count, rows))], 1)
                 top = above.shape[1]
                 above = part[:, max(0, top + end - begin - count) : top + end - begin].clone()
-                self.run.advance(part, count, seed, first, (begin - top, 0))
+                marks = before and before.part(begin - top, begin - top + part.shape[1])
+                self.run.advance(part, count, seed, first, (begin - top, 0), marks)
                 cells.write(begin, part[:, top : top + end - begin])
+                if settling and marks:
+                    settling.put(begin, marks, top, top + end - begin)
 
 
 def _reserve(handle: int, size: int) -> None:

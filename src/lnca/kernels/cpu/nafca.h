@@ -38,6 +38,13 @@ inline void add_increment(float *cell, const float *increment, int channels, int
     for (; c < channels; c++) cell[c] += increment[c - inputs];
 }
 
+// The largest change of a channel that `add_increment` makes.
+inline float largest_change(const float *cell, const float *increment, int channels, int inputs) {
+    float largest = 0;
+    for (int c = inputs; c < channels; c++) largest = std::max(largest, std::fabs(cell[c] + increment[c - inputs] - cell[c]));
+    return largest;
+}
+
 template <class T> struct Nafca {
     const LncaRule &rule;
     Linear<T> embed = linear<T>(rule.maps[0]), taps = linear<T>(rule.maps[1]), project = linear<T>(rule.maps[2]),
@@ -68,7 +75,9 @@ template <class T> struct Nafca {
     }
 
     // `rows` are what the first pass shared of the row above, this one and the one below; outside the lattice all is zero.
-    void second(float *cells, const T *gated, const float *const *rows, const int *which, int count) const {
+    // `change`, if not null, gets each cell's largest change.
+    void second(float *cells, const T *gated, const float *const *rows, const int *which, int count,
+                float *change) const {
         alignas(64) float y[CELLS * STRIDE], out[CELLS * STRIDE];
         alignas(64) T x[CELLS * STRIDE], normal[CELLS * STRIDE];
         float attention[CELLS];
@@ -96,6 +105,7 @@ template <class T> struct Nafca {
         apply(normal, head, [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
+            if (change) change[m] = largest_change(cell, out + m * STRIDE, rule.channels, rule.input_channels);
             add_increment(cell, out + m * STRIDE, rule.channels, rule.input_channels);
         }
     }

@@ -41,6 +41,11 @@ struct LncaLattice {
     int64_t first_row, first_column;   // of the lattice inside a larger one, for the mask
     double update_rate;
     int32_t steps, threads, bfloat16;
+    // Where settled cells are left out, else null: [batch][rows][columns], 1 for the cells that take part in the first step,
+    // room for those of the next one, how many steps each took part in, and the largest change that counts as none.
+    uint8_t *unsettled, *spare;
+    int32_t *taken;
+    float tolerance;
 };
 
 }

@@ -22,6 +22,37 @@ static uint32_t pcg(uint32_t value) {
     return (word >> 22) ^ word;
 }
 
+// Which cells of one lattice take part in a step because they or a neighbour changed in the one before. `now` is null where all
+// cells do. Threads that share a lattice may mark the same cell at once.
+struct Unsettled {
+    uint8_t *now, *next;
+    int32_t *taken;
+    int64_t rows, columns;
+
+    Unsettled(const LncaLattice &lattice, int64_t image, int step)
+        : now(lattice.unsettled), next(lattice.spare), taken(lattice.taken), rows(lattice.rows), columns(lattice.columns) {
+        if (!now) return;
+        if (step % 2) std::swap(now, next);
+        now += image * rows * columns, next += image * rows * columns, taken += image * rows * columns;
+    }
+    void clear(int64_t from, int64_t to) const {
+        if (now) std::memset(next + from * columns, 0, (to - from) * columns);
+    }
+    bool any(int64_t row, int64_t from, int64_t to) const {
+        from = std::max<int64_t>(from, 0), to = std::min(to, columns);
+        return row >= 0 && row < rows && std::memchr(now + row * columns + from, 1, to - from);
+    }
+    // Whether the first pass is wanted of cells [from, to): by them or by their neighbours.
+    bool wanted(int64_t row, int64_t from, int64_t to) const {
+        return !now || any(row - 1, from - 1, to + 1) || any(row, from - 1, to + 1) || any(row + 1, from - 1, to + 1);
+    }
+    void mark(int64_t row, int64_t column) const { __atomic_store_n(next + row * columns + column, 1, __ATOMIC_RELAXED); }
+    void changed(int64_t row, int64_t column) const {
+        for (int64_t r = std::max<int64_t>(row - 1, 0); r < std::min(row + 2, rows); r++)
+            for (int64_t c = std::max<int64_t>(column - 1, 0); c < std::min(column + 2, columns); c++) mark(r, c);
+    }
+};
+
 // Three rows of what the first pass leaves, for one thread; what it shares has a cell of zeros on either side, and a row of
 // them stands for what is above and below the lattice.
 template <class Rule, class T> struct Rows {
@@ -41,13 +72,15 @@ template <class Rule, class T> struct Rows {
         return aligned(shared) + (place * (columns + 2) + 1) * rule.shared_floats();
     }
 
-    void first(const float *cells, int64_t row) {  // `cells` of that row
+    void first(const float *cells, int64_t row, const Unsettled &unsettled) {  // `cells` of that row
         const float *position = lattice.position ? lattice.position + row * lattice.columns * position_floats() : nullptr;
-        for (int64_t column = 0; column < lattice.columns; column += CELLS)
+        for (int64_t column = 0; column < lattice.columns; column += CELLS) {
+            if (!unsettled.wanted(row, column, column + CELLS)) continue;
             rule.first(cells + column * rule.rule.channels,
                        position ? position + column * position_floats() : nullptr,
                        gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
                        std::min<int64_t>(CELLS, lattice.columns - column));
+        }
         // The last group may have written beyond the row.
         float *end = shared_row(row) + lattice.columns * rule.shared_floats();
         std::fill(end, end + rule.shared_floats(), 0.0f);
@@ -55,29 +88,40 @@ template <class Rule, class T> struct Rows {
     int64_t position_floats() const { return rule.rule.maps[0].outputs; }
 
     // Columns of a row that take part in a step.
-    int chosen(int64_t row, int step) {
+    int chosen(int64_t row, int step, const Unsettled &unsettled) {
         int count = 0;
         uint32_t key = pcg(pcg(lattice.keys[step]) + uint32_t(row + lattice.first_row));
         for (int64_t column = 0; column < lattice.columns; column++) {
+            if (unsettled.now && !unsettled.now[row * lattice.columns + column]) continue;
             bool takes_part = lattice.update_rate >= 1 ||
                               pcg(key + uint32_t(column + lattice.first_column)) * (1.0 / 4294967296.0) < lattice.update_rate;
             if (takes_part) which[count++] = column;
+            else if (unsettled.now) unsettled.mark(row, column);
         }
         return count;
     }
 
     // One step of rows [from, to) of one lattice, in place; `above` and `below` are the rows beside them as they were before
     // the step.
-    void step(float *cells, int64_t from, int64_t to, const float *above, const float *below, int number) {
+    void step(float *cells, int64_t from, int64_t to, const float *above, const float *below, int number,
+              const Unsettled &unsettled) {
         int64_t row_size = lattice.columns * rule.rule.channels;
-        if (from > 0) first(above, from - 1);
-        first(cells + from * row_size, from);
+        if (from > 0) first(above, from - 1, unsettled);
+        first(cells + from * row_size, from, unsettled);
         for (int64_t row = from; row < to; row++) {
-            if (row + 1 < lattice.rows) first(row + 1 < to ? cells + (row + 1) * row_size : below, row + 1);
+            if (row + 1 < lattice.rows) first(row + 1 < to ? cells + (row + 1) * row_size : below, row + 1, unsettled);
             const float *rows[3] = {shared_row(row - 1), shared_row(row), shared_row(row + 1)};
-            int count = chosen(row, number);
-            for (int at = 0; at < count; at += CELLS)
-                rule.second(cells + row * row_size, gated_row(row), rows, which.data() + at, std::min(CELLS, count - at));
+            int count = chosen(row, number, unsettled);
+            for (int at = 0; at < count; at += CELLS) {
+                float change[CELLS];
+                const int *group = which.data() + at;
+                int members = std::min(CELLS, count - at);
+                rule.second(cells + row * row_size, gated_row(row), rows, group, members, unsettled.now ? change : nullptr);
+                for (int m = 0; unsettled.now && m < members; m++) {
+                    unsettled.taken[row * lattice.columns + group[m]]++;
+                    if (!(change[m] <= lattice.tolerance)) unsettled.changed(row, group[m]);
+                }
+            }
         }
     }
 };
@@ -98,13 +142,17 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
     auto work = [&](Rows<Rule, T> &rows) {
         if (whole) {
             for (int64_t b; (b = next++) < lattice.batch;)
-                for (int step = 0; step < lattice.steps; step++)
-                    rows.step(lattice.cells + b * size, 0, lattice.rows, nullptr, nullptr, step);
+                for (int step = 0; step < lattice.steps; step++) {
+                    Unsettled unsettled(lattice, b, step);
+                    unsettled.clear(0, lattice.rows);
+                    rows.step(lattice.cells + b * size, 0, lattice.rows, nullptr, nullptr, step, unsettled);
+                }
             return;
         }
         for (int step = 0; step < lattice.steps; step++) {
             for (int64_t part; (part = next++) < bands * lattice.batch;) {
                 const float *cells = lattice.cells + part / bands * size;
+                Unsettled(lattice, part / bands, step).clear(first_row(part % bands), first_row(part % bands + 1));
                 int64_t ends[2] = {first_row(part % bands), first_row(part % bands + 1) - 1};
                 for (int i = 0; i < 2; i++)
                     std::memcpy(&edges[(2 * part + i) * row_size], cells + ends[i] * row_size, sizeof(float) * row_size);
@@ -113,7 +161,7 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
             for (int64_t part; (part = next++) < bands * lattice.batch;) {
                 const float *edge = edges.data() + 2 * part * row_size;
                 rows.step(lattice.cells + part / bands * size, first_row(part % bands), first_row(part % bands + 1),
-                          edge - row_size, edge + 2 * row_size, step);
+                          edge - row_size, edge + 2 * row_size, step, Unsettled(lattice, part / bands, step));
             }
             sync.arrive_and_wait();
         }

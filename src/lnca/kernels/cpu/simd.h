@@ -1,5 +1,6 @@
 // Vectors of V floats, written with the vector extensions of GCC and Clang, and the few functions the rules need on them.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>

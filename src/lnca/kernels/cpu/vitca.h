@@ -69,7 +69,8 @@ template <class T> struct Vitca {
         }
     }
 
-    void second(float *cells, const T *, const float *const *rows, const int *which, int count) const {
+    void second(float *cells, const T *, const float *const *rows, const int *which, int count,
+                float *change) const {
         alignas(64) float x[CELLS * STRIDE], out[CELLS * STRIDE];
         alignas(64) T narrow[CELLS * STRIDE];
         for (int m = 0; m < CELLS; m++) {
@@ -92,6 +93,7 @@ template <class T> struct Vitca {
               [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
+            if (change) change[m] = largest_change(cell, out + m * STRIDE, rule.channels, rule.input_channels);
             add_increment(cell, out + m * STRIDE, rule.channels, rule.input_channels);
         }
     }

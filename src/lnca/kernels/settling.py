@@ -1,0 +1,55 @@
+"""Which cells still change: the others need no step, and are left out."""
+
+import torch
+from torch import Tensor
+
+
+class Settling:
+    """What the kernel remembers of each cell of a lattice between steps.
+
+    A cell is settled when neither it nor a neighbour changed by more than the tolerance the last time they took part in a
+    step. With a tolerance of 0 its next step would change nothing either, so leaving it out is exact.
+
+    Args:
+        batch, rows, columns: of the lattice.
+        tolerance: largest change of a channel that counts as none.
+
+    Attributes:
+        unsettled: (B, H, W), uint8: 1 for cells that take part in the next step.
+        steps: (B, H, W), int32: steps each cell took part in.
+        tolerance: as given.
+    """
+
+    def __init__(self, batch: int, rows: int, columns: int, tolerance: float):
+        self.tolerance = tolerance
+        self.unsettled = torch.ones(batch, rows, columns, dtype=torch.uint8)
+        self.steps = torch.zeros(batch, rows, columns, dtype=torch.int32)
+        self._spare = torch.zeros_like(self.unsettled)
+
+    @staticmethod
+    def bytes(cells: int) -> int:
+        """Memory for so many cells, and for a copy of what is said of them."""
+        return 2 * 6 * cells
+
+    @property
+    def buffers(self) -> tuple[Tensor, Tensor]:
+        """`unsettled`, and room for that of the following step."""
+        return self.unsettled, self._spare
+
+    def advanced(self, steps: int) -> None:
+        """To be called after so many steps, each of which reads one of the buffers and writes the other."""
+        if steps % 2:
+            self.unsettled, self._spare = self._spare, self.unsettled
+
+    def part(self, begin: int, end: int) -> "Settling":
+        """A copy of rows [begin, end)."""
+        result = Settling.__new__(Settling)
+        result.tolerance = self.tolerance
+        result.unsettled, result.steps = self.unsettled[:, begin:end].clone(), self.steps[:, begin:end].clone()
+        result._spare = torch.zeros_like(result.unsettled)
+        return result
+
+    def put(self, begin: int, part: "Settling", first: int, last: int) -> None:
+        """Puts rows [first, last) of a part from row `begin` on."""
+        rows = slice(begin, begin + last - first)
+        self.unsettled[:, rows], self.steps[:, rows] = part.unsettled[:, first:last], part.steps[:, first:last]

@@ -121,7 +121,7 @@ class FusedRun:
         threads = torch.get_num_threads()
         keys = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
         position = self._position(rows, columns)
-        tracked = (None, None, None, 0.0)
+        tracked: tuple[Any, ...] = (None, None, None, 0.0)
         if settling is not None:
             tracked = (*(x.data_ptr() for x in (*settling.buffers, settling.steps)), settling.tolerance)
         lattice = PlainLattice(

@@ -7,8 +7,8 @@ from torch import Tensor
 class Settling:
     """What the kernel remembers of each cell of a lattice between steps.
 
-    A cell is settled when neither it nor a neighbour changed by more than the tolerance the last time they took part in a
-    step. With a tolerance of 0 its next step would change nothing either, so leaving it out is exact.
+    A cell is settled when neither it nor a neighbour changed by more than the tolerance the last time they took part in
+    a step. With a tolerance of 0 its next step would change nothing either, so leaving it out is exact.
 
     Args:
         batch, rows, columns: of the lattice.

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from ..errors import LncaError
 from .image_io import check_output, find_pictures, open_picture, save_picture
-from .restorer import Restorer
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,15 @@ def plan(source: Path, output: Path | None, overwrite: bool) -> list[Job]:
 
 def restore_files(
     jobs: list[Job],
-    restorer: Restorer,
-    steps: int | None,
+    restore: Callable[[Image.Image], Image.Image],
     max_pixels: int,
-    max_memory: str | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> list[LncaError]:
-    """Restores every job's file and goes on when one fails; returns what failed."""
+    """Restores every job's file with `restore` and goes on when one fails; returns what failed."""
     failures = []
     for job in jobs:
         try:
-            save_picture(restorer.restore(open_picture(job.source, max_pixels), steps, max_memory), job.output)
+            save_picture(restore(open_picture(job.source, max_pixels)), job.output)
         except LncaError as error:
             failures.append(error)
         advance()

@@ -1,8 +1,9 @@
 """A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 
 from ..catalogue import locate
@@ -15,6 +16,7 @@ from ..nn.weights_file import load_weights
 from .pictures import Picture, Rows, like, to_tensor
 from .streaming import Plan, Streamer, parse_bytes
 
+SETTLED = 0.01
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -47,6 +49,13 @@ def _streamer(module: RestorationModel) -> Streamer | None:
         return Streamer(module, module.automaton.runner.fused)
     except LncaError:
         return None
+
+
+class Settled(NamedTuple):
+    """A picture restored until its cells settled, and the steps that each cell took: int32, (B, rows, columns)."""
+
+    picture: Any
+    steps: np.ndarray
 
 
 class Restorer:
@@ -84,14 +93,17 @@ class Restorer:
             raise LncaError(f"{self.info.name} restores in one go, it has no steps")
         return self.module
 
-    def restore(self, picture: Picture, steps: int | None = None, max_memory: str | int | None = None) -> Picture:
+    def restore(
+        self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None
+    ) -> Picture:
         """The picture restored.
 
         Args:
             picture: a PIL image (grey stays grey, an alpha channel passes through, a palette becomes RGB); or an array
                 (H, W, 3), uint8 or floating point in [0, 1]; or a floating-point tensor (B, 3, H, W) in [0, 1].
                 Sides >= 8.
-            steps: steps of the automaton; the model's own number (64) when None.
+            steps: steps of the automaton; the model's own number (64) when None; "auto" stops where cells have
+                settled, as `settle` does.
             max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
                 the bit. For latent models with the fused kernels.
 
@@ -101,6 +113,8 @@ class Restorer:
         Raises:
             LncaError: another shape or type, NaN, values outside [0, 1], or a picture too large for the memory.
         """
+        if steps == "auto":
+            return self.settle(picture, max_memory=max_memory).picture
         steps = self._checked(steps)
         if self.streamer is not None:
             rows = Rows(picture)
@@ -118,6 +132,34 @@ class Restorer:
             raise self._explained(error, x.shape[-1], x.shape[-2]) from error
         return like(restored, picture)
 
+    def settle(
+        self, picture: Picture, steps: int | None = None, tolerance: float = SETTLED,
+        max_memory: str | int | None = None,
+    ) -> Settled:  # fmt: skip
+        """The picture restored, leaving out cells that have settled: those that, like all their neighbours, changed by
+        no more than `tolerance` in their last step. For latent models with the fused kernels.
+
+        Args:
+            picture, max_memory: see `restore`.
+            steps: at most so many; the model's own number (64) when None.
+            tolerance: of the cells' channels, whose values lie between about -10 and 10; 0 gives the same picture as
+                `restore`, to the bit.
+
+        Raises:
+            LncaError: as `restore`; a negative tolerance; another model or backend.
+        """
+        steps = self._checked(steps)
+        if not tolerance >= 0:
+            raise LncaError(f"the tolerance must be 0 or more, got {tolerance:g}")
+        if self.streamer is None:
+            raise LncaError("steps that end where cells settle need a latent model and the fused kernels, on the CPU")
+        rows = Rows(picture)
+        try:
+            plan = self.plan(rows, max_memory, settle=True)
+            return Settled(*self.streamer.settle(rows, tolerance, steps, plan))
+        except (RuntimeError, MemoryError) as error:
+            raise self._explained(error, rows.width, rows.height) from error
+
     @torch.no_grad()
     def iterate(self, picture: Picture, steps: int | None = None) -> Iterator[Picture]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
@@ -129,11 +171,12 @@ class Restorer:
         for frame in self.stepped.frames(x, steps):
             yield like(frame, picture)
 
-    def plan(self, picture: Rows, max_memory: str | int | None = None) -> Plan:
-        """How `restore` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""
+    def plan(self, picture: Rows, max_memory: str | int | None = None, settle: bool = False) -> Plan:
+        """How `restore` or `settle` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""
         if self.streamer is None:
             raise LncaError("a plan needs a latent model and the fused kernels, on the CPU")
-        return self.streamer.plan(picture, parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory)
+        limit = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+        return self.streamer.plan(picture, limit, settle)
 
     def _checked(self, steps: int | None) -> int | None:
         if steps is not None and steps < 0:

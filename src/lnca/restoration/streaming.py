@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -154,9 +155,9 @@ class Streamer:
             return made(min((left - whole) / band_row, COMFORTABLE_BAND / band_row), None, 0, fixed + whole)
         for steps in (BLOCK_STEPS, 4, 2, 1):
             # A block with its borders, twice while it is put together, and the rows kept for the next one.
-            block = min(rows, int((left - band_row) / cell_row / 2) - 3 * steps)
+            block = min(rows, int((left - band_row) / cell_row / 2) - 3 * (steps + settle))
             if block >= steps:
-                used = fixed + 2 * (block + 3 * steps) * cell_row
+                used = fixed + 2 * (block + 3 * (steps + settle)) * cell_row
                 return made(min((budget - used) / band_row, COMFORTABLE_BAND / band_row), block, steps, used)
         least = (fixed + band_row + 8 * cell_row) / SHARE
         raise LncaError(
@@ -174,8 +175,8 @@ class Streamer:
 
     def settle(
         self, picture: Rows, tolerance: float, steps: int | None = None, plan: Plan | None = None, seed: int = 0
-    ) -> tuple[Any, Tensor]:
-        """The picture restored, leaving out cells that have settled, and the steps each took, (B, rows, columns), int32.
+    ) -> tuple[Any, np.ndarray]:
+        """The picture restored without the steps of settled cells, and the steps of each, int32 (B, rows, columns).
 
         Args:
             tolerance: see `Settling`.
@@ -183,7 +184,7 @@ class Streamer:
         """
         plan = plan or self.plan(picture, settle=True)
         settling = Settling(picture.batch, plan.rows, plan.columns, tolerance)
-        return self._restore(picture, steps, plan, seed, settling), settling.steps
+        return self._restore(picture, steps, plan, seed, settling), settling.steps.numpy()
 
     def _restore(self, picture: Rows, steps: int | None, plan: Plan, seed: int, settling: Settling | None) -> Any:
         steps = self.model.steps if steps is None else steps
@@ -256,14 +257,16 @@ class Streamer:
         rows = cells.shape[1]
         for first in range(0, steps, stride):
             count = min(stride, steps - first)
+            # Whether a cell takes part depends on the step before of neighbours, and so on one row more.
+            border = count + (settling is not None)
             above = torch.empty(cells.shape[0], 0, *cells.shape[2:])
             # As they were before these steps: a block's borders have to start where its neighbours did.
             before = settling and settling.part(0, rows)
             for begin in range(0, rows, block):
                 end = min(begin + block, rows)
-                part = torch.cat([above, cells.read(begin, min(end + count, rows))], 1)
+                part = torch.cat([above, cells.read(begin, min(end + border, rows))], 1)
                 top = above.shape[1]
-                above = part[:, max(0, top + end - begin - count) : top + end - begin].clone()
+                above = part[:, max(0, top + end - begin - border) : top + end - begin].clone()
                 marks = before and before.part(begin - top, begin - top + part.shape[1])
                 self.run.advance(part, count, seed, first, (begin - top, 0), marks)
                 cells.write(begin, part[:, top : top + end - begin])

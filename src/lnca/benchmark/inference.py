@@ -14,12 +14,14 @@ from ..kernels.cpu import FusedRun, Precision
 from ..kernels.native import best_level
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
+from ..nn.nafca import NAFCA
 from ..nn.pixel import PixelAutomaton
 from ..nn.registry import build
 from ..paper.columns import MODELS
 from ..restoration.pictures import Rows
 from ..restoration.streaming import Streamer
 from .measure import environment, matrix_rate, time_together
+from .opponents import JaxRun, compiled, jax_is_here, onnx_runtime, onnx_runtime_is_here
 
 Way = tuple[str, Callable[[Tensor], object]]
 
@@ -59,20 +61,32 @@ def ways(model: RestorationModel, device: torch.device) -> list[Way]:
 
     result: list[Way] = [(name, partial(plain, precision=kind)) for name, kind in MATRIX_PRECISION.items()]
     result = [(f"plain {name}", run) for name, run in result]
-    if device.type != "cpu" or best_level() is None or not isinstance(model, LatentAutomaton | PixelAutomaton):
+    if not isinstance(model, LatentAutomaton | PixelAutomaton):
+        result += [(f"compiled {name}", compiled(model, kind)) for name, kind in MATRIX_PRECISION.items()]
+        if device.type == "cpu" and onnx_runtime_is_here():
+            result.append(("ONNX Runtime float32", onnx_runtime(model)))
+        return result
+    level = best_level()
+    if device.type != "cpu" or level is None:
         return result
     result.append(("fused float32", _fused(model, "float32")))
-    if best_level() == "avx512bf16":
+    if level == "avx512bf16":
         result.append(("fused bfloat16", _fused(model, "bfloat16")))
+    if isinstance(model, LatentAutomaton) and isinstance(model.automaton, NAFCA) and jax_is_here():
+        result.append(("cells in JAX float32", _streamed(model, JaxRun(model.automaton, level))))
     return result
 
 
 def _fused(model: LatentAutomaton | PixelAutomaton, precision: Precision) -> Callable[[Tensor], object]:
     fused = FusedRun(model.automaton, precision)
     if isinstance(model, LatentAutomaton):
-        streamer = Streamer(model, fused)
-        return lambda x: streamer.restore(Rows(x))
+        return _streamed(model, fused)
     return lambda x: model.image(fused(model.automaton.seed(x.permute(0, 2, 3, 1)), model.steps))
+
+
+def _streamed(model: LatentAutomaton, run: FusedRun | JaxRun) -> Callable[[Tensor], object]:
+    streamer = Streamer(model, run)  # type: ignore[arg-type]
+    return lambda x: streamer.restore(Rows(x))
 
 
 def operations(model: RestorationModel, side: int) -> int:
@@ -114,6 +128,10 @@ def measure(
         one = torch.rand(1, 3, side, side, device=device)
         single: dict[tuple[str, str], float | str] = {}
         for key, run in candidates.items():
+            if "compiled" in key[1]:
+                # Compiling for one picture takes as long as for all batches: its time is taken to be the plain one.
+                single[key] = single[key[0], key[1].replace("compiled", "plain")]
+                continue
             progress(f"{side}x{side}, one picture: {' '.join(key)}")
             single[key] = _once(run, one, device)
         for batch in batches:

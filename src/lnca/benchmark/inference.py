@@ -20,7 +20,7 @@ from ..nn.registry import build
 from ..paper.columns import MODELS
 from ..restoration.pictures import Rows
 from ..restoration.streaming import Streamer
-from .measure import environment, matrix_rate, time_together
+from .measure import environment, matrix_rate, register_rate, time_together
 from .opponents import JaxRun, compiled, jax_is_here, onnx_runtime, onnx_runtime_is_here
 
 Way = tuple[str, Callable[[Tensor], object]]
@@ -116,10 +116,12 @@ def measure(
         progress: called with what is measured next.
 
     Returns:
-        {"environment", "matrix_rate": {precision: operations a second}, "rows": [{"model", "way", "side", "batch",
-        "seconds", "operations", "share": of the matrix rate} or {..., "left_out": why}]}.
+        {"environment", "matrix_rate": {precision: operations a second}, "register_rate": the same, "rows": [{"model",
+        "way", "side", "batch", "seconds", "operations", "share": of the higher rate} or {..., "left_out": why}]}.
     """
     rates = {name: matrix_rate(device, kind) for name, kind in MATRIX_PRECISION.items()}
+    registers = {name: register_rate(kind) for name, kind in MATRIX_PRECISION.items() if device.type == "cpu"}
+    roof = {name: max(rate, registers.get(name) or 0) for name, rate in rates.items()}
     built = {name: model_of(name, device) for name in models}
     candidates = {(name, way): run for name, model in built.items() for way, run in ways(model, device)}
     rows: list[dict[str, Any]] = []
@@ -152,12 +154,15 @@ def measure(
             for title, timing in time_together(chosen, rounds, device, limit).items():
                 name, _, way = title.partition("/")
                 done = count[name] * batch
-                share = done / timing.median / rates["bfloat16" if "bfloat16" in way else "float32"]
+                share = done / timing.median / roof["bfloat16" if "bfloat16" in way else "float32"]
                 rows.append({
                     "model": name, "way": way, "side": side, "batch": batch, "seconds": timing.as_json(),
                     "operations": done, "share": share,
                 })  # fmt: skip
-    return {"table": "inference", "environment": environment(device), "matrix_rate": rates, "rows": rows}
+    return {
+        "table": "inference", "environment": environment(device),
+        "matrix_rate": rates, "register_rate": registers, "rows": rows,
+    }  # fmt: skip
 
 
 def _once(run: Callable[[Tensor], object], x: Tensor, device: torch.device) -> float | str:

@@ -7,13 +7,15 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..kernels.native import best_level
+from ..kernels.native import LEVELS, best_level, loaded_library
 from ..paper.experiment import device_name
 from ..training.plan import commit
 
@@ -85,6 +87,23 @@ def matrix_rate(device: torch.device, precision: torch.dtype, rounds: int = 5) -
     a, b = (torch.randn(size, size, device=device).to(precision) for _ in range(2))
     timing = time_together({"product": lambda: a @ b}, rounds, device)["product"]
     return 2 * size**3 / timing.low
+
+
+def register_rate(precision: torch.dtype, rounds: int = 5) -> float | None:
+    """Operations a second of products and sums in registers, on as many cores as torch has threads: the roof of any CPU
+    kernel. None where our kernels, or theirs for the precision, are missing."""
+    level = best_level()
+    if level is None or (precision == torch.bfloat16 and level != "avx512bf16"):
+        return None
+    run = partial(loaded_library().lnca_multiply_add, LEVELS.index(level), 2_000_000, precision == torch.bfloat16)
+    threads = torch.get_num_threads()
+    rates = []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            start = time.perf_counter()
+            done = sum(pool.map(lambda _: run(), range(threads)))
+            rates.append(done / (time.perf_counter() - start))
+    return max(rates)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

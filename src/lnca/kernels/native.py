@@ -69,6 +69,8 @@ def library() -> ctypes.CDLL | None:
         except OSError:
             continue
         loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
+        loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
+        loaded.lnca_multiply_add.restype = ctypes.c_double
         band = ctypes.POINTER(PlainBand)
         loaded.lnca_convolve.argtypes = (
             ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,

@@ -6,6 +6,7 @@
     namespace isa {                                        \
     void run(const LncaRule &, const LncaLattice &);       \
     void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
+    double multiply_add(int64_t, int);                     \
     int vector_size();                                     \
     int largest();                                         \
     }
@@ -38,6 +39,15 @@ int lnca_vector_size(int level) {
     if (level == 1) return avx2::vector_size();
 #endif
     return portable::vector_size();
+}
+
+double lnca_multiply_add(int level, int64_t rounds, int bfloat16) {
+#if defined(__x86_64__)
+    if (level == 3) return avx512bf16::multiply_add(rounds, bfloat16);
+    if (level == 2) return avx512::multiply_add(rounds, 0);
+    if (level == 1) return avx2::multiply_add(rounds, 0);
+#endif
+    return portable::multiply_add(rounds, 0);
 }
 
 int lnca_largest() { return portable::largest(); }

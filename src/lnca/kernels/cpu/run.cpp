@@ -206,6 +206,27 @@ void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBan
     for (auto &thread : others) thread.join();
 }
 
+// Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.
+double multiply_add(int64_t rounds, int bfloat16) {
+    constexpr int CHAINS = V == 16 ? 24 : 12;
+    volatile float start = 0.5f;
+    vec sums[CHAINS], a = all(start), b = all(start);
+    for (auto &sum : sums) sum = a;
+    for (int64_t i = 0; i < rounds; i++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++)
+#if defined(__AVX512BF16__)
+            if (bfloat16) sums[c] = (vec)_mm512_dpbf16_ps((__m512)sums[c], (__m512bh)a, (__m512bh)b);
+            else
+#endif
+                sums[c] = sums[c] * a + b;
+    }
+    vec total{};
+    for (auto &sum : sums) total += sum;
+    start = total[0];
+    return double(rounds) * CHAINS * V * (bfloat16 ? 4 : 2);
+}
+
 int vector_size() { return V; }
 int largest() { return LARGEST; }
 

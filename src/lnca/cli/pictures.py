@@ -60,7 +60,6 @@ def restore(
     from ..restoration.batch import plan, restore_files
     from ..restoration.image_io import check_output, draw_heat_map, open_picture, save_picture
     from ..restoration.pictures import Rows
-    from ..restoration.restorer import SETTLED
 
     count = _steps(steps)
     if steps != "auto" and (tolerance is not None or heat_map is not None):
@@ -81,7 +80,7 @@ def restore(
     def restored(picture: "Image.Image") -> "Image.Image":
         if steps != "auto":
             return restorer.restore(picture, count, max_memory)
-        settled = restorer.settle(picture, None, SETTLED if tolerance is None else tolerance, max_memory)
+        settled = restorer.settle(picture, None, tolerance, max_memory)
         taken.append(settled.steps)
         return settled.picture
 

@@ -40,8 +40,16 @@ inline void add_increment(float *cell, const float *increment, int channels, int
 
 // The largest change of a channel that `add_increment` makes.
 inline float largest_change(const float *cell, const float *increment, int channels, int inputs) {
-    float largest = 0;
-    for (int c = inputs; c < channels; c++) largest = std::max(largest, std::fabs(cell[c] + increment[c - inputs] - cell[c]));
+    vec most{};
+    int c = inputs;
+    for (; c + V <= channels; c += V) {
+        vec change = load(cell + c) + load(increment + c - inputs) - load(cell + c);
+        most = maximum(most, maximum(change, -change));
+    }
+#pragma GCC unroll 4
+    for (int by = V / 2; by; by /= 2) most = maximum(most, rotate(most, by));
+    float largest = most[0];
+    for (; c < channels; c++) largest = std::max(largest, std::fabs(cell[c] + increment[c - inputs] - cell[c]));
     return largest;
 }
 

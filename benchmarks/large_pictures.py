@@ -8,7 +8,6 @@ memory, which have to come out the same to the bit.
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import torch
 
 import lnca
 from lnca.benchmark.measure import environment
+from lnca.benchmark.memory import peak_memory
 from lnca.demo import photograph
 from lnca.files import write_whole
 from lnca.kernels.cpu import Precision
@@ -37,13 +37,6 @@ RUNS: list[dict[str, Any]] = [
     {"side": 10_000, "limit": "3.2GB", "steps": None},
     {"side": 10_000, "limit": "1GB", "steps": None},
 ]
-
-
-def peak() -> int:
-    """Most bytes of memory this process ever had."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def noisy_picture(side: int) -> np.ndarray:
@@ -69,7 +62,7 @@ def run(side: int, limit: str | None, steps: str | None) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_bytes": peak(),
+        "peak_bytes": peak_memory(),
         "picture_bytes": 2 * picture.nbytes,
         "precision": precision,
         "sha256": hashlib.sha256(np.asarray(restored).tobytes()).hexdigest(),

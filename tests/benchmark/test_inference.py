@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import lnca
-from lnca.benchmark.inference import model_of, operations, paper_table, ways
+from lnca.benchmark.inference import model_of, operations, ways
 from lnca.benchmark.measure import matrix_rate, register_rate, time_together
+from lnca.benchmark.tables import paper_table
 from lnca.kernels.native import library
 from lnca.paper.columns import MODELS
 
@@ -82,7 +83,7 @@ def test_the_command_prints_a_table_and_writes_a_result(command, tmp_path):
     asked = ["--models", "latent-nafca", "--sizes", "32", "--batches", "8", "--rounds", "1", "--device", "cpu"]
     status, text, _ = command("bench", "inference", *asked, "--limit", "4", "--out", out)
     assert status == 0
-    assert "LatentNAFCA | paper, A100, s | 0.59" in text
+    assert "LatentNAFCA | paper, A100 | 0.59" in text
     result = json.loads(out.read_text())
     assert result["environment"]["threads"] == torch.get_num_threads()
     assert len(result["rows"]) >= 2
@@ -93,4 +94,4 @@ def test_the_command_prints_a_table_and_writes_a_result(command, tmp_path):
     assert (status, error) == (2, "lnca: --sizes should be numbers separated by commas, got '32,x'\n")
     status, text, _ = command("bench", "inference", *asked, "--limit", "0")
     assert status == 0
-    assert "plain float32, ms | - |" in text
+    assert "| - |" in text

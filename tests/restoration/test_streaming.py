@@ -110,24 +110,19 @@ def test_plans_keep_to_the_budget_and_say_so(restorers, tmp_path, command):
 
 
 MEASURE = """
-import pathlib, re, sys
+import sys
 import numpy as np, torch
 import lnca
-
-
-def peak():
-    # Not getrusage: its peak begins, after fork and exec, at what the parent had.
-    return int(re.search(r"VmHWM:\\s*(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) * 1024
-
+from lnca.benchmark.memory import peak_memory
 
 torch.set_num_threads(1)
 restorer = lnca.load("latent-nafca-denoise", "cpu", "fused")
 pixels = np.zeros((2000, 2400, 3), np.uint8)
 pixels[::7] = 200
 restorer.restore(pixels[:64, :64], 2, "100MB")
-before = peak()
+before = peak_memory()
 restorer.restore(pixels, 2, sys.argv[1] if len(sys.argv) > 1 else None)
-print(peak() - before)
+print(peak_memory() - before)
 """
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,7 +15,6 @@ from ..nn.model import RestorationModel
 from ..nn.nafca import NAFCA
 from ..nn.pixel import PixelAutomaton
 from ..nn.registry import build
-from ..paper.columns import MODELS
 from ..restoration.pictures import Rows
 from ..restoration.streaming import Streamer
 from .measure import environment, matrix_rate, register_rate, time_together
@@ -26,18 +23,6 @@ from .opponents import JaxRun, compiled, jax_is_here, onnx_runtime, onnx_runtime
 Way = tuple[str, Callable[[Tensor], object]]
 
 MATRIX_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-def paper_table(name: str) -> dict[str, Any]:
-    """A table of section 4.4 as the paper has it: {"title", "unit", "paper": model -> side -> {batch: value}}."""
-    text = (resources.files("lnca.benchmark") / "tables.yaml").read_text("utf-8")
-    data = yaml.safe_load(text)
-    table = data[name]
-    figures = {
-        model: {side: dict(zip(data["batches"], row, strict=True)) for side, row in sides.items()}
-        for model, sides in table["paper"].items()
-    }
-    return {**table, "paper": figures}
 
 
 def model_of(name: str, device: torch.device) -> RestorationModel:
@@ -173,28 +158,3 @@ def _once(run: Callable[[Tensor], object], x: Tensor, device: torch.device) -> f
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in str(error):
             return "no memory"
         raise
-
-
-def as_text(result: dict[str, Any]) -> str:
-    """The measured table as Markdown, the paper's figures in front; the fastest way of a model in bold."""
-    paper = paper_table("inference")
-    rows = result["rows"]
-    shapes = sorted({(row["side"], row["batch"]) for row in rows})
-    lines = [["model", "way", *(f"{side}x{side} b{batch}" for side, batch in shapes)]]
-    found = {(row["model"], row["way"], row["side"], row["batch"]): row for row in rows}
-    for model in dict.fromkeys(row["model"] for row in rows):
-        figures = paper["paper"].get(model, {})
-        cells = (figures.get(side, {}).get(batch) for side, batch in shapes)
-        lines.append([MODELS[model], "paper, A100, s", *("-" if cell is None else f"{cell:.2f}" for cell in cells)])
-        seconds = {key: row["seconds"]["median"] for key, row in found.items() if key[0] == model and "seconds" in row}
-        for way in dict.fromkeys(row["way"] for row in rows if row["model"] == model):
-            texts = []
-            for shape in shapes:
-                here = seconds.get((model, way, *shape))
-                best = min((value for key, value in seconds.items() if key[2:] == shape), default=None)
-                text = "-" if here is None else f"{1000 * here:.4g}"
-                texts.append(f"**{text}**" if here is not None and here == best else text)
-            lines.append(["", f"{way}, ms", *texts])
-    text = "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]])
-    where = result["environment"]
-    return f"{paper['title']}; {where['device']} ({where['processor']}), {where['threads']} threads\n\n{text}"

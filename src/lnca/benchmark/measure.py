@@ -6,11 +6,11 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ import torch
 from ..kernels.native import LEVELS, best_level, loaded_library
 from ..paper.experiment import device_name
 from ..training.plan import commit
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -37,48 +40,71 @@ class Timing:
     rounds: int
     launch: float | None = None
 
+    @classmethod
+    def of(cls, times: list[float], launch: float | None = None) -> "Timing":
+        """The timing of one candidate in some rounds."""
+        low, median, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
+        return cls(median, low, high, len(times), launch)
+
     def as_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def time_together(
-    candidates: dict[str, Callable[[], object]], rounds: int, device: torch.device, budget: float = float("inf")
-) -> dict[str, Timing]:
-    """Medians over rounds, after one round of warm-up that is dropped.
+def rounds_of(
+    candidates: dict[Key, Callable[[], Result]], rounds: int, budget: float = float("inf")
+) -> dict[Key, list[Result]]:
+    """What each candidate gives in each round, after one round of warm-up that is dropped.
 
     Args:
-        candidates: what is timed, by name.
+        candidates: what is called, by name.
         rounds: at most so many.
-        device: is waited for before and after each call.
         budget: seconds after which no further round begins (there are at least three).
     """
-
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    whole: dict[str, list[float]] = {name: [] for name in candidates}
-    launch: dict[str, list[float]] = {name: [] for name in candidates}
+    results: dict[Key, list[Result]] = {name: [] for name in candidates}
     order = random.Random(0)
     start = time.perf_counter()
     for number in range(rounds + 1):
         if number > 3 and time.perf_counter() - start > budget:
             break
         for name in order.sample(list(candidates), len(candidates)):
-            wait()
-            begin = time.perf_counter()
-            candidates[name]()
-            called = time.perf_counter() - begin
-            wait()
+            result = candidates[name]()
             if number:
-                whole[name].append(time.perf_counter() - begin)
-                launch[name].append(called)
-    result = {}
-    for name, times in whole.items():
-        low, median, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
-        until_return = statistics.median(launch[name]) if device.type == "cuda" else None
-        result[name] = Timing(median, low, high, len(times), until_return)
-    return result
+                results[name].append(result)
+    return results
+
+
+def in_turn(candidates: dict[Key, Callable[[], float]], rounds: int, budget: float = float("inf")) -> dict[Key, Timing]:
+    """Medians over rounds of the seconds that the candidates say they took; see `rounds_of`."""
+    return {name: Timing.of(times) for name, times in rounds_of(candidates, rounds, budget).items()}
+
+
+def time_together(
+    candidates: dict[str, Callable[[], object]], rounds: int, device: torch.device, budget: float = float("inf")
+) -> dict[str, Timing]:
+    """Medians over rounds of the time of each candidate; see `rounds_of`.
+
+    Args:
+        device: is waited for before and after each call.
+    """
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    def timed(run: Callable[[], object]) -> tuple[float, float]:
+        wait()
+        begin = time.perf_counter()
+        run()
+        called = time.perf_counter() - begin
+        wait()
+        return time.perf_counter() - begin, called
+
+    found = rounds_of({name: partial(timed, run) for name, run in candidates.items()}, rounds, budget)
+    launch = {name: statistics.median(called for _, called in times) for name, times in found.items()}
+    return {
+        name: Timing.of([whole for whole, _ in times], launch[name] if device.type == "cuda" else None)
+        for name, times in found.items()
+    }
 
 
 def matrix_rate(device: torch.device, precision: torch.dtype, rounds: int = 5) -> float:

@@ -1,51 +1,167 @@
-"""`lnca bench inference`."""
+"""`lnca bench`: the paper's efficiency tables."""
 
 import json as json_format
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import LncaError
 from .options import Device
 
+if TYPE_CHECKING:
+    import torch
+
 app = typer.Typer(help="The paper's efficiency tables, measured here, all models in one run.")
 
-
-@app.callback()
-def _bench() -> None:
-    """The paper's efficiency tables, measured here, all models in one run."""
+Models = Annotated[str, typer.Option(help="Names, separated by commas, or all.")]
+Sizes = Annotated[str, typer.Option(help="Sides of the pictures, separated by commas.")]
+Batches = Annotated[str, typer.Option(help="Pictures in a batch, separated by commas.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds, after one that is dropped.")]
+Limit = Annotated[float, typer.Option(min=0, help="Leave out what takes more seconds a batch.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")]
+Out = Annotated[Path | None, typer.Option(help="JSON file of the result.")]
+BACKWARD_MODELS = "latent-nafca,latent-vitca"
 
 
 @app.command()
 def inference(
-    models: Annotated[str, typer.Option(help="Names, separated by commas, or all.")] = "all",
-    sizes: Annotated[str, typer.Option(help="Sides of the pictures, separated by commas.")] = "32,64,128",
-    batches: Annotated[str, typer.Option(help="Pictures in a batch, separated by commas.")] = "8,16,32",
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds, after one that is dropped.")] = 10,
-    limit: Annotated[float, typer.Option(min=0, help="Leave out what takes more seconds a batch.")] = 60.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")] = None,
-    device: Device = "auto",
-    out: Annotated[Path | None, typer.Option(help="JSON file of the result.")] = None,
-) -> None:
+    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 10,
+    limit: Limit = 60.0, threads: Threads = None, device: Device = "auto", out: Out = None,
+) -> None:  # fmt: skip
     """Table 5: the time of one batch, the paper's figures beside ours."""
+    _finish(_inference(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
+
+
+@app.command()
+def train_memory(
+    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", limit: Limit = 60.0,
+    threads: Threads = None, device: Device = "auto", out: Out = None,
+) -> None:  # fmt: skip
+    """Table 3: the memory of training; the larger phase of the latent models."""
+    _finish(_train_memory(models, sizes, batches, limit, _machine(device, threads)), out)
+
+
+@app.command()
+def train_latency(
+    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 3,
+    limit: Limit = 60.0, threads: Threads = None, device: Device = "auto", out: Out = None,
+) -> None:  # fmt: skip
+    """Table 4: the time of an epoch, both phases of the latent models together."""
+    _finish(_train_latency(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
+
+
+@app.command()
+def backward(
+    models: Models = BACKWARD_MODELS, size: Annotated[int, typer.Option(min=8, help="Side of the pictures.")] = 64,
+    batch: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 8, rounds: Rounds = 5,
+    threads: Threads = None, device: Device = "auto", out: Out = None,
+) -> None:  # fmt: skip
+    """What each way of back-propagation through the steps keeps in memory, and how long it takes."""
+    _finish(_backward(models, size, batch, rounds, _machine(device, threads)), out)
+
+
+@app.command("all")
+def all_tables(
+    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 5,
+    limit: Limit = 6.0, threads: Threads = None, device: Device = "auto", out: Out = None,
+) -> None:  # fmt: skip
+    """All of them, in one file."""
+    machine = _machine(device, threads)
+    result = {
+        "inference": _inference(models, sizes, batches, rounds, limit, machine),
+        "train-memory": _train_memory(models, sizes, batches, limit, machine),
+        "train-latency": _train_latency(models, sizes, batches, 3, limit, machine),
+        "backward": _backward(BACKWARD_MODELS, 64, 8, rounds, machine),
+    }
+    _finish(result, out)
+
+
+@app.command()
+def figures(
+    results: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON files that lnca bench wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("figures"),
+) -> None:
+    """Draw the paper's figures 2, 3 and 4 from measured tables."""
+    from ..benchmark.figures import draw
+
+    for path in draw([table for path in results for table in _tables(path)], out):
+        print(path)
+
+
+def _inference(
+    models: str, sizes: str, batches: str, rounds: int, limit: float, device: "torch.device"
+) -> dict[str, Any]:
+    from ..benchmark.inference import measure
+    from ..paper.columns import chosen_models
+
+    sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
+    return measure(chosen_models(models), sides, counts, device, rounds, limit, _say)
+
+
+def _train_memory(models: str, sizes: str, batches: str, limit: float, device: "torch.device") -> dict[str, Any]:
+    from ..benchmark.training import measure_memory
+    from ..paper.columns import chosen_models
+
+    sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
+    return measure_memory(chosen_models(models), sides, counts, device, limit, _say)
+
+
+def _train_latency(
+    models: str, sizes: str, batches: str, rounds: int, limit: float, device: "torch.device"
+) -> dict[str, Any]:
+    from ..benchmark.training import measure_latency
+    from ..paper.columns import chosen_models
+
+    sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
+    return measure_latency(chosen_models(models), sides, counts, device, limit, rounds, _say)
+
+
+def _backward(models: str, size: int, batch: int, rounds: int, device: "torch.device") -> dict[str, Any]:
+    from ..benchmark.training import measure_backward
+    from ..paper.columns import chosen_models
+
+    chosen = chosen_models(models)
+    if wrong := [name for name in chosen if "vitca" not in name and "nafca" not in name]:
+        raise LncaError(f"{wrong[0]} has no steps to go back through; give cellular automata")
+    return measure_backward(chosen, size, batch, device, rounds, _say)
+
+
+def _machine(device: str, threads: int | None) -> "torch.device":
     import torch
 
-    from ..benchmark.inference import as_text, measure
-    from ..files import write_whole
-    from ..paper.columns import chosen_models
     from ..restoration.restorer import choose_device
 
     if threads is not None:
         torch.set_num_threads(threads)
-    result = measure(
-        chosen_models(models), _numbers("--sizes", sizes), _numbers("--batches", batches), choose_device(device),
-        rounds, limit, lambda text: print(text, file=sys.stderr),
-    )  # fmt: skip
+    return choose_device(device)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _finish(result: dict[str, Any], out: Path | None) -> None:
+    """Writes a table, or several by name, and prints them."""
+    from ..benchmark.tables import as_text
+    from ..files import write_whole
+
     if out is not None:
         write_whole(out, (json_format.dumps(result, indent=1) + "\n").encode())
-    print(as_text(result))
+    print("\n\n".join(as_text(table) for table in ([result] if "table" in result else result.values())))
+
+
+def _tables(path: Path) -> list[dict[str, Any]]:
+    """The tables in a file that `lnca bench` wrote."""
+    try:
+        result = json_format.loads(path.read_text("utf-8"))
+        tables = [result] if "table" in result else list(result.values())
+        if not all("rows" in table and "environment" in table for table in tables):
+            raise ValueError("it holds no tables")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise LncaError(f"{path} is no result of lnca bench: {error}") from error
+    return tables
 
 
 def _numbers(option: str, text: str) -> list[int]:

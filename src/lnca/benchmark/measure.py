@@ -1,12 +1,13 @@
 """Timing side by side: every round runs each candidate once, in an order that is drawn anew, so that a busy moment of
 the machine hits all of them alike."""
 
+import math
 import os
 import platform
 import random
 import statistics
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -51,7 +52,7 @@ class Timing:
 
 
 def rounds_of(
-    candidates: dict[Key, Callable[[], Result]], rounds: int, budget: float = float("inf")
+    candidates: Mapping[Key, Callable[[], Result]], rounds: int, budget: float = math.inf
 ) -> dict[Key, list[Result]]:
     """What each candidate gives in each round, after one round of warm-up that is dropped.
 
@@ -73,13 +74,13 @@ def rounds_of(
     return results
 
 
-def in_turn(candidates: dict[Key, Callable[[], float]], rounds: int, budget: float = float("inf")) -> dict[Key, Timing]:
+def in_turn(candidates: Mapping[Key, Callable[[], float]], rounds: int, budget: float = math.inf) -> dict[Key, Timing]:
     """Medians over rounds of the seconds that the candidates say they took; see `rounds_of`."""
     return {name: Timing.of(times) for name, times in rounds_of(candidates, rounds, budget).items()}
 
 
 def time_together(
-    candidates: dict[str, Callable[[], object]], rounds: int, device: torch.device, budget: float = float("inf")
+    candidates: dict[str, Callable[[], object]], rounds: int, device: torch.device, budget: float = math.inf
 ) -> dict[str, Timing]:
     """Medians over rounds of the time of each candidate; see `rounds_of`.
 

@@ -23,8 +23,8 @@ def peak_memory() -> int | None:
 class SavedBytes:
     """Counts, while it is entered, the bytes that autograd keeps from forward to backward passes.
 
-    Each storage counts once and for as long as anything keeps it. Parameters do not count, nor does what a backward pass
-    computes again.
+    Each storage counts once and for as long as anything keeps it. Parameters do not count, nor does what a backward
+    pass computes again.
 
     Args:
         model: whose parameters are left out.

@@ -12,12 +12,15 @@ from ..paper.columns import MODELS
 Shape = tuple[int, int]
 # What a line is of, and its value for each side and batch.
 Line = tuple[str, dict[Shape, float]]
+MEMORY = {"reserved": "reserved", "allocated": "allocated", "peak": "peak of the process", "saved": "kept for backward"}
 TABLES = ("inference", "train-memory", "train-latency", "backward")
 
 
 def paper_table(name: str) -> dict[str, Any]:
-    """A table of section 4.4 as the paper has it: {"title", "unit", "paper": model -> side -> {batch: value}}, the value
-    None where the A100 had no memory left."""
+    """A table of section 4.4 as the paper has it: {"title", "unit", "paper": model -> side -> {batch: value}}.
+
+    A value is None where the A100 had no memory left.
+    """
     text = (resources.files("lnca.benchmark") / "tables.yaml").read_text("utf-8")
     data = yaml.safe_load(text)
     table = data[name]

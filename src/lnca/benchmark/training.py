@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -116,8 +117,8 @@ class Bench:
         """Bytes of training, after a batch of warm-up.
 
         Returns:
-            {"saved": bytes kept for the backward pass, and on a GPU "allocated" and "reserved": the most of both, on a CPU
-            "peak": of the process above what it had before training}.
+            {"saved": bytes kept for the backward pass, and on a GPU "allocated" and "reserved": the most of both, on a
+            CPU "peak": of the process above what it had before training}.
         """
         before = peak_memory()
         if self.device.type == "cuda":
@@ -255,8 +256,10 @@ def measure_memory(
 
 
 def pixels_at_equal_memory(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How many times more pixels than with ViTCA fit into the same memory (the paper says 16), by the bytes kept for the
-    backward pass of a pixel in the largest batch that was measured."""
+    """How many times more pixels than with ViTCA fit into the same memory (the paper says 16).
+
+    By the bytes kept for the backward pass of a pixel in the largest batch that was measured.
+    """
     bytes_of: dict[str, float] = {}
     for row in rows:
         if "saved" in row and row["phase"] != "autoencoder":
@@ -267,13 +270,13 @@ def pixels_at_equal_memory(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def measure_latency(
-    models: Sequence[str], sides: Sequence[int], batches: Sequence[int], device: torch.device, limit: float, rounds: int,
-    progress: Callable[[str], object] = lambda text: None,
+    models: Sequence[str], sides: Sequence[int], batches: Sequence[int], device: torch.device, limit: float,
+    rounds: int, progress: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Table 4, measured: seconds of an epoch of 800 training and 200 validation samples, both phases together.
 
-    The automata take the mean of the steps the paper draws, 20, and 64 at validation. An epoch is so many times the median
-    of a batch; the models of one shape are timed in turn.
+    The automata take the mean of the steps the paper draws, 20, and 64 at validation. An epoch is so many times the
+    median of a batch; the models of one shape are timed in turn.
 
     Returns:
         {"table", "environment", "steps", "rows": [{"model", "side", "batch", "seconds": of an epoch, "phases": {name:
@@ -297,7 +300,7 @@ def measure_latency(
             else:
                 budget.learn(job, seconds, size.get("peak") or size["saved"])
         chosen = {
-            (*key, validate): (lambda process=process, validate=validate: process.ask("seconds", validate))
+            (*key, validate): partial(process.ask, "seconds", validate)
             for key, process in processes.items() if key[0] not in refused for validate in (False, True)
         }  # fmt: skip
         timings = in_turn(chosen, rounds, limit * max(1, len(chosen)))
@@ -338,8 +341,8 @@ def measure_backward(
     """What each setting `backward` of a recipe keeps and takes, in the automaton's phase, against "keep".
 
     Returns:
-        {"table", "environment", "steps", "side", "batch", "rows": [{"model", "way", "saved": bytes kept for the backward
-        pass, "saved_per_cell_and_step", "times_fewer", "seconds": timing of a batch, "times_slower"}]}.
+        {"table", "environment", "steps", "side", "batch", "rows": [{"model", "way", "saved": bytes kept for the
+        backward pass, "saved_per_cell_and_step", "times_fewer", "seconds": timing of a batch, "times_slower"}]}.
     """
     rows: list[dict[str, Any]] = []
     for model in models:
@@ -351,19 +354,21 @@ def measure_backward(
             processes[way] = Process(job)
             processes[way].ask("seconds")
         saved = {way: process.ask("memory")["saved"] for way, process in processes.items()}
-        chosen = {way: (lambda process=process: process.ask("seconds")) for way, process in processes.items()}
+        chosen = {way: partial(process.ask, "seconds") for way, process in processes.items()}
         timings = in_turn(chosen, rounds)
         for process in processes.values():
             process.close()
         cells = batch * (side if model.startswith("vitca") else side // 4) ** 2
-        for way in WAYS:
-            rows.append({
+        rows += [
+            {
                 "model": model, "way": way, "saved": saved[way],
                 "saved_per_cell_and_step": saved[way] / (cells * MEAN_STEPS),
                 "times_fewer": saved["keep"] / saved[way],
                 "seconds": timings[way].as_json(),
                 "times_slower": timings[way].median / timings["keep"].median,
-            })  # fmt: skip
+            }
+            for way in WAYS
+        ]  # fmt: skip
     return {
         "table": "backward", "environment": environment(device), "steps": MEAN_STEPS, "side": side, "batch": batch,
         "rows": rows,

@@ -86,8 +86,7 @@ def figures(
     """Draw the paper's figures 2, 3 and 4 from measured tables."""
     from ..benchmark.figures import draw
 
-    for path in draw([table for path in results for table in _tables(path)], out):
-        print(path)
+    print(*draw([table for path in results for table in _tables(path)], out), sep="\n")
 
 
 def _inference(

@@ -1,7 +1,8 @@
 """Phase 2 (paper 3.2.2): cells learn to restore, from fresh seeds and from the replay pool in turn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from ..nn.latent import LatentAutomaton
 from ..nn.model import SteppedModel
 from ..nn.pixel import PixelAutomaton
 from . import losses
-from .batch import Batch, Exploded, dissimilarity
+from .batch import Batch, Exploded, dissimilarity, split
 from .optimizer import Optimizer
 from .pool import Entries, ReplayPool
 from .recipe import AutomatonPhase, PixelPhase, Recipe
@@ -50,8 +51,12 @@ class PoolTrainer(ABC):
     def lattice(self, image_BCHW: Tensor) -> tuple[int, int]:
         """Rows and columns of the cells of a picture."""
 
+    def about(self, entries: Entries) -> Any:
+        """What the losses have to know of the whole batch, when they are given parts of it."""
+        return None
+
     @abstractmethod
-    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+    def losses(self, entries: Entries, about: Any, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
         """Encodes the entries, lets the cells `run`, and gives each loss with its weight, and the cells."""
 
     @abstractmethod
@@ -79,20 +84,34 @@ class PoolTrainer(ABC):
         fewest, most = self.bounds
         steps = int(torch.randint(fewest, most + 1, (), generator=generator, device=generator.device))
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
-        terms, cells = self.losses(entries, lambda cells: self._run(cells, steps, seed))
-        total = torch.stack([weight * value for weight, value in terms.values()]).sum()
-        if not total.item() < self.recipe.exploded:
-            raise Exploded(self._blame(total.item(), cells, entries, steps, slots))
-        self.optimizer.step(total)
-        values = {"loss": total.item(), **{name: value.item() for name, (_, value) in terms.items()}}
-        state = cells[..., self.automaton.input_channels :].detach()
+        about = self.about(entries)
+        states: list[Tensor] = []
+        values: dict[str, float] = {}
+
+        def parts() -> Iterator[Tensor]:
+            names = list(vars(entries))
+            for tensors in split(list(vars(entries).values()), self.recipe.micro_batches):
+                part = Entries(**dict(zip(names, tensors, strict=True)))
+                terms, cells = self.losses(part, about, lambda cells: self._run(cells, steps, seed))
+                total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+                if not total.item() < self.recipe.exploded:
+                    here = slots if slots is None else slots[sum(map(len, states)) :]
+                    raise Exploded(self._blame(total.item(), cells, part, steps, here))
+                share = len(part.age) / len(entries.age)
+                for name, value in {"loss": total, **{name: value for name, (_, value) in terms.items()}}.items():
+                    values[name] = values.get(name, 0.0) + share * value.item()
+                states.append(cells[..., self.automaton.input_channels :].detach())
+                yield share * total
+
+        self.optimizer.step_on_sum(parts())
+        state = torch.cat(states)
         return values, Entries(entries.positive, entries.anchor, state, entries.sample, entries.age + steps)
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
-        """`Automaton.run` with the step that may be compiled, in the recipe's precision; float32 comes back."""
+        """`Automaton.run` with the step that may be compiled, in the recipe's precision; the cells keep their type."""
         with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             masks = [self.automaton.mask(seed, step, cells) for step in range(steps)]
-            return unroll(self.step, cells, masks, self.backward).float()
+            return unroll(self.step, cells, masks, self.backward).to(cells.dtype)
 
     def _blame(self, total: float, cells: Tensor, entries: Entries, steps: int, slots: Tensor | None) -> str:
         """Names the sample with the largest cells, and its pool entry."""
@@ -110,6 +129,14 @@ class PoolTrainer(ABC):
     def load_state_dict(self, state: dict) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.pool.load_state_dict(state["pool"])
+
+
+class Clean(NamedTuple):
+    """Range of the clean latents of a batch, for equation (9), and the scale of equation (8)."""
+
+    low: Tensor | float
+    high: Tensor | float
+    scale: Tensor | float
 
 
 class AutomatonTrainer(PoolTrainer):
@@ -132,7 +159,14 @@ class AutomatonTrainer(PoolTrainer):
         multiple = self.model.autoencoder.multiple
         return image_BCHW.shape[2] // multiple, image_BCHW.shape[3] // multiple
 
-    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+    @torch.no_grad()
+    def about(self, entries: Entries) -> Clean:
+        clean, _ = self.model.autoencoder.encode(entries.anchor)
+        phase = self.phase
+        low, high = clean.aminmax() if isinstance(phase.output_range, str) else phase.output_range
+        return Clean(low, high, clean.var() if phase.standardise_latent else 1.0)
+
+    def losses(self, entries: Entries, about: Clean, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
         """Equations (7), (8) and (9), and what the recipe adds."""
         phase, model = self.phase, self.model
         with torch.set_grad_enabled(self.joint):
@@ -142,12 +176,10 @@ class AutomatonTrainer(PoolTrainer):
         cells = run(torch.cat([latent, entries.state], -1))
         output = model.automaton.read(cells)
         restored = model.autoencoder.decode(output, skip)
-        low, high = clean.aminmax() if isinstance(phase.output_range, str) else phase.output_range
-        scale = clean.var() if phase.standardise_latent else 1.0
         terms = {
             "reconstruction": (phase.reconstruction, losses.reconstruction_automaton(entries.anchor, restored)),
-            "latent": (phase.latent, losses.latent(clean, output) / scale),
-            "output_overflow": (phase.output_overflow, losses.overflow(output, low, high)),
+            "latent": (phase.latent, losses.latent(clean, output) / about.scale),
+            "output_overflow": (phase.output_overflow, losses.overflow(output, about.low, about.high)),
             "hidden_overflow": (phase.hidden_overflow, losses.overflow(model.automaton.hidden(cells), -1, 1)),
         }
         if phase.l1:
@@ -177,7 +209,7 @@ class PixelTrainer(PoolTrainer):
     def lattice(self, image_BCHW: Tensor) -> tuple[int, int]:
         return image_BCHW.shape[2], image_BCHW.shape[3]
 
-    def losses(self, entries: Entries, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
+    def losses(self, entries: Entries, about: None, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
         phase, automaton = self.phase, self.automaton
         cells = run(torch.cat([entries.positive.permute(0, 2, 3, 1), entries.state], -1))
         terms = {

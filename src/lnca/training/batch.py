@@ -1,5 +1,6 @@
 """What a trainer is given, and what all trainers use."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,6 +38,12 @@ def derangement(count: int, generator: torch.Generator) -> Tensor:
     result = torch.empty_like(order)
     result[order] = order.roll(-1)
     return result
+
+
+def split(tensors: Sequence[Tensor], parts: int) -> Iterator[tuple[Tensor, ...]]:
+    """Micro-batches: tensors of equal length cut into at most `parts` parts, none of them empty."""
+    count = min(parts, len(tensors[0]))
+    return zip(*(x.tensor_split(count) for x in tensors), strict=True)
 
 
 class Trainer(Protocol):

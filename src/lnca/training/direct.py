@@ -1,12 +1,13 @@
 """NAFNet and Restormer are trained in one phase, from corrupted to clean."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..nn.model import RestorationModel
-from .batch import Batch, Exploded
+from .batch import Batch, Exploded, split
 from .optimizer import Optimizer
 from .recipe import DirectPhase, Recipe
 
@@ -35,11 +36,18 @@ class DirectTrainer:
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """The gradient step; returns its loss."""
         self.model.train()
-        loss = self.loss(self._restored(batch.positive), batch.anchor)
-        if not loss.item() < self.recipe.exploded:
-            raise Exploded(f"the loss became {loss.item():g}")
-        self.optimizer.step(loss)
-        return {"loss": loss.item()}
+        values: list[float] = []
+
+        def parts() -> Iterator[Tensor]:
+            for positive, anchor in split((batch.positive, batch.anchor), self.recipe.micro_batches):
+                loss = self.loss(self._restored(positive), anchor) * (len(positive) / len(batch.positive))
+                values.append(loss.item())
+                if not values[-1] < self.recipe.exploded:
+                    raise Exploded(f"the loss became {values[-1]:g}")
+                yield loss
+
+        self.optimizer.step_on_sum(parts())
+        return {"loss": sum(values)}
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:

@@ -56,8 +56,13 @@ class Optimizer:
 
     def step(self, loss: Tensor) -> None:
         """One gradient descent step on `loss`."""
+        self.step_on_sum([loss])
+
+    def step_on_sum(self, losses: Iterable[Tensor]) -> None:
+        """One gradient descent step on a sum, whose parts may be made one after the other."""
         self.adam.zero_grad(set_to_none=True)
-        loss.backward()
+        for loss in losses:
+            loss.backward()
         if self.settings.normalise_gradients:
             normalise(p.grad for p in self.parameters if p.grad is not None)
         if self.settings.clip_norm is not None:

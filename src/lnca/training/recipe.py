@@ -116,6 +116,9 @@ class Recipe:
         backward: what back-propagation through the steps keeps. "keep": everything; "recompute": the cells after every
             step, and each step is computed again; "segments": the cells after every sqrt(n) steps, from which the rest
             is computed again; "budget": as little as the compiler can do with (needs compile).
+        micro_batches: parts a batch is cut into, one after the other, for the same gradient in less memory: of the
+            phases that train an automaton, and of NAFNet and Restormer. Not of the autoencoder's phase, whose batch
+            norms and negatives take the whole batch.
         denoise, deblur: see `Curriculum`.
         checkpoint_every: batches between checkpoints.
         sheet_every: epochs between contact sheets.
@@ -131,6 +134,7 @@ class Recipe:
     precision: typing.Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     backward: Backward = "keep"
+    micro_batches: int = 1
     checkpoint_every: int = 500
     sheet_every: int = 5
     exploded: float = 1e7

@@ -5,6 +5,9 @@ import os
 # Before torch is imported, here and in the processes that tests start: on a busy machine several threads spend far
 # longer waiting for each other than the small tensors of the tests take.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Triton's kernels run in its interpreter where there is no GPU; read when Triton is imported, by torch or by us.
+if not os.path.exists("/dev/nvidiactl"):
+    os.environ["TRITON_INTERPRET"] = "1"
 
 import numpy as np
 import pytest

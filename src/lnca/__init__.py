@@ -30,7 +30,8 @@ def load(
     Args:
         name_or_path: a name from `models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
-        backend: "plain" is the readable rule, "fused" the fast kernels, "auto" the fastest there is.
+        backend: "plain" is the readable rule, "compiled" the same under torch.compile, "fused" the fast kernels, "auto"
+            the fastest that needs no compiling.
         precision: "float32", or "bfloat16" for the fused kernels of a processor that has it.
 
     Raises:

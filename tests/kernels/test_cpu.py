@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from rules import RULES, cells_of, plain, random_rule
 
 import lnca
 from lnca import LncaError, metrics
@@ -13,37 +14,6 @@ from lnca.kernels.native import LEVELS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 AVAILABLE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()
-
-RULES = {
-    "nafca": ("latent-nafca", {}),
-    "nafca, odd sizes": ("latent-nafca", {"latent_channels": 6, "hidden_channels": 7, "embed": 20, "expansion": 2}),
-    "nafca, update rate": ("latent-nafca", {"update_rate": 0.4}),
-    "vitca": ("latent-vitca", {"position": "none"}),
-    "vitca, position code": ("latent-vitca", {}),
-    "vitca, odd sizes": ("latent-vitca", {"hidden_channels": 9, "embed": 20, "heads": 2, "mlp": 10}),
-    "vitca in pixel space": ("vitca", {"position": "none"}),
-    "vitca-tiny": ("vitca-tiny", {}),
-}
-
-
-def random_rule(name, seed=0):
-    """A rule whose every weight is random, and which changes its cells by about as much as trained ones do."""
-    torch.manual_seed(seed)
-    architecture, settings = RULES[name]
-    rule = lnca.build(architecture, **settings).eval().automaton
-    for parameter in rule.parameters():
-        torch.nn.init.normal_(parameter, std=0.15 if parameter.ndim > 1 else 0.3)
-    torch.nn.init.normal_(rule.head.weight, std=0.02)
-    return rule
-
-
-def cells_of(rule, batch, rows, columns):
-    return rule.seed(torch.randn(batch, rows, columns, rule.input_channels))
-
-
-@torch.no_grad()
-def plain(rule, cells, steps, seed=0):
-    return copy.deepcopy(rule).double().run(cells.double(), steps, seed)
 
 
 def test_the_library_is_there_where_a_compiler_is():
@@ -164,7 +134,7 @@ def test_what_cannot_be_had_is_said(command, tmp_path, picture):
         FusedRun(rule)
     with pytest.raises(LncaError, match="no fused kernel for this NAFCA"):
         FusedRun(lnca.build("latent-nafca", hidden_channels=600).automaton)
-    with pytest.raises(LncaError, match="no backend 'fast'; choose auto, plain, fused"):
+    with pytest.raises(LncaError, match="no backend 'fast'; choose auto, plain, compiled, fused"):
         lnca.load("latent-nafca-denoise", "cpu", "fast")
     torch.manual_seed(0)
     from lnca.nn.weights_file import save_weights
@@ -176,7 +146,7 @@ def test_what_cannot_be_had_is_said(command, tmp_path, picture):
         lnca.load(tmp_path / "n.safetensors", "cpu", "fused")
     picture.save(tmp_path / "p.png")
     status, _, error = command("restore", tmp_path / "p.png", "--device", "cpu", "--backend", "quick")
-    assert (status, error) == (2, "lnca: --backend should be auto, plain or fused, got 'quick'\n")
+    assert (status, error) == (2, "lnca: --backend should be auto, plain, compiled or fused, got 'quick'\n")
     status, _, error = command(
         "restore", tmp_path / "p.png", "--device", "cpu", "--backend", "plain", "--precision", "bfloat16"
     )

@@ -20,8 +20,8 @@ MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels t
 Data = Annotated[
     Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
 ]
-BackendOption = Annotated[str, typer.Option("--backend", help="auto, plain or fused; plain is the reference.")]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for the fused kernels.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for fused and compiled steps.")]
 
 
 def checked_task(name: str) -> "Task":
@@ -45,10 +45,10 @@ def checked_split(name: str) -> "Split":
 def checked_backend(name: str) -> "Backend":
     """The backend of that name; raises `LncaError` for another."""
     match name:
-        case "auto" | "plain" | "fused":
+        case "auto" | "plain" | "compiled" | "fused":
             return name
         case _:
-            raise LncaError(f"--backend should be auto, plain or fused, got {name!r}")
+            raise LncaError(f"--backend should be auto, plain, compiled or fused, got {name!r}")
 
 
 def checked_precision(name: str) -> "Precision":

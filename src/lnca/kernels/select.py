@@ -1,17 +1,20 @@
 """Which way a model's steps are run: chosen here, once, for everything else."""
 
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import LncaError
+from ..nn.automaton import Automaton, Runner
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
 from .cpu import FusedRun, Precision
+from .gpu import CompiledRun, TritonRun
 
-Backend = Literal["auto", "plain", "fused"]
+Backend = Literal["auto", "plain", "compiled", "fused"]
 
 
 class OnCpu:
@@ -26,6 +29,18 @@ class OnCpu:
         return self.fused(cells_BHWC, steps, seed, first)
 
 
+class OnDevice:
+    """A run for cells on one kind of device, in float32 or, out of an autocast encoder, less."""
+
+    def __init__(self, run: TritonRun | CompiledRun, kind: str):
+        self.run, self.kind = run, kind
+
+    def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor | None:
+        if cells_BHWC.device.type != self.kind or cells_BHWC.dtype == torch.float64:
+            return None
+        return self.run(cells_BHWC, steps, seed, first)
+
+
 def accelerate(
     model: RestorationModel, device: torch.device, backend: Backend = "auto", precision: Precision = "float32"
 ) -> str:
@@ -33,8 +48,11 @@ def accelerate(
 
     Args:
         device: where it will run.
-        backend: "plain" is the readable rule, the reference; "fused" the C++ kernels; "auto" the fastest at hand.
-        precision: of the fused kernels' matrix products; "bfloat16" needs AVX-512 BF16.
+        backend: "plain" is the readable rule, the reference; "compiled" the same under `torch.compile`, which takes
+            a while at first; "fused" kernels in C++ (CPU) or Triton (GPU); "auto" the fastest that is at hand without
+            compiling.
+        precision: of the matrix products of fused and compiled steps; "bfloat16" needs a processor with AVX-512 BF16 or
+            a GPU that has it.
 
     Returns:
         What was chosen, such as "plain" or "fused avx512 float32".
@@ -46,19 +64,33 @@ def accelerate(
         if value not in get_args(known):
             raise LncaError(f"no {kind} {value!r}; choose {', '.join(get_args(known))}")
     automaton = model.automaton if isinstance(model, LatentAutomaton | PixelAutomaton) else None
-    wanted = backend == "fused" or precision == "bfloat16"
+    wanted = backend in ("compiled", "fused") or precision == "bfloat16"
     if automaton is not None:
         automaton.runner = None
-        if backend != "plain" and device.type == "cpu":
+        if backend == "compiled":
+            automaton.runner = OnDevice(CompiledRun(automaton, precision), device.type)
+            return f"compiled {precision}"
+        if backend != "plain" and device.type in ("cpu", "cuda"):
             try:
-                fused = FusedRun(automaton, precision)
+                automaton.runner, name = _fused(automaton, device, precision)
             except LncaError:
                 if wanted:
                     raise
             else:
-                automaton.runner = OnCpu(fused)
-                return f"fused {fused.level} {precision}"
+                return name
     if wanted:
         what = f"precision {precision}" if precision == "bfloat16" else f"backend {backend}"
-        raise LncaError(f"{what} works for cellular automata with fused kernels, on the CPU, only")
+        raise LncaError(f"{what} works for cellular automata with fused or compiled steps only")
     return "plain"
+
+
+def _fused(automaton: Automaton, device: torch.device, precision: Precision) -> tuple[Runner, str]:
+    """Fused steps for a device, and their name."""
+    if device.type == "cpu":
+        run = FusedRun(automaton, precision)
+        return OnCpu(run), f"fused {run.level} {precision}"
+    if find_spec("triton") is None:
+        raise LncaError("fused steps on a GPU need Triton; install lnca[gpu]")
+    if precision == "bfloat16" and not torch.cuda.is_bf16_supported():
+        raise LncaError("this GPU has no bfloat16; use --precision float32")
+    return OnDevice(TritonRun(automaton, precision), "cuda"), f"fused triton {precision}"

@@ -65,8 +65,8 @@ class Restorer:
     Args:
         name_or_path: a name from `lnca.models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
-        backend: "auto", "plain" or "fused"; see `lnca.kernels.select.accelerate`.
-        precision: "float32" or "bfloat16", of the fused kernels.
+        backend: "auto", "plain", "compiled" or "fused"; see `lnca.kernels.select.accelerate`.
+        precision: "float32" or "bfloat16", of fused and compiled steps.
 
     Attributes:
         module: the `torch.nn.Module`, in evaluation mode.

@@ -1,0 +1,99 @@
+"""Folded weights as the Triton kernels read them: one array of matrices and one of vectors, each padded to powers of
+two."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..nn.automaton import Automaton
+
+
+# The least width a matrix product of Triton takes.
+SMALLEST = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a run's kernels, beside the weights.
+
+    Args:
+        channels, input_channels: of a cell.
+        threshold: a cell takes part in a step if its draw, times 2^32, lies below.
+        block: cells of a program, a power of two, at least 16.
+        warps: of a program.
+    """
+
+    channels: int
+    input_channels: int
+    threshold: int
+    block: int
+    warps: int
+
+    @classmethod
+    def of(cls, rule: Automaton, block: int, warps: int) -> "Settings":
+        """Those of a rule."""
+        return cls(rule.channels, rule.input_channels, math.ceil(rule.update_rate * 2**32), block, warps)
+
+    @property
+    def masked(self) -> bool:
+        """Whether some cells do not take part."""
+        return self.threshold < 2**32
+
+
+@dataclass(frozen=True)
+class Packed:
+    """All weights of a rule: matrices in the precision of the products, vectors in float32."""
+
+    matrices: Tensor
+    vectors: Tensor
+
+    def to(self, device: torch.device, precision: torch.dtype) -> "Packed":
+        """On a device, with matrices in a precision."""
+        return Packed(self.matrices.to(device, precision), self.vectors.to(device))
+
+    def copy(self, other: "Packed") -> None:
+        """Takes over another's values, where they are, so that graphs that were recorded see them."""
+        self.matrices.copy_(other.matrices)
+        self.vectors.copy_(other.vectors)
+
+
+class Packer:
+    """Collects matrices and vectors in the order in which a kernel reads them."""
+
+    def __init__(self) -> None:
+        self._matrices: list[np.ndarray] = []
+        self._vectors: list[np.ndarray] = []
+
+    def matrix(
+        self, weight: np.ndarray, inputs: int, outputs: int, *,
+        rows: tuple[int, int] = (0, 1), columns: tuple[int, int] = (0, 1), shift: int = 0,
+    ) -> None:  # fmt: skip
+        """Adds a matrix, padded to (inputs, outputs).
+
+        Args:
+            rows, columns: (part, of how many equal ones) that is taken.
+            shift: zeros in front of the columns.
+        """
+        part = np.split(np.split(weight, rows[1], 0)[rows[0]], columns[1], 1)[columns[0]]
+        padded = np.zeros((inputs, outputs))
+        padded[: part.shape[0], shift : shift + part.shape[1]] = part
+        self._matrices.append(padded.ravel())
+
+    def vector(self, values: np.ndarray, width: int, shift: int = 0) -> None:
+        """Adds a vector, padded to `width`, with zeros in front."""
+        padded = np.zeros(width)
+        padded[shift : shift + len(values)] = values
+        self._vectors.append(padded)
+
+    def packed(self) -> Packed:
+        """All of them, float32."""
+        matrices, vectors = (np.concatenate(parts).astype(np.float32) for parts in (self._matrices, self._vectors))
+        return Packed(torch.from_numpy(matrices), torch.from_numpy(vectors))
+
+
+def power(width: int) -> int:
+    """The next power of two, at least `SMALLEST`."""
+    return max(SMALLEST, 1 << (width - 1).bit_length())

@@ -1,0 +1,38 @@
+"""Rules with random weights, for the tests of every way to run them."""
+
+import copy
+
+import torch
+
+import lnca
+
+RULES = {
+    "nafca": ("latent-nafca", {}),
+    "nafca, odd sizes": ("latent-nafca", {"latent_channels": 6, "hidden_channels": 7, "embed": 20, "expansion": 2}),
+    "nafca, update rate": ("latent-nafca", {"update_rate": 0.4}),
+    "vitca": ("latent-vitca", {"position": "none"}),
+    "vitca, position code": ("latent-vitca", {}),
+    "vitca, odd sizes": ("latent-vitca", {"hidden_channels": 9, "embed": 20, "heads": 2, "mlp": 10}),
+    "vitca in pixel space": ("vitca", {"position": "none"}),
+    "vitca-tiny": ("vitca-tiny", {}),
+}
+
+
+def random_rule(name, seed=0):
+    """A rule whose every weight is random, and which changes its cells by about as much as trained ones do."""
+    torch.manual_seed(seed)
+    architecture, settings = RULES[name]
+    rule = lnca.build(architecture, **settings).eval().automaton
+    for parameter in rule.parameters():
+        torch.nn.init.normal_(parameter, std=0.15 if parameter.ndim > 1 else 0.3)
+    torch.nn.init.normal_(rule.head.weight, std=0.02)
+    return rule
+
+
+def cells_of(rule, batch, rows, columns):
+    return rule.seed(torch.randn(batch, rows, columns, rule.input_channels))
+
+
+@torch.no_grad()
+def plain(rule, cells, steps, seed=0):
+    return copy.deepcopy(rule).double().run(cells.double(), steps, seed)

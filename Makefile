@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu lint types format quality clean
+.PHONY: setup demo test test-slow test-gpu bench-gpu lint types format quality clean
 
 setup: $(VENV)/done
 
@@ -26,6 +26,10 @@ test-slow: setup
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu
+
+# Measures everything that needs a GPU; PARTS chooses: check blocks frames inference train-memory train-latency backward.
+bench-gpu: setup
+	$(BIN)/python benchmarks/gpu.py $(PARTS)
 
 lint: setup
 	$(BIN)/ruff check .

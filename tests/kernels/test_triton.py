@@ -1,4 +1,4 @@
-"""The Triton steps against the plain rule in float64: on a GPU where there is one, else through Triton's interpreter."""
+"""The Triton steps against the plain rule in float64: on a GPU where one is, else through Triton's interpreter."""
 
 import copy
 

@@ -1,5 +1,6 @@
 """Table 5: the time of one batch, for the paper's five models and the ways we run them."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,7 +10,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..kernels.cpu import FusedRun, Precision
+from ..kernels.gpu import CompiledRun, TritonRun
 from ..kernels.native import best_level
+from ..kernels.select import OnDevice
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.nafca import NAFCA
@@ -37,20 +40,18 @@ def model_of(name: str, device: torch.device) -> RestorationModel:
 
 
 def ways(model: RestorationModel, device: torch.device) -> list[Way]:
-    """How a model can be run here: plainly in each precision, and fused."""
+    """How a model can be run here: plainly in each precision, compiled, and fused."""
 
-    @torch.inference_mode()
-    def plain(x: Tensor, precision: torch.dtype) -> object:
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            return model(x)
-
-    result: list[Way] = [(name, partial(plain, precision=kind)) for name, kind in MATRIX_PRECISION.items()]
-    result = [(f"plain {name}", run) for name, run in result]
+    result: list[Way] = [
+        (f"plain {name}", partial(_whole, model, precision=kind)) for name, kind in MATRIX_PRECISION.items()
+    ]
     if not isinstance(model, LatentAutomaton | PixelAutomaton):
         result += [(f"compiled {name}", compiled(model, kind)) for name, kind in MATRIX_PRECISION.items()]
         if device.type == "cpu" and onnx_runtime_is_here():
             result.append(("ONNX Runtime float32", onnx_runtime(model)))
         return result
+    if device.type == "cuda":
+        return result + _on_gpu(model)
     level = best_level()
     if device.type != "cpu" or level is None:
         return result
@@ -59,6 +60,24 @@ def ways(model: RestorationModel, device: torch.device) -> list[Way]:
         result.append(("fused bfloat16", _fused(model, "bfloat16")))
     if isinstance(model, LatentAutomaton) and isinstance(model.automaton, NAFCA) and jax_is_here():
         result.append(("cells in JAX float32", _streamed(model, JaxRun(model.automaton, level))))
+    return result
+
+
+@torch.inference_mode()
+def _whole(model: RestorationModel, x: Tensor, precision: torch.dtype) -> object:
+    with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+        return model(x)
+
+
+def _on_gpu(model: LatentAutomaton | PixelAutomaton) -> list[Way]:
+    """With compiled and with fused steps, each in a model of its own."""
+    result: list[Way] = []
+    kinds: list[Precision] = ["float32", "bfloat16"]
+    for precision in kinds:
+        for way, run in (("compiled", CompiledRun), ("fused", TritonRun)):
+            twin = copy.deepcopy(model)
+            twin.automaton.runner = OnDevice(run(twin.automaton, precision), "cuda")
+            result.append((f"{way} {precision}", partial(_whole, twin, precision=MATRIX_PRECISION[precision])))
     return result
 
 

@@ -20,7 +20,9 @@ MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels t
 Data = Annotated[
     Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
 ]
-BackendOption = Annotated[str, typer.Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")]
+BackendOption = Annotated[
+    str, typer.Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")
+]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for fused and compiled steps.")]
 
 

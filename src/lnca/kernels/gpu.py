@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.fx.experimental._config
 from torch import Tensor
 
 from ..errors import LncaError
@@ -19,7 +20,7 @@ from .packing import SMALLEST, Packed, Settings
 TORCH_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 KEPT_GRAPHS = 8
 # Cells and warps of a program.
-BLOCK, WARPS = 64, 4
+BLOCK, WARPS = 64, 8
 
 
 class Graphs:
@@ -76,7 +77,8 @@ class TritonRun:
 
     def __init__(self, rule: Automaton, precision: Precision = "float32", block: int = BLOCK, warps: int = WARPS):
         self._set(rule, precision, block, warps)
-        self._steps = self._made()
+        # Raises here what it would raise later.
+        self._made()
 
     def _set(self, rule: Automaton, precision: Precision, block: int, warps: int) -> None:
         self.rule, self.precision, self.block, self.warps = rule, precision, block, warps
@@ -142,8 +144,8 @@ def _unfolded(rule: Automaton, precision: Precision, block: int, warps: int) -> 
 
 
 class CompiledRun:
-    """`Automaton.run` with one step of the plain rule under `torch.compile`, for lattices of any size; on a GPU as a CUDA
-    graph.
+    """`Automaton.run` with one step of the plain rule under `torch.compile`, for lattices of any size; on a GPU as
+    a CUDA graph.
 
     Args:
         rule: any automaton.
@@ -158,6 +160,9 @@ class CompiledRun:
     def __reduce__(self) -> tuple[Any, ...]:
         return CompiledRun, (self.rule, self.precision)
 
+    # In inference mode tensors are of another kind, for which all would be compiled again.
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
         """The cells after `steps` steps; float32, on their device."""
         cells = cells_BHWC.detach().float().contiguous().clone()
@@ -175,7 +180,8 @@ class CompiledRun:
     def _launch(self, cells: Tensor, masks: Tensor) -> None:
         result = cells
         with (
-            torch.inference_mode(),
+            # Rows and columns that happen to be equal are still two numbers.
+            torch.fx.experimental._config.patch(use_duck_shape=False),  # type: ignore[attr-defined]
             torch.autocast(cells.device.type, TORCH_PRECISION[self.precision], enabled=self.precision != "float32"),
         ):
             for mask in masks:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..nn.automaton import Automaton
 
-
 # The least width a matrix product of Triton takes.
 SMALLEST = 16
 

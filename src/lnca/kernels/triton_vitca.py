@@ -1,7 +1,7 @@
 """ViTCA's steps in Triton (paper 3.1.2): two launches a step.
 
-The first gives each cell's query, key and value; the second attends to the nine neighbours' and ends the step. As in the
-folded weights, channel c of head h stands at c * heads + h.
+The first gives each cell's query, key and value; the second attends to the nine neighbours' and ends the step. As in
+the folded weights, channel c of head h stands at c * heads + h.
 """
 
 import torch
@@ -70,7 +70,8 @@ def local_attention(
 
 @triton.jit(do_not_specialize=["step", "count"])
 def vitca_finish(
-    cells_pointer, qkv, position, keys, step, threshold, matrices, vectors, count, rows, columns, channels, embed, epsilon,
+    cells_pointer, qkv, position, keys, step, threshold, matrices, vectors,
+    count, rows, columns, channels, embed, epsilon,
     C: tl.constexpr, E: tl.constexpr, MLP: tl.constexpr, HEADS: tl.constexpr,
     POSITION: tl.constexpr, MASKED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip

@@ -61,7 +61,12 @@ def evaluate(
     tiles = open_tiles(data, checked_split(split), seed, card.get("recipe", {}).get("tile", 64), limit)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(tiles))
-        result: dict[str, Any] = {"model": model, "task": chosen, "split": split} | evaluate(
+        result: dict[str, Any] = {
+            "model": model,
+            "backend": restorer.backend,
+            "task": chosen,
+            "split": split,
+        } | evaluate(
             lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, lambda n: progress.advance(bar, n)
         )
     if curve:

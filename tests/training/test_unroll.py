@@ -6,7 +6,7 @@ import torch
 import lnca
 from lnca import LncaError
 from lnca.training.recipe import load_recipe
-from lnca.training.unroll import checked, unroll
+from lnca.training.unroll import checked, compiled, unroll
 
 RULES = {
     "nafca": ("latent-nafca", {"dropout": 0.0}),
@@ -34,7 +34,8 @@ def gradients(name, backward, steps=11):
 
     torch.manual_seed(1)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        result = unroll(rule.step, cells, masks, backward)
+        step = compiled(rule.change, backward) if backward == "budget" else rule.change
+        result = unroll(step, cells, masks, backward, rule.input_channels)
     (result.square().mean() + result[..., 7].sum()).backward()
     return [result.detach(), image.grad, *(p.grad for p in rule.parameters())], sum(kept.values())
 
@@ -49,19 +50,31 @@ def test_gradients_are_the_same_to_the_bit(name, backward):
     assert few_bytes < all_bytes / {"recompute": 10, "segments": 15}[backward]
 
 
+# Of the compiler, about what it looks at.
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nafca", "vitca with masks"])
+def test_gradients_of_compiled_steps_are_the_same(name):
+    plain, all_bytes = gradients(name, "keep")
+    again, few_bytes = gradients(name, "budget")
+    for a, b in zip(plain, again, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+    assert few_bytes < all_bytes / 10
+
+
 def test_segments_keep_fewer_bytes_than_steps():
     assert gradients("nafca", "segments", 25)[1] < gradients("nafca", "recompute", 25)[1] / 2
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 4, 5, 10])
 def test_any_number_of_steps_is_run(steps):
-    def step(cells, mask):
+    def step(image, cells, mask):
         return cells + mask
 
     masks = [torch.full((), 10.0**index, dtype=torch.float64) for index in range(steps)]
     for backward in ("keep", "recompute", "segments"):
         cells = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-        assert unroll(step, cells, masks, backward).item() == sum(10.0**index for index in range(steps))
+        assert unroll(step, cells, masks, backward, 0).item() == sum(10.0**index for index in range(steps))
 
 
 def test_a_budget_without_a_compiler_is_refused():

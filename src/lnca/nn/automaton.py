@@ -76,10 +76,16 @@ class Automaton(nn.Module):
 
     def step(self, cells_BHWC: Tensor, mask_HW1: Tensor | None = None) -> Tensor:
         """One application of the rule, to the cells in the mask."""
+        image, state = cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :]
+        return torch.cat([image, state + self._increment(cells_BHWC, mask_HW1)], -1)
+
+    def change(self, image_BHWI: Tensor, state_BHWS: Tensor, mask_HW1: Tensor | None = None) -> Tensor:
+        """`step` for cells in two parts: input channels and the others -> the others, (B, H, W, output + hidden)."""
+        return state_BHWS + self._increment(torch.cat([image_BHWI, state_BHWS], -1), mask_HW1)
+
+    def _increment(self, cells_BHWC: Tensor, mask_HW1: Tensor | None) -> Tensor:
         delta = self.update(cells_BHWC).to(cells_BHWC.dtype)
-        if mask_HW1 is not None:
-            delta = delta * mask_HW1
-        return torch.cat([cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :] + delta], -1)
+        return delta if mask_HW1 is None else delta * mask_HW1
 
     def frames(self, cells_BHWC: Tensor, steps: int, seed: int = 0) -> Iterator[Tensor]:
         """Yields the cells after 0, 1, ..., `steps` steps; `seed` is that of the masks."""

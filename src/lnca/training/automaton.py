@@ -41,7 +41,7 @@ class PoolTrainer(ABC):
         self.optimizer = Optimizer(trained.parameters(), phase.optimizer, (2 if phase.pool else 1) * batches)
         self.pool = ReplayPool(phase.pool)
         self.backward = checked(recipe.backward, recipe.compile)
-        self.step: Step = compiled(automaton.step, self.backward) if recipe.compile else automaton.step
+        self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
 
     @abstractmethod
     def prepare(self) -> None:
@@ -111,7 +111,7 @@ class PoolTrainer(ABC):
         """`Automaton.run` with the step that may be compiled, in the recipe's precision; the cells keep their type."""
         with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             masks = [self.automaton.mask(seed, step, cells) for step in range(steps)]
-            return unroll(self.step, cells, masks, self.backward).to(cells.dtype)
+            return unroll(self.step, cells, masks, self.backward, self.automaton.input_channels).to(cells.dtype)
 
     def _blame(self, total: float, cells: Tensor, entries: Entries, steps: int, slots: Tensor | None) -> str:
         """Names the sample with the largest cells, and its pool entry."""

@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import LncaError
 from .recipe import Backward
 
-Step = Callable[[Tensor, Tensor | None], Tensor]
+# Input channels, the other channels and a mask -> the other channels, as `Automaton.change`.
+Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def compiled(step: Step, backward: Backward) -> Step:
@@ -31,25 +32,32 @@ def checked(backward: Backward, compile: bool) -> Backward:
     return backward
 
 
-def unroll(step: Step, cells: Tensor, masks: Sequence[Tensor | None], backward: Backward) -> Tensor:
+def unroll(
+    step: Step, cells_BHWC: Tensor, masks: Sequence[Tensor | None], backward: Backward, input_channels: int
+) -> Tensor:
     """The cells after one step for each mask; the gradient is the same whatever `backward` is.
 
+    The input channels, which no step changes, are kept once.
+
     Args:
-        step: cells (B, H, W, C) and a mask -> cells.
+        step: `Automaton.change`, compiled or not.
         backward: see `Recipe`.
+        input_channels: of the cells.
     """
+    image, state = (x.contiguous() for x in cells_BHWC.tensor_split([input_channels], -1))
     if not torch.is_grad_enabled() or backward in ("keep", "budget"):
-        return _steps(step, masks, cells)
+        return torch.cat([image, _steps(step, masks, image, state)], -1)
     again: Step = partial(checkpoint, step, use_reentrant=False)
     if backward == "recompute":
-        return _steps(again, masks, cells)
+        return torch.cat([image, _steps(again, masks, image, state)], -1)
     length = math.isqrt(max(len(masks) - 1, 0)) + 1
     for first in range(0, len(masks), length):
-        cells = checkpoint(partial(_steps, again, masks[first : first + length]), cells, use_reentrant=False)
-    return cells
+        segment = partial(_steps, again, masks[first : first + length])
+        state = checkpoint(segment, image, state, use_reentrant=False)
+    return torch.cat([image, state], -1)
 
 
-def _steps(step: Step, masks: Sequence[Tensor | None], cells: Tensor) -> Tensor:
+def _steps(step: Step, masks: Sequence[Tensor | None], image: Tensor, state: Tensor) -> Tensor:
     for mask in masks:
-        cells = step(cells, mask)
-    return cells
+        state = step(image, state, mask)
+    return state

@@ -39,6 +39,8 @@ def shapes_of(result: dict[str, Any]) -> list[Shape]:
 def lines_of(result: dict[str, Any], model: str) -> list[Line]:
     """What was measured of a model, in the paper's unit; the first line is what compares with the paper's."""
     rows = [row for row in result["rows"] if row["model"] == model and "left_out" not in row]
+    # Without one of its phases a training has no memory to speak of.
+    left_out = {(row["side"], row["batch"]) for row in result["rows"] if row["model"] == model and "left_out" in row}
     if result["table"] == "inference":
         # The fastest way first.
         lines = {way: {} for way in dict.fromkeys(row["way"] for row in rows)}  # type: dict[str, dict[Shape, float]]
@@ -49,17 +51,12 @@ def lines_of(result: dict[str, Any], model: str) -> list[Line]:
         return [("fastest", best), *lines.items()]
     if result["table"] == "train-latency":
         return [("an epoch", {(row["side"], row["batch"]): row["seconds"] for row in rows})]
-    names = {
-        "reserved": "reserved",
-        "allocated": "allocated",
-        "peak": "peak of the process",
-        "saved": "kept for backward",
-    }
+    whole = [row for row in rows if (row["side"], row["batch"]) not in left_out]
     found = {}
-    for key, name in names.items():
+    for key, name in MEMORY.items():
         # The larger one of the phases.
         values: dict[Shape, float] = {}
-        for row in rows:
+        for row in whole:
             if row.get(key) is not None:
                 shape = row["side"], row["batch"]
                 values[shape] = max(values.get(shape, 0.0), row[key] / 1e9)
@@ -99,7 +96,7 @@ def _lines(result: dict[str, Any], paper: dict[str, Any]) -> Iterator[list[str]]
         cells = [figures.get(side, {}).get(batch) for side, batch in shapes]
         yield [MODELS.get(model, model), "paper, A100", *("-" if cell is None else f"{cell:g}" for cell in cells)]
         first, *others = lines_of(result, model) or [("", {})]
-        for label, values in others or [first]:
+        for label, values in others if others and result["table"] == "inference" else [first, *others]:
             texts = []
             for shape in shapes:
                 text = "-" if shape not in values else f"{values[shape]:.3g}"

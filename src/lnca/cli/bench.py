@@ -71,7 +71,8 @@ def all_tables(
     machine = _machine(device, threads)
     result = {
         "inference": _inference(models, sizes, batches, rounds, limit, machine),
-        "train-memory": _train_memory(models, sizes, batches, limit, machine),
+        # Two batches of each, and no rounds.
+        "train-memory": _train_memory(models, sizes, batches, 10 * limit, machine),
         "train-latency": _train_latency(models, sizes, batches, 3, limit, machine),
         "backward": _backward(BACKWARD_MODELS, 64, 8, rounds, machine),
     }

@@ -119,6 +119,9 @@ class TritonRun:
             self._weights[device] = versions, packed
         return packed
 
+    # What a graph keeps has to be changed in and out of inference mode.
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
         """The cells after `steps` steps; float32, contiguous, on their device."""
         cells = cells_BHWC.detach().float().contiguous().clone()

@@ -237,7 +237,7 @@ def test_the_number_of_steps_is_drawn_anew_for_every_batch():
     trainer = make(AutomatonTrainer, "automaton.pool=0")
     counts = []
     step = trainer.step
-    trainer.step = lambda cells, mask: (counts.append(1), step(cells, mask))[1]
+    trainer.step = lambda image, state, mask: (counts.append(1), step(image, state, mask))[1]
     drawn = []
     for seed in range(60):
         counts.clear()

@@ -6,12 +6,9 @@
 // in all cases and at every place, so the result does not depend on threads, bands or batch.
 #include <algorithm>
 #include <atomic>
-#include <barrier>
-#include <functional>
-#include <system_error>
-#include <thread>
 #include <vector>
 #include "convolve.h"
+#include "threads.h"
 #include "vitca.h"
 
 namespace LNCA_ISA {
@@ -137,44 +134,39 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
     int wanted = whole ? int(std::min<int64_t>(threads, lattice.batch)) : threads;
     std::vector<Rows<Rule, T>> rows;
     for (int i = 0; i < wanted; i++) rows.push_back(Rows<Rule, T>{rule, lattice});
-    std::atomic<int64_t> next{0};
-    std::barrier sync(wanted, [&]() noexcept { next = 0; });
-    auto work = [&](Rows<Rule, T> &rows) {
-        if (whole) {
-            for (int64_t b; (b = next++) < lattice.batch;)
-                for (int step = 0; step < lattice.steps; step++) {
-                    Unsettled unsettled(lattice, b, step);
-                    unsettled.clear(0, lattice.rows);
-                    rows.step(lattice.cells + b * size, 0, lattice.rows, nullptr, nullptr, step, unsettled);
-                }
-            return;
-        }
-        for (int step = 0; step < lattice.steps; step++) {
-            for (int64_t part; (part = next++) < bands * lattice.batch;) {
-                const float *cells = lattice.cells + part / bands * size;
-                Unsettled(lattice, part / bands, step).clear(first_row(part % bands), first_row(part % bands + 1));
-                int64_t ends[2] = {first_row(part % bands), first_row(part % bands + 1) - 1};
-                for (int i = 0; i < 2; i++)
-                    std::memcpy(&edges[(2 * part + i) * row_size], cells + ends[i] * row_size, sizeof(float) * row_size);
-            }
-            sync.arrive_and_wait();
-            for (int64_t part; (part = next++) < bands * lattice.batch;) {
-                const float *edge = edges.data() + 2 * part * row_size;
-                rows.step(lattice.cells + part / bands * size, first_row(part % bands), first_row(part % bands + 1),
-                          edge - row_size, edge + 2 * row_size, step, Unsettled(lattice, part / bands, step));
-            }
-            sync.arrive_and_wait();
-        }
+    // Hands out parts 0, 1, ..., count - 1 to the threads.
+    auto share = [&](int64_t count, auto part) {
+        std::atomic<int64_t> next{0};
+        std::atomic<int> thread{0};
+        in_parallel(wanted, [&] {
+            auto &mine = rows[thread++];
+            for (int64_t i; (i = next++) < count;) part(mine, i);
+        });
     };
-    std::vector<std::thread> others;
-    others.reserve(wanted);
-    for (int i = 1; i < wanted; i++) try {
-            others.emplace_back(work, std::ref(rows[i]));
-        } catch (const std::system_error &) {
-            sync.arrive_and_drop();  // No more threads to be had: the others do its part.
-        }
-    work(rows[0]);
-    for (auto &thread : others) thread.join();
+    if (whole) {
+        share(lattice.batch, [&](Rows<Rule, T> &mine, int64_t image) {
+            for (int step = 0; step < lattice.steps; step++) {
+                Unsettled unsettled(lattice, image, step);
+                unsettled.clear(0, lattice.rows);
+                mine.step(lattice.cells + image * size, 0, lattice.rows, nullptr, nullptr, step, unsettled);
+            }
+        });
+        return;
+    }
+    for (int step = 0; step < lattice.steps; step++) {
+        share(bands * lattice.batch, [&](Rows<Rule, T> &, int64_t part) {
+            const float *cells = lattice.cells + part / bands * size;
+            Unsettled(lattice, part / bands, step).clear(first_row(part % bands), first_row(part % bands + 1));
+            int64_t ends[2] = {first_row(part % bands), first_row(part % bands + 1) - 1};
+            for (int i = 0; i < 2; i++)
+                std::memcpy(&edges[(2 * part + i) * row_size], cells + ends[i] * row_size, sizeof(float) * row_size);
+        });
+        share(bands * lattice.batch, [&](Rows<Rule, T> &mine, int64_t part) {
+            const float *edge = edges.data() + 2 * part * row_size;
+            mine.step(lattice.cells + part / bands * size, first_row(part % bands), first_row(part % bands + 1),
+                      edge - row_size, edge + 2 * row_size, step, Unsettled(lattice, part / bands, step));
+        });
+    }
 }
 
 void run(const LncaRule &rule, const LncaLattice &lattice) {
@@ -190,20 +182,12 @@ void run(const LncaRule &rule, const LncaLattice &lattice) {
 }
 
 void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch, int threads) {
+    int64_t parts = batch * output.rows;
     std::atomic<int64_t> next{0};
-    auto work = [&]() {
-        for (int64_t part; (part = next++) < batch * output.rows;)
+    in_parallel(int(std::min<int64_t>(threads, parts)), [&] {
+        for (int64_t part; (part = next++) < parts;)
             convolve_row(layer, input, output, part / output.rows, part % output.rows);
-    };
-    std::vector<std::thread> others;
-    others.reserve(threads);
-    for (int i = 1; i < std::min<int64_t>(threads, output.rows * batch); i++) try {
-            others.emplace_back(work);
-        } catch (const std::system_error &) {
-            break;
-        }
-    work();
-    for (auto &thread : others) thread.join();
+    });
 }
 
 // Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.

@@ -2,7 +2,7 @@
 //
 // First pass: embedding, normalisation, query, key and value. Second pass: attention over the nine neighbours, projection,
 // MLP and head. The channels of query, key and value are interleaved, channel c of head h at c * heads + h, so that lane i of
-// every vector belongs to head i mod heads: a sum over vectors and a few rotations give each lane its head's score.
+// every vector belongs to head i mod heads: sums over vectors, then over the lanes of a head, are its scores.
 #pragma once
 #include "nafca.h"
 
@@ -40,32 +40,56 @@ template <class T> struct Vitca {
               [&](int m, int column, vec value) { store(shared + m * size + tokens + column, value); });
     }
 
-    // Softmax over the nine neighbours for all heads at once; outside the lattice key and value are zero.
-    void attend(const float *const *rows, int column, float *mixed) const {
-        vec scores[9];
-        const float *values[9];
+    // Softmax over the nine neighbours for all heads at once; outside the lattice key and value are zero. A vector holds the
+    // scores of TOGETHER = V / heads neighbours, those of one after those of another.
+    template <int TOGETHER> void attend(const float *const *rows, int column, float *mixed) const {
+        constexpr int HEADS = V / TOGETHER, GROUPS = (9 + TOGETHER - 1) / TOGETHER;
+        vec scores[GROUPS * TOGETHER], packed[GROUPS];
+        const float *keys[9];
         const float *query = rows[1] + column * shared_floats() + tokens;
-        for (int r = 0; r < 3; r++)
-            for (int c = 0; c < 3; c++) {
-                int i = 3 * r + c;
-                const float *key = rows[r] + (column + c - 1) * shared_floats() + 2 * tokens;
-                vec total{};
-                for (int k = 0; k < tokens; k += V) total += load(query + k) * load(key + k);
+#pragma GCC unroll 9
+        for (int i = 0; i < 9; i++) {
+            keys[i] = rows[i / 3] + (column + i % 3 - 1) * shared_floats() + 2 * tokens;
+            scores[i] = vec{};
+        }
+        for (int k = 0; k < tokens; k += V) {
+            vec q = load(query + k);
+#pragma GCC unroll 9
+            for (int i = 0; i < 9; i++) scores[i] += q * load(keys[i] + k);
+        }
+        // No neighbours: their e^x is nothing beside the largest score's 1.
+#pragma GCC unroll 16
+        for (int i = 9; i < GROUPS * TOGETHER; i++) scores[i] = all(-1e30f);
+        vec largest = all(-1e30f), whole{};
+#pragma GCC unroll 9
+        for (int g = 0; g < GROUPS; g++) {
+            halve<TOGETHER, V>(scores + g * TOGETHER);
+            largest = maximum(largest, packed[g] = scores[g * TOGETHER]);
+        }
 #pragma GCC unroll 4
-                for (int by = V / 2; by; by /= 2)
-                    if (by >= rule.heads) total += rotate(total, by);
-                scores[i] = total;
-                values[i] = key + tokens;
-            }
-        vec largest = scores[0];
-        for (int i = 1; i < 9; i++) largest = maximum(largest, scores[i]);
-        vec whole{};
-        for (int i = 0; i < 9; i++) whole += scores[i] = exponential(scores[i] - largest);
-        vec inverse = 1.0f / whole;
+        for (int by = V / 2; by >= HEADS; by /= 2) largest = maximum(largest, rotate(largest, by));
+#pragma GCC unroll 9
+        for (int g = 0; g < GROUPS; g++) whole += packed[g] = exponential(packed[g] - largest);
+#pragma GCC unroll 4
+        for (int by = V / 2; by >= HEADS; by /= 2) whole += rotate(whole, by);
+        vec inverse = 1.0f / whole, weights[9];
+#pragma GCC unroll 9
+        for (int i = 0; i < 9; i++) weights[i] = spread<HEADS>(packed[i / TOGETHER] * inverse, i % TOGETHER);
         for (int k = 0; k < tokens; k += V) {
             vec total{};
-            for (int i = 0; i < 9; i++) total += scores[i] * load(values[i] + k);
-            store(mixed + k, total * inverse);
+#pragma GCC unroll 9
+            for (int i = 0; i < 9; i++) total += weights[i] * load(keys[i] + tokens + k);
+            store(mixed + k, total);
+        }
+    }
+
+    void attend(const float *const *rows, int column, float *mixed) const {
+        switch (V / rule.heads) {
+        case 1: return attend<1>(rows, column, mixed);
+        case 2: return attend<2>(rows, column, mixed);
+        case 4: return attend<4>(rows, column, mixed);
+        case 8: if constexpr (V >= 8) return attend<8>(rows, column, mixed);
+        default: if constexpr (V >= 16) return attend<16>(rows, column, mixed);
         }
     }
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from conftest import textured
 from lnca import LncaError
 from lnca.data.source import FilePicture, Sample
+from lnca.data.tile_set import TileSet, turned
 from lnca.data.tiles import distinct, tile, tiles_of
 
 
@@ -52,3 +54,19 @@ def test_pairs_stay_together_and_the_clean_tile_decides(tmp_path):
     Image.fromarray(clean[:20]).save(tmp_path / "corrupted.png")
     with pytest.raises(LncaError, match="should have the same size, got 64x32 and 64x20"):
         tiles_of(sample, 32)
+
+
+def test_the_eight_ways_to_turn_a_tile():
+    tile = torch.rand(1, 3, 5, 5)
+    results = turned(tile.expand(8, -1, -1, -1), torch.arange(8))
+    expected = [turn for k in range(4) for turn in (tile[0].rot90(k, (1, 2)), tile[0].flip(-1).rot90(k, (1, 2)))]
+    assert torch.equal(results[0], tile[0])
+    assert all(sum(torch.equal(result, turn) for result in results) == 1 for turn in expected)
+
+
+def test_partners_are_turned_alike():
+    clean = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32), np.uint8)
+    tiles = TileSet(clean, 255 - clean, np.arange(20), 1)
+    first, partner = tiles.pairs(torch.arange(20), "denoise", 0, torch.Generator().manual_seed(0), augment=True)
+    torch.testing.assert_close(1 - first, partner)
+    assert not np.array_equal((first * 255).round().byte().numpy(), clean)

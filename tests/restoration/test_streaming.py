@@ -24,6 +24,9 @@ RANDOM = {
     "nafca, masked": ("latent-nafca", {"update_rate": 0.6, "hidden_channels": 5}),
     "nafca, three down-samplings": ("latent-nafca", {"downsamplings": 3}),
     "vitca": ("latent-vitca", {"position": "none"}),
+    "residual": ("lnca", {"width": 7, "output_channels": 9}),
+    "residual, blocks": ("lnca", {"shrink": 2, "width": 18, "blurs": 3, "blur_length": 5, "iterations": 3}),
+    "residual, deconvolution": ("lnca", {"rule": "vitca", "blurs": 5, "iterations": 4}),
 }
 
 
@@ -36,7 +39,7 @@ def restorers(tmp_path_factory):
         torch.manual_seed(1)
         model = lnca.build(architecture, **settings, steps=7)
         for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.3)
+            torch.nn.init.normal_(parameter, std=min(0.2, parameter[0].numel() ** -0.5) if parameter.ndim > 1 else 0.3)
         torch.nn.init.normal_(model.automaton.head.weight, std=0.03)
         path = folder / f"{len(made)}.safetensors"
         save_weights(path, model, architecture, {**settings, "steps": 7}, {})

@@ -16,6 +16,7 @@ from lnca.training.batch import Batch, Exploded, derangement
 from lnca.training.direct import DirectTrainer, absolute, negative_psnr
 from lnca.training.pool import Entries
 from lnca.training.recipe import load_recipe
+from lnca.training.residual import ResidualTrainer
 
 CHANGES = ["automaton.pool=8", "automaton.fewest_steps=2", "automaton.most_steps=5", "joint.pool=8"]
 
@@ -346,3 +347,22 @@ def test_direct_losses_by_hand():
     grey = torch.stack([torch.full((3, 8, 8), 0.1), torch.full((3, 8, 8), 0.01)])
     assert negative_psnr(grey, black).item() == pytest.approx(-30, abs=0.01)
     assert absolute(grey, black).item() == pytest.approx(0.055)
+
+
+def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeypatch):
+    recipe = load_recipe("residual", ["residual.settled=0.5", "residual.longest=30"])
+    torch.manual_seed(0)
+    model = lnca.build("lnca", blurs=2, iterations=2)
+    trainer = ResidualTrainer(model, recipe, recipe.residual, 20)
+    lengths, run = [], trainer._run
+    monkeypatch.setattr(
+        trainer, "_run", lambda cells, steps, seed: lengths.append((steps, torch.is_grad_enabled())) or run(cells, steps, seed)
+    )
+    before, draw = snapshot(model), torch.Generator().manual_seed(0)
+    losses = [trainer.train_batch(batch(), draw)["loss"] for _ in range(20)]
+    assert changed(model, before) == set(before)
+    assert losses[-1] < losses[0]
+    free = [steps for steps, gradient in lengths if not gradient]
+    assert 3 < len(free) < 17
+    assert max(free) > recipe.residual.most_steps
+    assert all(4 <= steps <= 20 for steps, gradient in lengths if gradient)

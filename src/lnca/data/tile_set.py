@@ -61,20 +61,35 @@ class TileSet:
         if self.corrupted is not None and self.task not in (None, task):
             raise LncaError(f"these pairs are for --task {self.task}, not {task}")
 
-    def pairs(self, index: Tensor, task: Task, difficulty: float, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    def pairs(
+        self, index: Tensor, task: Task, difficulty: float, draw: torch.Generator, augment: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Clean and corrupted tiles (B, 3, 32, 32) in [0, 1] on the device of `draw`.
 
         Args:
             index: (B,), of 0 ... len(self) - 1.
             task, difficulty, draw: of the corruption, where the set has no corrupted partners.
+            augment: turn and mirror each tile, and its partner alike, in one of the eight ways.
         """
         rows = self.rows[index.numpy()]
 
         def pixels(store: np.ndarray) -> Tensor:
             return torch.from_numpy(store[rows]).to(draw.device).float() / 255
 
-        clean = pixels(self.clean)
-        return clean, corrupt(clean, task, difficulty, draw) if self.corrupted is None else pixels(self.corrupted)
+        stores = [pixels(store) for store in (self.clean, self.corrupted) if store is not None]
+        if augment:
+            ways = torch.randint(8, (len(rows),), generator=draw, device=draw.device)
+            stores = [turned(tiles, ways) for tiles in stores]
+        clean, *rest = stores
+        return clean, rest[0] if rest else corrupt(clean, task, difficulty, draw)
+
+
+def turned(tiles_BCSS: Tensor, ways_B: Tensor) -> Tensor:
+    """Each square tile turned and mirrored in one of eight ways, 0 being as it is."""
+    for bit, change in enumerate((lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.mT)):
+        chosen = (ways_B >> bit & 1).bool()[:, None, None, None]
+        tiles_BCSS = torch.where(chosen, change(tiles_BCSS), tiles_BCSS)
+    return tiles_BCSS
 
 
 def open_tiles(data: Path, split: Split, seed: int, side: int, limit: int | None = None) -> TileSet:

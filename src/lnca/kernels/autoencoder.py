@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..nn.autoencoder import Autoencoder
+from ..nn.autoencoder import AdjustedTransposedConv, Autoencoder
 from .convolution import Band, FusedConvolution
 
 # Gives rows [begin, end) of a picture, float32 (B, rows, W, 3).
@@ -19,19 +19,28 @@ class FusedAutoencoder:
         autoencoder: its weights are copied.
         level: instruction set, one of `LEVELS`.
 
+    Attributes:
+        multiple: pixels of a cell's side.
+        border: rows of cells that a band reaches beyond itself, both sides together, at most.
+        floats: numbers that lie in memory for a pixel of a band, at most.
+
     Raises:
         LncaError: more channels than the kernel has room for.
     """
 
     def __init__(self, autoencoder: Autoencoder, level: str):
         def layer(module: torch.nn.Module) -> FusedConvolution:
-            return FusedConvolution(module, level)  # type: ignore[arg-type]
+            last = isinstance(module, AdjustedTransposedConv) and module.last
+            return FusedConvolution(module, level, "sigmoid" if last else "swish")  # type: ignore[arg-type]
 
         self.multiple = autoencoder.multiple
+        self.border = 4
         self.skip_branch, self.side_channel = layer(autoencoder.skip_branch), layer(autoencoder.side_channel)
         self.down = [layer(module) for module in autoencoder.down]
         self.up = [layer(module) for module in autoencoder.up]
         self.mix, self.output = layer(autoencoder.mix), layer(autoencoder.output)
+        # Image and result in float32 and a half-size picture for each of four layers.
+        self.floats = 9 + self.mix.outputs
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""

@@ -1,17 +1,20 @@
-"""The autoencoder's convolutions on the CPU, in bands of rows, the same to the bit wherever a band begins."""
+"""The autoencoders' convolutions on the CPU, in bands of rows, the same to the bit wherever a band begins."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import LncaError
 from ..nn.autoencoder import AdjustedConv, AdjustedTransposedConv
 from .folding import padded
 from .native import LEVELS, PlainBand, PlainConvolution, address, loaded_library
 
-WIDEST = 128
+WIDEST = 512
+
+Activation = Literal["swish", "sigmoid", "none"]
 
 
 @dataclass
@@ -29,39 +32,46 @@ class Band:
 
 
 class FusedConvolution:
-    """One layer of the autoencoder: 3x3 convolution, batch normalisation with its fixed statistics, swish or sigmoid.
+    """One layer: a convolution, batch normalisation with its fixed statistics, and an activation.
 
     Args:
-        layer: in evaluation mode; its weights are copied.
+        layer: 3x3 and adjusted (paper 3.1.1), in evaluation mode, or a plain convolution of 3x3 or 1x1 with a bias; its
+            weights are copied.
         level: one of `LEVELS`.
+        activation: "swish", "sigmoid" or "none".
 
     Raises:
         LncaError: more channels than the kernel has room for.
     """
 
-    def __init__(self, layer: AdjustedConv | AdjustedTransposedConv, level: str):
+    def __init__(self, layer: AdjustedConv | AdjustedTransposedConv | nn.Conv2d, level: str, activation: Activation):
         self.level = LEVELS.index(level)
-        transposed = isinstance(layer, AdjustedTransposedConv)
-        self.stride = layer.conv.stride[0]
-        self.transposed = transposed
-        kernel = layer.conv.weight.detach().double().cpu()
-        kernel = kernel.permute(2, 3, 0, 1) if transposed else kernel.permute(2, 3, 1, 0)
-        norm = layer.norm
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-        bias = norm.bias.detach().double() - norm.running_mean.double() * scale
+        conv = layer if isinstance(layer, nn.Conv2d) else layer.conv
+        self.transposed = isinstance(conv, nn.ConvTranspose2d)
+        self.stride, self.taps = conv.stride[0], conv.kernel_size[0]
+        kernel = conv.weight.detach().double().cpu()
+        kernel = kernel.permute(2, 3, 0, 1) if self.transposed else kernel.permute(2, 3, 1, 0)
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            bias = layer.bias.detach().double().cpu()
+        else:
+            norm = layer.norm
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+            bias = (norm.bias.detach().double() - norm.running_mean.double() * scale).cpu()
+            kernel = kernel * scale.cpu()
         self.inputs, self.outputs = kernel.shape[2:]
         if max(self.inputs, self.outputs) > WIDEST:
             raise LncaError(
                 f"the fused autoencoder has room for {WIDEST} channels, not {max(self.inputs, self.outputs)}"
             )
         room = padded(self.outputs, loaded_library().lnca_vector_size(self.level)) - self.outputs
-        self._weight = F.pad(kernel * scale.cpu(), (0, room)).float().contiguous()
-        self._bias = F.pad(bias.cpu(), (0, room)).float().contiguous()
-        sigmoid = transposed and layer.last
+        self._weight = F.pad(kernel, (0, room)).float().contiguous()
+        self._bias = F.pad(bias, (0, room)).float().contiguous()
+        kind = 3 if self.taps == 1 else 2 if self.transposed else self.stride - 1
         self._description = PlainConvolution(
-            self.inputs, self.outputs, 2 if transposed else self.stride - 1, sigmoid,
+            self.inputs, self.outputs, kind, get_args(Activation).index(activation),
             address(self._weight), address(self._bias),
         )  # fmt: skip
 
@@ -71,7 +81,9 @@ class FusedConvolution:
 
     def needs(self, begin: int, end: int, height: int) -> tuple[int, int]:
         """Rows of an input of `height` rows that output rows [begin, end) are made of."""
-        if self.transposed:
+        if self.taps == 1:
+            low, high = begin, end
+        elif self.transposed:
             low, high = (begin + 1) // 2 - 1, (end + 1) // 2
         elif self.stride == 2:
             low, high = 2 * begin, 2 * end + 1

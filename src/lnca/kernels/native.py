@@ -39,6 +39,15 @@ class PlainConvolution(ctypes.Structure):
     )  # fmt: skip
 
 
+class PlainBlur(ctypes.Structure):
+    _fields_ = (
+        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
+        ("pitch", ctypes.c_int64), ("picture", ctypes.c_int64),
+        ("side", ctypes.c_int32), ("channels", ctypes.c_int32), ("threads", ctypes.c_int32),
+        ("padded", FLOAT_P), ("kernels", FLOAT_P),
+    )  # fmt: skip
+
+
 class PlainBand(ctypes.Structure):
     _fields_ = (
         ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
@@ -75,6 +84,9 @@ def library() -> ctypes.CDLL | None:
         loaded.lnca_convolve.argtypes = (
             ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
         )  # fmt: skip
+        blur = ctypes.POINTER(PlainBlur)
+        loaded.lnca_blur.argtypes = ctypes.c_int, blur, FLOAT_P
+        loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
         return loaded
     return None
 

@@ -3,10 +3,32 @@
 Images and skip are (B, C, H, W); latents are channels-last, (B, H / 2^d, W / 2^d, C), as the cells are.
 """
 
+from abc import abstractmethod
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .automaton import initialise
+
+
+class Coder(nn.Module):
+    """What goes around a latent automaton.
+
+    Args:
+        multiple: pixels of a cell's side; an image's sides are multiples of it.
+    """
+
+    def __init__(self, multiple: int):
+        super().__init__()
+        self.multiple = multiple
+
+    @abstractmethod
+    def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Image (B, 3, H, W) to latent (B, H', W', C) and what goes past the automaton, (B, C'', H'', W'')."""
+
+    @abstractmethod
+    def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
+        """The cells' output and what went past them -> image (B, 3, H, W) in [0, 1]."""
 
 
 class AdjustedConv(nn.Module):
@@ -40,7 +62,7 @@ class AdjustedTransposedConv(nn.Module):
         return x.sigmoid() if self.last else F.silu(x)
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Coder):
     """Encoder E and decoder D.
 
     Args:
@@ -50,12 +72,11 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(self, image_channels: int = 3, latent_channels: int = 16, downsamplings: int = 2):
-        super().__init__()
+        super().__init__(2**downsamplings)
         if downsamplings < 2:
             raise ValueError(f"downsamplings must be at least 2, got {downsamplings}")
         skip = latent_channels // 2
         deeper = downsamplings - 2
-        self.multiple = 2**downsamplings
         self.skip_branch = AdjustedConv(image_channels, skip, 2)
         self.side_channel = AdjustedConv(image_channels, skip, 2)
         self.down = nn.Sequential(

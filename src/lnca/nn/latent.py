@@ -5,7 +5,7 @@ from collections.abc import Container, Iterator
 import torch.nn.functional as F
 from torch import Tensor
 
-from .autoencoder import Autoencoder
+from .autoencoder import Coder
 from .automaton import Automaton
 from .model import SteppedModel
 
@@ -13,15 +13,15 @@ SMALLEST_SIDE = 8
 
 
 class LatentAutomaton(SteppedModel):
-    """LatentNAFCA and LatentViTCA, which differ in the automaton only.
+    """LatentNAFCA and LatentViTCA, which differ in the automaton only, and other coders around them.
 
     Args:
         autoencoder: E and D.
-        automaton: N, whose input and output channels are the latent's.
+        automaton: N, whose input channels E gives and whose output channels D takes.
         steps: steps at validation and test (64 in the paper).
     """
 
-    def __init__(self, autoencoder: Autoencoder, automaton: Automaton, steps: int = 64):
+    def __init__(self, autoencoder: Coder, automaton: Automaton, steps: int = 64):
         super().__init__(steps)
         self.autoencoder = autoencoder
         self.automaton = automaton

@@ -16,6 +16,7 @@ from .model import RestorationModel
 from .nafca import NAFCA
 from .nafnet import NAFNet
 from .pixel import PixelAutomaton
+from .residual import ResidualCoder
 from .restormer import Restormer
 from .vitca import ViTCA
 
@@ -74,6 +75,42 @@ class LatentViTCASettings(LatentSettings):
 
 
 @dataclass(frozen=True)
+class ResidualSettings:
+    """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and the rules."""
+
+    rule: Literal["nafca", "vitca"] = "nafca"
+    width: int = 16
+    shrink: int = 1
+    latent_channels: int = 16
+    output_channels: int = 32
+    hidden_channels: int = 16
+    mixing: int = 96
+    blurs: int = 0
+    blur_length: int = 7
+    iterations: int = 16
+    steps: int = 16
+    embed: int = 128
+    expansion: int = 4
+    heads: int = 4
+    mlp: int = 64
+
+    def build(self) -> LatentAutomaton:
+        """An untrained module."""
+        coder = ResidualCoder(
+            width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
+            output_channels=self.output_channels, mixing=self.mixing, blurs=self.blurs, blur_length=self.blur_length,
+            iterations=self.iterations,
+        )  # fmt: skip
+        channels = (self.latent_channels, self.output_channels, self.hidden_channels)
+        if self.rule == "nafca":
+            return LatentAutomaton(
+                coder, NAFCA(*channels, embed=self.embed, expansion=self.expansion, dropout=0.0), self.steps
+            )
+        rule = ViTCA(*channels, embed=self.embed, heads=self.heads, mlp=self.mlp, position="none")
+        return LatentAutomaton(coder, rule, self.steps)
+
+
+@dataclass(frozen=True)
 class ViTCASettings:
     """Settings of ViTCA in pixel space; see `ViTCA` and `PixelAutomaton`."""
 
@@ -127,11 +164,12 @@ class RestormerSettings:
         return Restormer(**vars(self))
 
 
-Settings = LatentNAFCASettings | LatentViTCASettings | ViTCASettings | NAFNetSettings | RestormerSettings
+Settings = LatentNAFCASettings | LatentViTCASettings | ResidualSettings | ViTCASettings | NAFNetSettings | RestormerSettings
 
 ARCHITECTURES: dict[str, type[Settings]] = {
     "latent-nafca": LatentNAFCASettings,
     "latent-vitca": LatentViTCASettings,
+    "lnca": ResidualSettings,
     "vitca": ViTCASettings,
     "nafnet": NAFNetSettings,
     "restormer": RestormerSettings,

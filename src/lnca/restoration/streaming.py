@@ -11,21 +11,23 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.autoencoder import FusedAutoencoder
+from ..kernels.autoencoder import FusedAutoencoder, Source
 from ..kernels.cpu import FusedRun
+from ..kernels.residual import FusedResidualCoder
 from ..kernels.settling import Settling
+from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
+from ..nn.residual import ResidualCoder
 from .pictures import Rows
 
 COMFORTABLE_BAND = 64e6
-FEWEST_BAND_ROWS = 4
 BLOCK_STEPS = 8
 # Of the memory that is allowed: the rest is for what an allocator does not give back at once.
 SHARE = 0.9
@@ -60,6 +62,18 @@ class Plan:
             f"{self.columns}x{self.rows} cells, encoded and decoded in bands of {self.band} rows; {where}; "
             f"{self.memory / 1e6:.0f} MB beside the picture"
         )
+
+
+class FusedCoder(Protocol):
+    """Encoder and decoder in bands; see `FusedAutoencoder`."""
+
+    multiple: int
+    border: int
+    floats: int
+
+    def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
+
+    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor: ...
 
 
 class Lattice:
@@ -119,7 +133,13 @@ class Streamer:
     def _fold(self) -> None:
         """Copies the autoencoder's weights as they are now."""
         self._versions = self._weights()
-        self.autoencoder = FusedAutoencoder(self.model.autoencoder, self.run.level)
+        coder = self.model.autoencoder
+        if isinstance(coder, ResidualCoder):
+            self.autoencoder: FusedCoder = FusedResidualCoder(coder, self.run.level)
+        elif isinstance(coder, Autoencoder):
+            self.autoencoder = FusedAutoencoder(coder, self.run.level)
+        else:
+            raise LncaError(f"there is no fused kernel for a {type(coder).__name__}")
 
     def _weights(self) -> list[tuple[int, int]]:
         """Changes when a weight does."""
@@ -134,11 +154,10 @@ class Streamer:
         multiple, channels = self.autoencoder.multiple, self.model.automaton.channels
         rows, columns = -(-picture.height // multiple), -(-picture.width // multiple)
         cell_row = picture.batch * columns * channels * 4
-        skip = self.autoencoder.mix.outputs
-        # A row of cells in the bands: image and result in float32 and a half-size picture for each of four layers.
-        band_row = picture.batch * columns * multiple**2 * 4 * (9 + skip)
+        # A row of cells in the bands.
+        band_row = picture.batch * columns * multiple**2 * 4 * self.autoencoder.floats
         threads = torch.get_num_threads()
-        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + FEWEST_BAND_ROWS * band_row
+        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + self.autoencoder.border * band_row
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * cell_row
 

@@ -103,12 +103,42 @@ class DirectPhase:
 
 
 @dataclass(frozen=True)
+class ResidualPhase:
+    """The one phase of a latent automaton beside a path at full resolution: all parts together.
+
+    Args:
+        epochs, fewest_steps, most_steps: as in `AutomatonPhase`.
+        l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture.
+        overflow: weight of equation (9) for output and hidden channels, whose interval is [-3, 3].
+        blur: of a model with a deconvolution, weight of the mean absolute difference between the corrupted picture and
+            the clean one, blurred as the cells say that it was.
+        settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
+            rule learns to keep what it has restored.
+        longest: see `settled`.
+    """
+
+    epochs: int = 20
+    fewest_steps: int = 4
+    most_steps: int = 20
+    l1: float = 1.0
+    ssim: float = 0.1
+    overflow: float = 1e-3
+    blur: float = 1.0
+    settled: float = 0.25
+    longest: int = 64
+    optimizer: OptimizerSettings = OptimizerSettings(
+        2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
+    )
+
+
+@dataclass(frozen=True)
 class Recipe:
     """See the fields of the phases; the rest:
 
     Args:
         batch_size: samples in a batch.
         tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
+        augment: turn and mirror the tiles at random.
         training_tiles: at most that many tiles are trained on; None takes all.
         validation_tiles: at most that many tiles are validated on after each epoch.
         precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
@@ -129,6 +159,7 @@ class Recipe:
     name: str = "recipe"
     batch_size: int = 8
     tile: int = 64
+    augment: bool = False
     training_tiles: int | None = None
     validation_tiles: int = 1024
     precision: typing.Literal["float32", "bfloat16"] = "float32"
@@ -143,6 +174,7 @@ class Recipe:
     autoencoder: AutoencoderPhase = field(default_factory=AutoencoderPhase)
     automaton: AutomatonPhase = field(default_factory=AutomatonPhase)
     joint: AutomatonPhase = field(default_factory=lambda: AutomatonPhase(epochs=0))
+    residual: ResidualPhase = ResidualPhase()
     vitca: PixelPhase = PixelPhase()
     nafnet: DirectPhase = DirectPhase("psnr")
     restormer: DirectPhase = DirectPhase("l1", optimizer=OptimizerSettings(3e-4, normalise_gradients=False))
@@ -157,6 +189,7 @@ class Recipe:
 PHASES: dict[str, tuple[str, ...]] = {
     "latent-nafca": ("autoencoder", "automaton", "joint"),
     "latent-vitca": ("autoencoder", "automaton", "joint"),
+    "lnca": ("residual",),
     "vitca": ("vitca",),
     "nafnet": ("nafnet",),
     "restormer": ("restormer",),

@@ -33,6 +33,7 @@ from .direct import DirectTrainer
 from .log import ContactSheet, Log
 from .plan import Plan, commit
 from .recipe import PHASES
+from .residual import ResidualTrainer
 
 
 class Interrupted(Exception):
@@ -131,6 +132,8 @@ class Run:
             return PixelTrainer(model, recipe, recipe.vitca, batches)
         if not isinstance(model, LatentAutomaton):
             return DirectTrainer(model, recipe, getattr(recipe, phase), batches)
+        if phase == "residual":
+            return ResidualTrainer(model, recipe, recipe.residual, batches)
         if phase == "autoencoder":
             return AutoencoderTrainer(model, recipe, recipe.autoencoder, batches)
         return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, joint=phase == "joint")
@@ -143,7 +146,7 @@ class Run:
             key = (self.plan.seed, phase, epoch, batch)
             draw = generator(self.device, *key)
             torch.manual_seed(derive(*key, "dropout"))
-            anchor, positive = self.train.pairs(sample, self.plan.task, difficulty, draw)
+            anchor, positive = self.train.pairs(sample, self.plan.task, difficulty, draw, augment=self.recipe.augment)
             try:
                 values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
             except Exploded as error:

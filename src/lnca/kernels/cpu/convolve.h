@@ -1,16 +1,16 @@
-// The 3x3 convolutions of the autoencoder (paper 3.1.1) with their batch norms folded in, a row at a time, for bands of any
-// height. A value is the same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
+// The convolutions of the autoencoders, batch norms (paper 3.1.1) folded in, a row at a time, for bands of any height. A value is the same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
 #pragma once
 #include "matmul.h"
 #include "plan.h"
 
 namespace LNCA_ISA {
 
-constexpr int WIDEST = 128;  // channels
+constexpr int WIDEST = 512;  // channels
 
 // Output rows and columns at `out` read input `in` through tap `tap`; false when they do not.
 inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
-    if (kind == 0) in = out + tap - 1;
+    if (kind == 3) in = out;
+    else if (kind == 0) in = out + tap - 1;
     else if (kind == 1) in = 2 * out + tap;
     else {
         // Transposed: out = 2 * in + tap.
@@ -23,7 +23,7 @@ inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
 inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                          int64_t row) {
     static const float zeros[WIDEST] = {};
-    int wide = padded(layer.outputs);
+    int wide = padded(layer.outputs), taps = layer.kind == 3 ? 1 : 3;
     const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
     float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
     // Columns of equal parity read through the same taps, so a transposed layer does even and odd ones in turn.
@@ -33,13 +33,13 @@ inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, co
             for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
                 vec sums[CELLS];
                 for (int m = 0; m < CELLS; m++) sums[m] = load(layer.bias + o);
-                for (int tap = 0; tap < 9; tap++) {
+                for (int tap = 0; tap < taps * taps; tap++) {
                     int64_t y, column;
-                    if (!reads(layer.kind, output.first + row, tap / 3, y) || !reads(layer.kind, begin, tap % 3, column))
+                    if (!reads(layer.kind, output.first + row, tap / taps, y) || !reads(layer.kind, begin, tap % taps, column))
                         continue;
                     const float *x[CELLS];
                     for (int m = 0; m < CELLS; m++) {
-                        reads(layer.kind, begin + m * apart, tap % 3, column);
+                        reads(layer.kind, begin + m * apart, tap % taps, column);
                         bool inside = y >= 0 && y < input.height && column >= 0 && column < input.columns;
                         x[m] = inside ? picture + ((y - input.first) * input.columns + column) * layer.inputs : zeros;
                     }
@@ -51,8 +51,12 @@ inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, co
                 int count = layer.outputs - o < V ? layer.outputs - o : V;
                 for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
                     alignas(64) float value[V];
-                    vec sigmoid = 1.0f / (1.0f + exponential(minimum(-sums[m], all(80.0f))));
-                    store(value, layer.activation ? sigmoid : sums[m] * sigmoid);
+                    vec result_m = sums[m];
+                    if (layer.activation != 2) {
+                        vec sigmoid = 1.0f / (1.0f + exponential(minimum(-sums[m], all(80.0f))));
+                        result_m = layer.activation ? sigmoid : sums[m] * sigmoid;
+                    }
+                    store(value, result_m);
                     std::memcpy(result + (begin + m * apart) * layer.outputs + o, value, sizeof(float) * count);
                 }
             }

@@ -1,4 +1,4 @@
-// The library's functions: which instruction set this processor has, its vector size, running a rule, and a convolution.
+// The library's functions: which instruction set this processor has, its vector size, running a rule, a convolution, and blurring.
 #include <exception>
 #include "plan.h"
 
@@ -6,9 +6,12 @@
     namespace isa {                                        \
     void run(const LncaRule &, const LncaLattice &);       \
     void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
+    void blur(const LncaBlur &, float *);                  \
+    void blur_gradients(const LncaBlur &, const float *, float *, float *); \
     double multiply_add(int64_t, int);                     \
     int vector_size();                                     \
     int largest();                                         \
+    int most_floats();                                     \
     }
 
 DECLARE(portable)
@@ -51,8 +54,9 @@ double lnca_multiply_add(int level, int64_t rounds, int bfloat16) {
 }
 
 int lnca_largest() { return portable::largest(); }
+int lnca_most_floats() { return portable::most_floats(); }
 
-// Both: 0, or 1 when there is no memory.
+// All of them: 0, or 1 when there is no memory.
 #if defined(__x86_64__)
 #define WITH(level, call)                  \
     switch (level) {                       \
@@ -78,6 +82,25 @@ int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input
                   int threads) {
     try {
         WITH(level, convolve(*layer, *input, *output, batch, threads))
+        return 0;
+    } catch (const std::exception &) {
+        return 1;
+    }
+}
+
+int lnca_blur(int level, const LncaBlur *blurring, float *result) {
+    try {
+        WITH(level, blur(*blurring, result))
+        return 0;
+    } catch (const std::exception &) {
+        return 1;
+    }
+}
+
+int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
+                        float *kernel_gradient) {
+    try {
+        WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient))
         return 0;
     } catch (const std::exception &) {
         return 1;

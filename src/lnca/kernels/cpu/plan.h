@@ -22,9 +22,16 @@ struct LncaRule {
 
 struct LncaConvolution {
     int32_t inputs, outputs;           // channels
-    int32_t kind;                      // 0 plain, 1 of stride 2, 2 transposed of stride 2; 3x3 all
-    int32_t activation;                // 0 swish, 1 sigmoid
-    const float *weight, *bias;        // [3][3][inputs][padded outputs], [padded outputs]
+    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1
+    int32_t activation;                // 0 swish, 1 sigmoid, 2 none
+    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]
+};
+
+// Pictures to be blurred, with margins; see blur.h.
+struct LncaBlur {
+    int64_t batch, rows, columns, pitch, picture;
+    int32_t side, channels, threads;
+    const float *padded, *kernels;
 };
 
 // A band of rows of a picture with channels last: rows [first, first + rows) of `height`.

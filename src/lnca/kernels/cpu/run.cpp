@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <vector>
+#include "blur.h"
 #include "convolve.h"
 #include "threads.h"
 #include "vitca.h"
@@ -190,6 +191,28 @@ void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBan
     });
 }
 
+static Blurred blurred(const LncaBlur &b) {
+    return {b.batch, b.rows, b.columns, b.pitch, b.picture, b.side, b.channels};
+}
+
+void blur(const LncaBlur &plan, float *result) {
+    Blurred b = blurred(plan);
+    std::atomic<int64_t> next{0};
+    in_parallel(int(std::min<int64_t>(plan.threads, b.batch * b.rows)), [&] {
+        for (int64_t part; (part = next++) < b.batch * b.rows;)
+            blur_row(b, plan.padded, plan.kernels, result, part / b.rows, part % b.rows);
+    });
+}
+
+void blur_gradients(const LncaBlur &plan, const float *gradient, float *padded_gradient, float *kernel_gradient) {
+    Blurred b = blurred(plan);
+    std::atomic<int64_t> next{0};
+    in_parallel(int(std::min<int64_t>(plan.threads, b.batch)), [&] {
+        for (int64_t image; (image = next++) < b.batch;)
+            blur_backward(b, plan.padded, plan.kernels, gradient, padded_gradient, kernel_gradient, image);
+    });
+}
+
 // Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.
 double multiply_add(int64_t rounds, int bfloat16) {
     constexpr int CHAINS = V == 16 ? 24 : 12;
@@ -213,5 +236,6 @@ double multiply_add(int64_t rounds, int bfloat16) {
 
 int vector_size() { return V; }
 int largest() { return LARGEST; }
+int most_floats() { return MOST_FLOATS; }
 
 }  // namespace LNCA_ISA

@@ -1,0 +1,82 @@
+// Blurring with a kernel for every cell (`lnca.nn.deconvolution`), and its derivatives. A cell's row of pixels, 4 times the
+// channels, is worked on as a few vectors.
+#pragma once
+#include "simd.h"
+
+namespace LNCA_ISA {
+
+constexpr int CELL = 4;         // pixels of a cell's side
+constexpr int MOST_FLOATS = 64;  // of a row of a cell, padded
+
+// Pictures with a margin of side / 2 pixels above and on the left, and at least as much below and, with V floats more, on the
+// right; `pitch` floats from row to row, `picture` from picture to picture.
+struct Blurred {
+    int64_t batch, rows, columns, pitch, picture;  // rows and columns of cells
+    int side, channels;
+
+    int floats() const { return CELL * channels; }
+    int64_t width() const { return columns * floats(); }  // floats of a row of pixels without margins
+    int64_t kernel(int64_t image, int64_t row, int64_t column) const {
+        return ((image * rows + row) * columns + column) * side * side;
+    }
+    int64_t padded(int64_t image, int64_t row, int64_t column) const {
+        return image * picture + row * CELL * pitch + column * floats();
+    }
+    int64_t plain(int64_t image, int64_t row, int64_t column) const {
+        return (image * rows + row) * CELL * width() + column * floats();
+    }
+};
+
+// One row of cells of `result`.
+inline void blur_row(const Blurred &b, const float *padded, const float *kernels, float *result, int64_t image, int64_t row) {
+    int n = b.floats();
+    for (int64_t column = 0; column < b.columns; column++) {
+        const float *from = padded + b.padded(image, row, column), *kernel = kernels + b.kernel(image, row, column);
+        float *to = result + b.plain(image, row, column);
+        for (int i = 0; i < n; i += V) {
+            vec sums[CELL] = {};
+            for (int t = 0; t < b.side * b.side; t++) {
+                const float *x = from + t / b.side * b.pitch + t % b.side * b.channels + i;
+#pragma GCC unroll 4
+                for (int r = 0; r < CELL; r++) sums[r] += all(kernel[t]) * load(x + r * b.pitch);
+            }
+            for (int r = 0; r < CELL; r++) {
+                alignas(64) float value[V];
+                store(value, sums[r]);
+                std::memcpy(to + r * b.width() + i, value, sizeof(float) * std::min(V, n - i));
+            }
+        }
+    }
+}
+
+// Adds to `padded_gradient` and sets `kernel_gradient`, of one picture, from the gradient of the result.
+inline void blur_backward(const Blurred &b, const float *padded, const float *kernels, const float *gradient,
+                          float *padded_gradient, float *kernel_gradient, int64_t image) {
+    int n = b.floats();
+    for (int64_t row = 0; row < b.rows; row++)
+        for (int64_t column = 0; column < b.columns; column++) {
+            int64_t at = b.padded(image, row, column);
+            const float *kernel = kernels + b.kernel(image, row, column);
+            float *wanted = kernel_gradient + b.kernel(image, row, column);
+            const float *from = gradient + b.plain(image, row, column);
+            alignas(64) float g[CELL * MOST_FLOATS] = {};  // zero beyond the cell's row
+            for (int r = 0; r < CELL; r++) std::memcpy(g + r * MOST_FLOATS, from + r * b.width(), sizeof(float) * n);
+            for (int t = 0; t < b.side * b.side; t++) {
+                int64_t place = at + t / b.side * b.pitch + t % b.side * b.channels;
+                vec total{};
+                for (int i = 0; i < n; i += V)
+#pragma GCC unroll 4
+                    for (int r = 0; r < CELL; r++) {
+                        vec value = load(g + r * MOST_FLOATS + i);
+                        float *x = padded_gradient + place + r * b.pitch + i;
+                        total += value * load(padded + place + r * b.pitch + i);
+                        store(x, load(x) + all(kernel[t]) * value);
+                    }
+#pragma GCC unroll 4
+                for (int by = V / 2; by; by /= 2) total += rotate(total, by);
+                wanted[t] = total[0];
+            }
+        }
+}
+
+}  // namespace LNCA_ISA

@@ -1,0 +1,181 @@
+"""The residual coder in bands of rows, for pictures of any height."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.deconvolution import SIDE, Deconvolution
+from ..nn.residual import ResidualCoder
+from .autoencoder import Source
+from .blur import blurred, margined
+from .convolution import Activation, Band, FusedConvolution
+
+
+class FusedDeconvolution:
+    """A deconvolution in bands.
+
+    Args:
+        deconvolution: its weights are copied.
+        level: one of `LEVELS`.
+    """
+
+    def __init__(self, deconvolution: Deconvolution, level: str):
+        self.level = level
+        taps = deconvolution.bank.shape[1]
+        mixture = nn.Conv2d(*deconvolution.bank.shape, 1)
+        mixture.weight = nn.Parameter(deconvolution.bank.detach().T[..., None, None])
+        nn.init.zeros_(mixture.bias)  # type: ignore[arg-type]
+        self.mixture = FusedConvolution(mixture, level, "none")
+        self.margin = math.isqrt(taps) // 2
+        pairs = zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True)
+        self.iterations = list(pairs)
+
+    @property
+    def reach(self) -> int:
+        """Pixels that a result depends on to either side."""
+        return 2 * self.margin * len(self.iterations)
+
+    def __call__(self, image: Tensor, scores: Band, begin: int, end: int) -> Tensor:
+        """Rows [begin, end), counted from the image's first, from rows of the image and of the scores of its cells.
+
+        Rows that lie within `reach` of an end of the image are wrong, but where that is the picture's own border.
+        """
+        weights = Band(scores.values.softmax(-1), scores.first, scores.height)
+        kernels = self.mixture(weights, scores.first, scores.first + scores.values.shape[1]).values
+        turned, rows, margin = kernels.flip(-1), image.shape[1], self.margin
+
+        def blur(x: Tensor, kernels: Tensor) -> Tensor:
+            return blurred(margined(x, margin, margin, margin), kernels, rows, self.level)
+
+        x = ahead = image
+        for rate, momentum in self.iterations:
+            better = (ahead + rate * blur(image - blur(ahead, kernels), turned)).clamp_(0, 1)
+            ahead, x = better + momentum * (better - x), better
+        return x[:, begin:end]
+
+
+class FusedResidualCoder:
+    """A residual coder in evaluation mode; arguments, attributes and errors as of `FusedAutoencoder`."""
+
+    def __init__(self, coder: ResidualCoder, level: str):
+        def layers(maps: Iterable[nn.Module], *activations: Activation) -> list[FusedConvolution]:
+            convolutions = [layer for layer in maps if isinstance(layer, nn.Conv2d)]
+            return [FusedConvolution(conv, level, how) for conv, how in zip(convolutions, activations, strict=True)]
+
+        self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
+        first, _, last = coder.features
+        self.features = layers([_moved(first, coder.shrink, 0), last], "swish", "none")
+        first, _, last = coder.gather
+        self.gather = layers([_moved(first, self.places, 0), last], "swish", "none")
+        first, _, last = coder.scatter
+        path_outputs = coder.width * coder.places
+        path = _moved(last, self.places, 1, 0, path_outputs)
+        self.scatter = layers([first, path], "swish", "none")
+        self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
+        self.scores = layers([_moved(last, 1, 1, path_outputs)], "none") if coder.deconvolution else []
+        first, _, middle, _, last = coder.correct
+        kept = 2 * coder.width
+        self.correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
+                              "swish", "swish", "none")  # fmt: skip
+        reach = 5 * coder.shrink + (self.deconvolution.reach if self.deconvolution else 0)
+        self.border = 2 * -(-reach // SIDE) + 2
+        # Image, result and what is scattered, joined and corrected; of a deconvolution seven pictures, kernels and scores.
+        self.floats = 9 + 8 * coder.width // coder.shrink**2 + (21 + 12 if self.deconvolution else 0)
+
+    def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
+        """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
+        features = self._features(image, height, begin * self.places, end * self.places)
+        cells = Band(unshuffled(features, self.places), begin, height // SIDE)
+        return _chain(self.gather, cells, begin, end).values
+
+    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor:
+        """Rows [begin, end), (B, rows, W, 3) in [0, 1], of the decoded picture.
+
+        Args:
+            image: gives rows of the corrupted picture.
+            latent: gives rows of the cells' output.
+            height: rows of the picture, a multiple of 4.
+        """
+        positions = height // self.shrink
+        ranges = [(begin // self.shrink, end // self.shrink)]
+        for layer in reversed(self.correct):
+            ranges.append(layer.needs(*ranges[-1], positions))
+        first, last = ranges.pop()
+        top, bottom = first // self.places, -(-last // self.places)
+        cells = Band(latent(top, bottom), top, height // SIDE)
+        mixed = _chain(self.scatter[:1], cells, top, bottom)
+        decoded = shuffled(_chain(self.scatter[1:], mixed, top, bottom).values, self.places)
+        joined = [
+            self._features(image, height, first, last),
+            decoded[:, first - top * self.places : last - top * self.places],
+        ]
+        if self.deconvolution is None:
+            corrected = image(begin, end)
+        else:
+            above, below = first * self.shrink, last * self.shrink
+            reach = self.deconvolution.reach
+            top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
+            cells = Band(latent(top, bottom), top, height // SIDE)
+            scores = _chain([self.scatter[0], *self.scores], cells, top, bottom)
+            sharp = self.deconvolution(
+                image(top * SIDE, bottom * SIDE), scores, above - top * SIDE, below - top * SIDE
+            )
+            joined.append(unshuffled(sharp, self.shrink))
+            corrected = sharp[:, begin - above : end - above]
+        x = Band(torch.cat(joined, -1), first, positions)
+        for layer in self.correct:
+            x = layer(x, *ranges.pop())
+        return (corrected + shuffled(x.values, self.shrink)).clamp_(0, 1)
+
+    def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
+        """Rows of the path's positions."""
+        positions = height // self.shrink
+        middle = self.features[1].needs(begin, end, positions)
+        low, high = self.features[0].needs(*middle, positions)
+        pixels = unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)
+        return self.features[1](self.features[0](Band(pixels, low, positions), *middle), begin, end).values
+
+
+def unshuffled(x_BHWC: Tensor, side: int) -> Tensor:
+    """Each block of side x side positions becomes one, its channels by row, column and channel."""
+    batch, rows, columns, channels = x_BHWC.shape
+    blocks = x_BHWC.reshape(batch, rows // side, side, columns // side, side * channels).transpose(2, 3)
+    return blocks.reshape(batch, rows // side, columns // side, -1)
+
+
+def shuffled(x_BHWC: Tensor, side: int) -> Tensor:
+    """The inverse of `unshuffled`."""
+    batch, rows, columns, _ = x_BHWC.shape
+    return x_BHWC.reshape(batch, rows, columns, side, -1).transpose(2, 3).reshape(batch, rows * side, columns * side, -1)
+
+
+def _chain(layers: list[FusedConvolution], cells: Band, begin: int, end: int) -> Band:
+    for layer in layers:
+        cells = layer(cells, begin, end)
+    return cells
+
+
+def _moved(
+    layer: nn.Module, side: int, dimension: int, begin: int = 0, end: int | None = None, *, keep: bool = False
+) -> nn.Conv2d:
+    """A convolution whose inputs (`dimension` 0) or outputs (1) `begin` to `end` are ordered as `unshuffled` does, not by
+    channel first as `pixel_unshuffle` does; without the others, or with those before `begin` as they are."""
+    assert isinstance(layer, nn.Conv2d)
+
+    def ordered(x: Tensor) -> Tensor:
+        part = x[begin:end]
+        part = part.unflatten(0, (-1, side, side)).movedim(0, 2).flatten(0, 2) if len(part) else part
+        return torch.cat([x[:begin], part]) if keep else part
+
+    weight = layer.weight.detach()
+    assert layer.bias is not None
+    bias = layer.bias.detach()
+    if dimension:
+        weight, bias = ordered(weight), ordered(bias)
+    else:
+        weight = ordered(weight.transpose(0, 1)).transpose(0, 1)
+    result = nn.Conv2d(weight.shape[1], weight.shape[0], layer.kernel_size, padding=layer.padding)  # type: ignore[arg-type]
+    result.weight, result.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return result

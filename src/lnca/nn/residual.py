@@ -1,0 +1,89 @@
+"""Encoder and decoder beside a path at full resolution: the restored picture is the input plus a correction.
+
+The paper's decoder has to rebuild every pixel from three numbers: d / 2 skip channels at a quarter and d latent channels at
+a sixteenth of the positions. Here features of every pixel go past the automaton to the decoder, which corrects the picture
+with what the cells have found out (docs/quality.md).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .autoencoder import Coder
+from .deconvolution import SIDE, Deconvolution
+
+
+class ResidualCoder(Coder):
+    """Encoder and decoder; cells stand for 4x4 pixels.
+
+    Args:
+        image_channels: channels of the image.
+        width: channels of the path.
+        shrink: pixels of the side of the path's positions, 1, or 2 for a path over blocks of 2x2 pixels.
+        latent_channels: channels the encoder gives to the cells.
+        output_channels: channels the decoder reads from the cells.
+        mixing: channels between the two maps from the path's positions to a cell, and back.
+        blurs, blur_length, iterations: kernels, length and iterations of a `Deconvolution`; no kernels leave it out.
+    """
+
+    def __init__(
+        self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
+        output_channels: int = 32, mixing: int = 96, blurs: int = 0, blur_length: int = 7, iterations: int = 16,
+    ):  # fmt: skip
+        super().__init__(SIDE)
+        if shrink not in (1, 2):
+            raise ValueError(f"shrink must be 1 or 2, got {shrink}")
+        self.width, self.shrink, self.places = width, shrink, (SIDE // shrink) ** 2
+        self.pixels = image_channels * shrink**2
+        self.features = nn.Sequential(
+            nn.Conv2d(self.pixels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+        self.gather = nn.Sequential(
+            nn.Conv2d(width * self.places, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, latent_channels, 1)
+        )
+        self.scatter = nn.Sequential(
+            nn.Conv2d(output_channels, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, width * self.places + blurs, 1)
+        )
+        self.deconvolution = Deconvolution(blurs, blur_length, iterations) if blurs else None
+        joined = 2 * width + (self.pixels if blurs else 0)
+        self.correct = nn.Sequential(
+            nn.Conv2d(joined, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, self.pixels, 3, padding=1),
+        )  # fmt: skip
+        last = self.correct[-1]
+        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Image (B, 3, H, W) -> latent (B, H / 4, W / 4, d) and the path: image and features, (B, 3 + width, H, W), or
+        (B, 12 + width, H / 2, W / 2) where `shrink` is 2."""
+        pixels = F.pixel_unshuffle(image_BCHW, self.shrink)
+        features = self.features(pixels)
+        latent = self.gather(F.pixel_unshuffle(features, SIDE // self.shrink))
+        return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
+
+    def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
+        """The cells' output and the path -> image (B, 3, H, W), in [0, 1] but in training, where it has to have a
+        gradient."""
+        pixels, features = skip_BCHW.split([self.pixels, self.width], 1)
+        path, scores = self._scattered(latent_BHWC)
+        joined = [features, F.pixel_shuffle(path, SIDE // self.shrink)]
+        image = F.pixel_shuffle(pixels, self.shrink)
+        if self.deconvolution is not None:
+            image = self.deconvolution(image, scores)
+            joined.append(F.pixel_unshuffle(image, self.shrink))
+        restored = image + F.pixel_shuffle(self.correct(torch.cat(joined, 1)), self.shrink)
+        return restored if self.training else restored.clamp(0, 1)
+
+    def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor) -> Tensor:
+        """An image blurred as the cells' output says that the given one was; needs a `deconvolution`."""
+        assert self.deconvolution is not None
+        kernels = self.deconvolution.kernels(self._scattered(latent_BHWC)[1])
+        return self.deconvolution.blur(image_BCHW.permute(0, 2, 3, 1).contiguous(), kernels).permute(0, 3, 1, 2)
+
+    def _scattered(self, latent_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+        """For the path, (B, width * places, H / 4, W / 4), and the scores of the blurs, (B, blurs, H / 4, W / 4)."""
+        scattered = self.scatter(latent_BHWC.permute(0, 3, 1, 2))
+        path = self.width * self.places
+        return scattered[:, :path], scattered[:, path:]

@@ -1,0 +1,84 @@
+"""Latent automata beside a path at full resolution are trained in one phase, all parts together, to be good after any
+number of steps."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..kernels.blur import fused_blur
+from ..nn.latent import LatentAutomaton
+from ..nn.residual import ResidualCoder
+from . import losses
+from .batch import Batch, Exploded, dissimilarity
+from .optimizer import Optimizer
+from .recipe import Recipe, ResidualPhase
+from .unroll import Step, checked, compiled, unroll
+
+OVERFLOW = 3
+
+
+class ResidualTrainer:
+    """One gradient step a batch."""
+
+    def __init__(self, model: LatentAutomaton, recipe: Recipe, phase: ResidualPhase, batches: int):
+        self.model, self.recipe, self.phase = model, recipe, phase
+        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches)
+        self.backward = checked(recipe.backward, recipe.compile)
+        automaton, coder = model.automaton, model.autoencoder
+        if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
+            coder.deconvolution.blur = fused_blur
+        self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
+
+    def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """The gradient step; returns the unweighted losses."""
+        model, phase = self.model.train(), self.phase
+
+        def draw(low: int, high: int) -> int:
+            return int(torch.randint(low, high + 1, (), generator=generator, device=generator.device))
+
+        with self._autocast(batch.positive):
+            latent, skip = model.autoencoder.encode(batch.positive)
+        cells = model.automaton.seed(latent.float())
+        if torch.rand((), generator=generator, device=generator.device).item() < phase.settled:
+            with torch.no_grad():
+                state = self._run(cells, draw(0, phase.longest), 0)[..., model.automaton.input_channels :]
+            cells = torch.cat([latent.float(), state], -1)
+        cells = self._run(cells, draw(phase.fewest_steps, phase.most_steps), draw(0, 2**31 - 1))
+        output = model.automaton.read(cells)
+        with self._autocast(cells):
+            restored = model.autoencoder.decode(output, skip).float()
+        state = cells[..., model.automaton.input_channels :]
+        terms = {
+            "l1": (restored - batch.anchor).abs().mean(),
+            "ssim": dissimilarity(restored, batch.anchor),
+            "overflow": losses.overflow(state, -OVERFLOW, OVERFLOW),
+        }
+        coder = model.autoencoder
+        if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
+            terms["blur"] = (coder.blurred(batch.anchor, output) - batch.positive).abs().mean()
+        total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
+        if not total.item() < self.recipe.exploded:
+            raise Exploded(f"the loss became {total.item():g}")
+        self.optimizer.step(total)
+        return {"loss": total.item(), **{name: value.item() for name, value in terms.items()}}
+
+    def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
+        automaton = self.model.automaton
+        with self._autocast(cells):
+            masks = [automaton.mask(seed, step, cells) for step in range(steps)]
+            return unroll(self.step, cells, masks, self.backward, automaton.input_channels).to(cells.dtype)
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+    @torch.no_grad()
+    def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """The whole model after its steps."""
+        return self.model.eval()(positive)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

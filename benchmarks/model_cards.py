@@ -21,7 +21,7 @@ from lnca.files import write_whole
 from lnca.metrics import recovered
 from lnca.nn.weights_file import load_weights, save_weights
 from lnca.restoration.restorer import Restorer
-from lnca.training.recipe import load_recipe
+from lnca.training.recipe import PHASES, load_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -75,9 +75,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
     """The model card as a page."""
     card, quality = info.card, info.card["quality"]
     recipe = card["recipe"]
-    phases = ", ".join(
-        f"{recipe[p]['epochs']} {p}" for p in ("autoencoder", "automaton", "joint") if recipe[p]["epochs"]
-    )
+    phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in PHASES[info.architecture] if recipe[p]["epochs"])
     difficulty = "noise of intensity 0.5" if card["task"] == "denoise" else "motion blur of 7 pixels"
     changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
     rows = "".join(
@@ -145,7 +143,9 @@ def main() -> None:
             }
             save_weights(path, model, info.architecture, info.settings, card)
             control = RESULTS / f"control-{card['task']}.json"
-            write_card(describe(path), json.loads(control.read_text("utf-8")) if control.exists() else None)
+            # It was trained on as many samples as the recipe "stable" takes.
+            comparable = card["recipe"]["name"] == "stable" and control.exists()
+            write_card(describe(path), json.loads(control.read_text("utf-8")) if comparable else None)
     write_whole(RESULTS / "quality.json", (json.dumps(results, indent=2) + "\n").encode())
     for name, result in results.items():
         print(f"{name}: SSIM {result['output']['ssim']['mean']:.4f}, recovered {result['recovered']:.3f}")

@@ -1,7 +1,7 @@
-"""What each part of a residual latent automaton gives: short trainings that differ in one thing, with one seed and budget.
+"""What each part of an LNCA with a path at full resolution gives: short trainings that differ in one thing.
 
-They are trained on the training split and scored on the validation split; the test split is for the shipped models. What
-is in the result file already is not trained again.
+They have one seed and budget, are trained on the training split and scored on the validation split; the test split is
+for the shipped models. What is in the result file already is not trained again.
 
     python benchmarks/study.py --task denoise --data ../shared/data/photos
 """
@@ -23,7 +23,6 @@ from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs
 from lnca.files import write_whole
 from lnca.nn.model import RestorationModel, SteppedModel
-from lnca.nn.registry import build
 from lnca.nn.weights_file import load_weights
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
@@ -34,25 +33,26 @@ STEPS = (0, 4, 8, 16, 32, 64)
 # 3072 tiles ten times: 30,720 samples.
 BUDGET = ("training_tiles=3072", "residual.epochs=10", "nafnet.epochs=10", "vitca.epochs=10", "validation_tiles=256")
 
-MODEL = "model.residual-lnca."
+MODEL = "model.lnca."
 NO_STEPS = ("residual.fewest_steps=0", "residual.most_steps=0", MODEL + "steps=0")
-# Name, model, task (None: both) and what the recipe changes.
+# Name, model, task (None: both) and what the recipe changes in the first one's settings.
 VARIANTS: list[tuple[str, str, Task | None, tuple[str, ...]]] = [
-    ("NAFCA, path of 16 channels", "residual-lnca", None, ()),
-    ("no steps", "residual-lnca", None, NO_STEPS),
-    ("path of 32 channels over 2x2 pixels", "residual-lnca", None, (MODEL + "shrink=2", MODEL + "width=32")),
-    ("ViTCA's rule", "residual-lnca", "denoise", (MODEL + "rule=vitca",)),
-    ("deconvolution", "residual-lnca", "deblur", (MODEL + "blurs=24",)),
-    ("deconvolution, ViTCA's rule", "residual-lnca", "deblur", (MODEL + "blurs=24", MODEL + "rule=vitca")),
-    ("1 - SSIM weighs 1", "residual-lnca", "denoise", ("residual.ssim=1.0",)),
-    ("no settled batches", "residual-lnca", "denoise", ("residual.settled=0",)),
+    ("NAFCA, path of 16 channels", "lnca", None, ()),
+    ("no steps", "lnca", None, NO_STEPS),
+    ("path of 32 channels over 2x2 pixels", "lnca", None, (MODEL + "shrink=2", MODEL + "width=32")),
+    ("path of 32 channels", "lnca", "denoise", (MODEL + "width=32",)),
+    ("ViTCA's rule", "lnca", "denoise", (MODEL + "rule=vitca",)),
+    ("1 - SSIM weighs 1", "lnca", "denoise", ("residual.ssim=1.0",)),
+    ("no settled batches", "lnca", "denoise", ("residual.settled=0",)),
+    ("deconvolution", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24")),
+    ("deconvolution, no blur loss", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0")),
     ("NAFNet-tiny", "nafnet-tiny", None, ()),
 ]
 
 
 def train(model: str, task: Task, data: Path, changes: tuple[str, ...]) -> RestorationModel:
-    """Trains from the recipe "residual", in a folder that is thrown away."""
-    recipe = load_recipe("residual", [*BUDGET, *changes])
+    """Trains from the shipped model's recipe, in a folder that is thrown away."""
+    recipe = load_recipe(f"lnca-{task}", [*BUDGET, "model.lnca={}", *changes])
     with tempfile.TemporaryDirectory() as folder:
         return load_weights(Run(Plan(model, task, data, recipe), Path(folder) / "run")())[0]
 
@@ -79,14 +79,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
     path = RESULTS / f"study-{options.task}.json"
-    results = json.loads(path.read_text("utf-8")) if path.exists() else {"environment": environment(torch.device("cpu"))}
+    results = (
+        json.loads(path.read_text("utf-8")) if path.exists() else {"environment": environment(torch.device("cpu"))}
+    )
     for name, model, task, changes in VARIANTS:
         if name in results or task not in (None, options.task):
             continue
         start = time.perf_counter()
         trained = train(model, options.task, options.data, changes)
         seconds = time.perf_counter() - start
-        results[name] = {"model": model, "changes": changes, "seconds": seconds, **score(trained, options.task, options.data)}
+        results[name] = {
+            "model": model,
+            "changes": changes,
+            "seconds": seconds,
+            **score(trained, options.task, options.data),
+        }
         write_whole(path, (json.dumps(results, indent=2) + "\n").encode())
         print(f"{name}: SSIM {results[name]['output']['ssim']['mean']:.4f}, {results[name].get('steps')}", flush=True)
 

@@ -59,7 +59,9 @@ def test_the_fused_blur_and_its_gradients_are_the_plain_ones():
         for way, kind in ((fused_blur, torch.float32), (blur, torch.float64)):
             x, k = image.to(kind).requires_grad_(), kernels.to(kind).requires_grad_()
             result = way(x, k)
-            results.append([result.double(), *(g.double() for g in torch.autograd.grad((result * weights).sum(), (x, k)))])
+            results.append(
+                [result.double(), *(g.double() for g in torch.autograd.grad((result * weights).sum(), (x, k)))]
+            )
         for fused, plain in zip(*results, strict=True):
             torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-5)
 

@@ -180,7 +180,7 @@ SMALL = {
     "vitca": ["vitca.epochs=2", "vitca.pool=8", "vitca.fewest_steps=1", "vitca.most_steps=2",
               "model.vitca={embed: 16, heads: 2, mlp: 8, steps: 2}"],
     "lnca": ["residual.epochs=2", "residual.settled=0.5", "residual.longest=4", "residual.fewest_steps=1",
-                      "residual.most_steps=2", "augment=true", "model.lnca={width: 4, steps: 2, blurs: 2, iterations: 2}"],
+             "residual.most_steps=2", "augment=true", "model.lnca={width: 4, steps: 2, blurs: 2, iterations: 2}"],
     "nafnet": ["nafnet.epochs=2",
                "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}"],
     "restormer": ["restormer.epochs=2", "model.restormer={dim: 8, num_blocks: [1, 1, 1, 1], heads: [1, 1, 1, 1]}"],

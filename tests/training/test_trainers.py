@@ -350,13 +350,15 @@ def test_direct_losses_by_hand():
 
 
 def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeypatch):
-    recipe = load_recipe("residual", ["residual.settled=0.5", "residual.longest=30"])
+    recipe = load_recipe("lnca-deblur", ["residual.settled=0.5", "residual.longest=30"])
     torch.manual_seed(0)
     model = lnca.build("lnca", blurs=2, iterations=2)
     trainer = ResidualTrainer(model, recipe, recipe.residual, 20)
     lengths, run = [], trainer._run
     monkeypatch.setattr(
-        trainer, "_run", lambda cells, steps, seed: lengths.append((steps, torch.is_grad_enabled())) or run(cells, steps, seed)
+        trainer,
+        "_run",
+        lambda cells, steps, seed: lengths.append((steps, torch.is_grad_enabled())) or run(cells, steps, seed),
     )
     before, draw = snapshot(model), torch.Generator().manual_seed(0)
     losses = [trainer.train_batch(batch(), draw)["loss"] for _ in range(20)]

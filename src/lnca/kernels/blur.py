@@ -18,7 +18,7 @@ def fused_blur(image_BHWC: Tensor, kernels_BhwT: Tensor) -> Tensor:
     simple = image_BHWC.dtype == kernels_BhwT.dtype == torch.float32 and image_BHWC.device.type == "cpu"
     if loaded is None or not simple or floats > loaded.lnca_most_floats() // 2:
         return blur(image_BHWC, kernels_BhwT)
-    result: Tensor = _Blur.apply(image_BHWC, kernels_BhwT)  # type: ignore[no-untyped-call]
+    result: Tensor = _Blur.apply(image_BHWC, kernels_BhwT)
     return result
 
 

@@ -24,7 +24,7 @@ class FusedDeconvolution:
     def __init__(self, deconvolution: Deconvolution, level: str):
         self.level = level
         taps = deconvolution.bank.shape[1]
-        mixture = nn.Conv2d(*deconvolution.bank.shape, 1)
+        mixture = nn.Conv2d(deconvolution.bank.shape[0], taps, 1)
         mixture.weight = nn.Parameter(deconvolution.bank.detach().T[..., None, None])
         nn.init.zeros_(mixture.bias)  # type: ignore[arg-type]
         self.mixture = FusedConvolution(mixture, level, "none")
@@ -81,7 +81,7 @@ class FusedResidualCoder:
                               "swish", "swish", "none")  # fmt: skip
         reach = 5 * coder.shrink + (self.deconvolution.reach if self.deconvolution else 0)
         self.border = 2 * -(-reach // SIDE) + 2
-        # Image, result and what is scattered, joined and corrected; of a deconvolution seven pictures, kernels and scores.
+        # Image, result and what is scattered, joined and corrected; of a deconvolution seven pictures, kernels, scores.
         self.floats = 9 + 8 * coder.width // coder.shrink**2 + (21 + 12 if self.deconvolution else 0)
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
@@ -119,9 +119,7 @@ class FusedResidualCoder:
             top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
             cells = Band(latent(top, bottom), top, height // SIDE)
             scores = _chain([self.scatter[0], *self.scores], cells, top, bottom)
-            sharp = self.deconvolution(
-                image(top * SIDE, bottom * SIDE), scores, above - top * SIDE, below - top * SIDE
-            )
+            sharp = self.deconvolution(image(top * SIDE, bottom * SIDE), scores, above - top * SIDE, below - top * SIDE)
             joined.append(unshuffled(sharp, self.shrink))
             corrected = sharp[:, begin - above : end - above]
         x = Band(torch.cat(joined, -1), first, positions)
@@ -148,7 +146,9 @@ def unshuffled(x_BHWC: Tensor, side: int) -> Tensor:
 def shuffled(x_BHWC: Tensor, side: int) -> Tensor:
     """The inverse of `unshuffled`."""
     batch, rows, columns, _ = x_BHWC.shape
-    return x_BHWC.reshape(batch, rows, columns, side, -1).transpose(2, 3).reshape(batch, rows * side, columns * side, -1)
+    return (
+        x_BHWC.reshape(batch, rows, columns, side, -1).transpose(2, 3).reshape(batch, rows * side, columns * side, -1)
+    )
 
 
 def _chain(layers: list[FusedConvolution], cells: Band, begin: int, end: int) -> Band:
@@ -160,8 +160,8 @@ def _chain(layers: list[FusedConvolution], cells: Band, begin: int, end: int) ->
 def _moved(
     layer: nn.Module, side: int, dimension: int, begin: int = 0, end: int | None = None, *, keep: bool = False
 ) -> nn.Conv2d:
-    """A convolution whose inputs (`dimension` 0) or outputs (1) `begin` to `end` are ordered as `unshuffled` does, not by
-    channel first as `pixel_unshuffle` does; without the others, or with those before `begin` as they are."""
+    """A convolution whose inputs (`dimension` 0) or outputs (1) `begin` to `end` are ordered as `unshuffled` does, not
+    by channel first as `pixel_unshuffle` does; without the others, or with those before `begin` as they are."""
     assert isinstance(layer, nn.Conv2d)
 
     def ordered(x: Tensor) -> Tensor:

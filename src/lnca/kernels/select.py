@@ -8,9 +8,12 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..nn.automaton import Automaton, Runner
+from ..nn.deconvolution import blur
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
+from ..nn.residual import ResidualCoder
+from .blur import fused_blur
 from .cpu import FusedRun, Precision
 from .gpu import CompiledRun, TritonRun
 
@@ -64,6 +67,12 @@ def accelerate(
         if value not in get_args(known):
             raise LncaError(f"no {kind} {value!r}; choose {', '.join(get_args(known))}")
     automaton = model.automaton if isinstance(model, LatentAutomaton | PixelAutomaton) else None
+    if (
+        isinstance(model, LatentAutomaton)
+        and isinstance(model.autoencoder, ResidualCoder)
+        and model.autoencoder.deconvolution
+    ):
+        model.autoencoder.deconvolution.blur = blur if backend == "plain" else fused_blur
     wanted = backend in ("compiled", "fused") or precision == "bfloat16"
     if automaton is not None:
         automaton.runner = None

@@ -1,12 +1,14 @@
 """Deconvolution with a blur kernel for every cell, unrolled: the part of a decoder that undoes a motion blur.
 
-The cells agree on how the picture was blurred; the decoder then solves for the picture that, blurred so, is the one that was
-given, by a fixed number of accelerated gradient steps (FISTA, Beck and Teboulle, SIAM J. Imaging Sci. 2009) whose step sizes
-and momenta are learned (Gregor and LeCun, "Learning Fast Approximations of Sparse Coding", ICML 2010). All of it is local.
+The cells agree on how the picture was blurred; the decoder then solves for the picture that, blurred so, is the one
+that was given, by a fixed number of accelerated gradient steps (FISTA, Beck and Teboulle, SIAM J. Imaging Sci. 2009)
+whose step sizes and momenta are learned (Gregor and LeCun, "Learning Fast Approximations of Sparse Coding", ICML 2010).
+All of it is local.
 """
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +23,8 @@ SIDE = 4
 
 
 def blur(image_BHWC: Tensor, kernels_BhwT: Tensor) -> Tensor:
-    """Each block of 4x4 pixels as its own kernel, an odd square, row by row, mixes its surroundings; beyond the border is
-    zero. Pictures (B, H, W, C) -> the same."""
+    """Each block of 4x4 pixels is blurred by its own kernel, an odd square, row by row; beyond the border is zero.
+    Pictures (B, H, W, C) -> the same."""
     batch, height, width, channels = image_BHWC.shape
     rows, columns, taps = kernels_BhwT.shape[1:]
     side = math.isqrt(taps)
@@ -51,7 +53,7 @@ class Deconvolution(nn.Module):
         times = [1.0]
         for _ in range(iterations):
             times.append((1 + math.sqrt(1 + 4 * times[-1] ** 2)) / 2)
-        self.momenta = nn.Parameter(torch.tensor([(a - 1) / b for a, b in zip(times, times[1:], strict=False)]))
+        self.momenta = nn.Parameter(torch.tensor([(a - 1) / b for a, b in pairwise(times)]))
         self.rates = nn.Parameter(torch.ones(iterations))
         self.blur: Blur = blur
 

@@ -164,7 +164,9 @@ class RestormerSettings:
         return Restormer(**vars(self))
 
 
-Settings = LatentNAFCASettings | LatentViTCASettings | ResidualSettings | ViTCASettings | NAFNetSettings | RestormerSettings
+Settings = (
+    LatentNAFCASettings | LatentViTCASettings | ResidualSettings | ViTCASettings | NAFNetSettings | RestormerSettings
+)
 
 ARCHITECTURES: dict[str, type[Settings]] = {
     "latent-nafca": LatentNAFCASettings,

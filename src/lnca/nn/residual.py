@@ -1,8 +1,8 @@
 """Encoder and decoder beside a path at full resolution: the restored picture is the input plus a correction.
 
-The paper's decoder has to rebuild every pixel from three numbers: d / 2 skip channels at a quarter and d latent channels at
-a sixteenth of the positions. Here features of every pixel go past the automaton to the decoder, which corrects the picture
-with what the cells have found out (docs/quality.md).
+The paper's decoder has to rebuild every pixel from three numbers: d / 2 skip channels at a quarter and d latent
+channels at a sixteenth of the positions. Here features of every pixel go past the automaton to the decoder, which
+corrects the picture with what the cells have found out (docs/quality.md).
 """
 
 import torch

@@ -21,6 +21,8 @@ MODELS = {
     "latent-nafca": "LatentNAFCA",
 }
 TINY_MODELS = {"nafnet-tiny": "NAFNet-tiny", "restormer-tiny": "Restormer-tiny", "vitca-tiny": "ViTCA-tiny"}
+# Rows below the paper's, where they were trained.
+OTHER_MODELS = {**TINY_MODELS, "lnca": "LNCA, full resolution"}
 GROUPS = {"all": list(MODELS), "tiny": [*TINY_MODELS, "latent-vitca", "latent-nafca"]}
 
 
@@ -70,7 +72,7 @@ def chosen_columns(table: str, names: str) -> list[Column]:
 
 def chosen_models(names: str) -> list[str]:
     """Models of a comma-separated list; "all" are the paper's five, "tiny" the small presets and the latent models."""
-    return _chosen(names, GROUPS, [*MODELS, *TINY_MODELS], "model of the tables")
+    return _chosen(names, GROUPS, [*MODELS, *OTHER_MODELS], "model of the tables")
 
 
 def _chosen(names: str, groups: dict[str, list[str]], known: list[str], kind: str) -> list[str]:

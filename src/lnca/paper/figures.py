@@ -16,14 +16,14 @@ from ..files import written_whole
 from ..nn.latent import LatentAutomaton
 from ..randomness import generator
 from ..restoration.restorer import Restorer
-from .columns import MODELS, TINY_MODELS, columns
+from .columns import MODELS, OTHER_MODELS, columns
 from .report import cell, read_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TITLES = MODELS | TINY_MODELS
+TITLES = MODELS | OTHER_MODELS
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LncaError
-from .columns import MODELS, TINY_MODELS, Column, columns
+from .columns import MODELS, OTHER_MODELS, Column, columns
 
 RESULTS = Path("benchmarks/results/paper")
 TITLES = {
@@ -68,7 +68,7 @@ def tables(folder: Path) -> dict[str, dict[str, dict[str, Cell]]]:
     """Table -> model -> column -> cell; the tiny presets have rows where one was trained."""
     results = read_results(folder)
     trained = {model for _, _, model in (result["key"] for result in results)}
-    rows = [*MODELS, *(model for model in TINY_MODELS if model in trained)]
+    rows = [*MODELS, *(model for model in OTHER_MODELS if model in trained)]
     return {
         table: {model: {name: cell(column, model, results) for name, column in entries.items()} for model in rows}
         for table, entries in columns().items()
@@ -97,7 +97,7 @@ def _table(name: str, rows: dict[str, dict[str, Cell]]) -> str:
         known = [run["input"]["ssim"]["mean"] for row in rows.values() for run in row[column].ours]
         inputs.append(f"- / {statistics.mean(known):.3f}" if known else "-")
     lines.append(["corrupted input", *inputs])
-    titles = MODELS | TINY_MODELS
+    titles = MODELS | OTHER_MODELS
     lines += [[titles[model], *map(str, row.values())] for model, row in rows.items()]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [

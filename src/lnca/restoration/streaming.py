@@ -157,7 +157,9 @@ class Streamer:
         # A row of cells in the bands.
         band_row = picture.batch * columns * multiple**2 * 4 * self.autoencoder.floats
         threads = torch.get_num_threads()
-        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + self.autoencoder.border * band_row
+        fixed = (
+            picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + self.autoencoder.border * band_row
+        )
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * cell_row
 

@@ -199,3 +199,23 @@ def test_the_other_models_are_trained_and_resumed_to_the_same_bytes(pictures, tm
         Run(chosen, tmp_path / "cut", progress=press)()
     assert Run(chosen, tmp_path / "cut", resume=True)().read_bytes() == whole.read_bytes()
     assert lnca.load(whole, "cpu").restore(Image.new("RGB", (20, 20))).size == (20, 20)
+
+
+def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(pictures, tmp_path):
+    def press(phase, done, total, values):
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    first = Run(Plan("lnca", "denoise", pictures, load_recipe("paper", [*SMALL["lnca"], "batch_size=4", "tile=32"]), 0),
+                tmp_path / "first")()  # fmt: skip
+    changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=12", "validation_tiles=4"]
+    chosen = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 0, first)
+    whole = Run(chosen, tmp_path / "whole")()
+    assert whole.name == "photo-denoise.safetensors"
+    with pytest.raises(Interrupted):
+        Run(chosen, tmp_path / "cut", progress=press)()
+    assert Run(chosen, tmp_path / "cut", resume=True)().read_bytes() == whole.read_bytes()
+    assert lnca.load(whole, "cpu").info.card["initial"] == "lnca-denoise"
+    other = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", [*changes, "model.lnca.width=6"]), 0, first)
+    with pytest.raises(LncaError, match="another shape"):
+        Run(other, tmp_path / "other")

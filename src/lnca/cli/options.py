@@ -10,6 +10,7 @@ from ..errors import LncaError
 if TYPE_CHECKING:
     from ..corruption import Task
     from ..data.splits import Split
+    from ..degradation import PhotoTask
     from ..kernels.cpu import Precision
     from ..kernels.select import Backend
 
@@ -33,6 +34,15 @@ def checked_task(name: str) -> "Task":
             return name
         case _:
             raise LncaError(f"--task should be denoise or deblur, got {name!r}")
+
+
+def checked_training_task(name: str) -> "Task | PhotoTask":
+    """The task of that name, those of photographs among them; raises `LncaError` for another."""
+    match name:
+        case "denoise" | "deblur" | "photo-denoise":
+            return name
+        case _:
+            raise LncaError(f"--task should be denoise, deblur or photo-denoise, got {name!r}")
 
 
 def checked_split(name: str) -> "Split":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Data, Device, checked_task
+from .options import Data, Device, checked_training_task
 from .progress import training_bars
 
 
@@ -13,7 +13,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset such as nafnet-tiny.")
     ],
-    task: Annotated[str, typer.Option(help="denoise or deblur.")],
+    task: Annotated[str, typer.Option(help="denoise, deblur or photo-denoise.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
     recipe: Annotated[str, typer.Option(help="stable, paper, or a YAML file.")] = "stable",
@@ -23,10 +23,14 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field of the recipe: automaton.latent=1.")
     ] = None,
+    initial: Annotated[
+        str | None, typer.Option("--init", help="Begin with these weights: a model's name, or a weight file.")
+    ] = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:
     """Train a model on a folder of pictures."""
+    from ..catalogue import locate
     from ..restoration.restorer import choose_device
     from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
@@ -36,7 +40,8 @@ def train(
     chosen = load_recipe(recipe, changes)
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
-    plan = Plan(model, checked_task(task), data, chosen, seed)
+    beginning = None if initial is None else locate(initial)
+    plan = Plan(model, checked_training_task(task), data, chosen, seed, beginning)
     try:
         with training_bars() as report:
             weights = Run(plan, out, choose_device(device), resume=resume, progress=report)()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..corruption import Task, corrupt
+from ..degradation import PhotoTask
 from ..errors import LncaError
 from ..randomness import generator
 from ..restoration.image_io import find_pictures
@@ -56,13 +57,13 @@ class TileSet:
         order = torch.randperm(len(self), generator=generator("cpu", seed, "limit"))[:count]
         return replace(self, rows=self.rows[np.sort(order.numpy())])
 
-    def check(self, task: Task) -> None:
+    def check(self, task: Task | PhotoTask) -> None:
         """Raises `LncaError` when these are pairs for another task."""
         if self.corrupted is not None and self.task not in (None, task):
             raise LncaError(f"these pairs are for --task {self.task}, not {task}")
 
     def pairs(
-        self, index: Tensor, task: Task, difficulty: float, draw: torch.Generator, augment: bool = False
+        self, index: Tensor, task: Task | PhotoTask, difficulty: float, draw: torch.Generator, augment: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Clean and corrupted tiles (B, 3, 32, 32) in [0, 1] on the device of `draw`.
 
@@ -81,7 +82,7 @@ class TileSet:
             ways = torch.randint(8, (len(rows),), generator=draw, device=draw.device)
             stores = [turned(tiles, ways) for tiles in stores]
         clean, *rest = stores
-        return clean, rest[0] if rest else corrupt(clean, task, difficulty, draw)
+        return clean, rest[0] if rest else corrupt(clean, task, difficulty, draw)  # type: ignore[arg-type]
 
 
 def turned(tiles_BCSS: Tensor, ways_B: Tensor) -> Tensor:

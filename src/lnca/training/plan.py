@@ -5,9 +5,10 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..corruption import Task
+from ..degradation import PhotoTask
 from .recipe import Recipe
 
 
@@ -21,18 +22,20 @@ class Plan:
         data: folder of clean pictures, or one that `lnca data prepare` wrote.
         recipe: see `Recipe`.
         seed: of the split, the weights and everything drawn.
+        initial: a weight file to begin with; random weights when None.
     """
 
     model: str
-    task: Task
+    task: Task | PhotoTask
     data: Path
     recipe: Recipe
     seed: int = 0
+    initial: Path | None = None
 
     @property
     def name(self) -> str:
         """Name of the weight file."""
-        return f"{self.model}-{self.task}"
+        return self.task if self.task in get_args(PhotoTask) else f"{self.model}-{self.task}"
 
     def describe(self) -> dict[str, Any]:
         """Plain data, for the run's folder, the checkpoint and the card."""
@@ -41,6 +44,7 @@ class Plan:
             "task": self.task,
             "seed": self.seed,
             "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
+            **({} if self.initial is None else {"initial": self.initial.stem}),
         }
 
 

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from ..corruption import Curriculum, Task
+from ..degradation import PhotoTask
 from ..errors import LncaError
 from .optimizer import OptimizerSettings
 
@@ -138,6 +139,8 @@ class Recipe:
     Args:
         batch_size: samples in a batch.
         tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
+        crop: side of the crops of photographs, which are not shrunk, for the tasks of photographs; `training_tiles` of
+            them make an epoch.
         augment: turn and mirror the tiles at random.
         training_tiles: at most that many tiles are trained on; None takes all.
         validation_tiles: at most that many tiles are validated on after each epoch.
@@ -159,6 +162,7 @@ class Recipe:
     name: str = "recipe"
     batch_size: int = 8
     tile: int = 64
+    crop: int = 64
     augment: bool = False
     training_tiles: int | None = None
     validation_tiles: int = 1024
@@ -180,9 +184,10 @@ class Recipe:
     restormer: DirectPhase = DirectPhase("l1", optimizer=OptimizerSettings(3e-4, normalise_gradients=False))
     model: dict[str, dict] = field(default_factory=dict)
 
-    def curriculum(self, task: Task) -> Curriculum:
-        """The curriculum of a task."""
-        return self.denoise if task == "denoise" else self.deblur
+    def curriculum(self, task: Task | PhotoTask) -> Curriculum:
+        """The curriculum of a task; photographs have none, and a difficulty that says nothing."""
+        curricula: dict[str, Curriculum] = {"denoise": self.denoise, "deblur": self.deblur}
+        return curricula.get(task, Curriculum(1, 1, 1, 1))
 
 
 # The phases of each architecture, which are fields of the recipe.

@@ -10,20 +10,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from .. import __version__, metrics
-from ..data.tile_set import open_tiles
+from ..data.crops import CropSet, open_crops
+from ..data.splits import Split
+from ..data.tile_set import TileSet, open_tiles
+from ..degradation import PhotoTask
 from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
 from ..nn.registry import resolve
-from ..nn.weights_file import save_weights
+from ..nn.weights_file import load_weights, save_weights
 from ..randomness import derive, generator
 from .autoencoder import AutoencoderTrainer
 from .automaton import AutomatonTrainer, PixelTrainer
@@ -34,6 +37,17 @@ from .log import ContactSheet, Log
 from .plan import Plan, commit
 from .recipe import PHASES
 from .residual import ResidualTrainer
+
+# Crops that make an epoch, where the recipe does not say.
+CROPS = 10_000
+
+
+def begin_with(model: RestorationModel, path: Path) -> None:
+    """Gives a model the weights of a file; raises `LncaError` when they are another model's."""
+    try:
+        model.load_state_dict(load_weights(path)[0].state_dict())
+    except RuntimeError as error:
+        raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings") from error
 
 
 class Interrupted(Exception):
@@ -69,9 +83,7 @@ class Run:
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         saved = read_checkpoint(folder, plan, resume)
-        recipe = plan.recipe
-        self.train = open_tiles(plan.data, "train", plan.seed, recipe.tile, recipe.training_tiles)
-        self.validation = open_tiles(plan.data, "validation", plan.seed, recipe.tile, recipe.validation_tiles)
+        self.train, self.validation = self._data("train"), self._data("validation")
         self.train.check(plan.task)
         if len(self.train) < self.recipe.batch_size:
             raise LncaError(
@@ -79,7 +91,10 @@ class Run:
                 "pictures or a smaller --batch-size"
             )
         torch.manual_seed(derive(plan.seed, "weights"))
-        self.model: RestorationModel = settings.build().to(self.device)
+        self.model: RestorationModel = settings.build()
+        if plan.initial is not None and saved is None:
+            begin_with(self.model, plan.initial)
+        self.model.to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
         self.history: list[dict[str, Any]] = []
@@ -92,6 +107,13 @@ class Run:
             self._restore(saved)
         self.log = Log(folder, self.position["step"])
         self.sheet = ContactSheet(folder / "sheets")
+
+    def _data(self, split: Split) -> TileSet | CropSet:
+        plan, recipe = self.plan, self.plan.recipe
+        limit = recipe.training_tiles if split == "train" else recipe.validation_tiles
+        if plan.task in get_args(PhotoTask):
+            return open_crops(plan.data, split, plan.seed, recipe.crop, limit or CROPS)
+        return open_tiles(plan.data, split, plan.seed, recipe.tile, limit)
 
     @property
     def batches_per_epoch(self) -> int:

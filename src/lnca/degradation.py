@@ -1,0 +1,132 @@
+"""What real photographs suffer from, for training and comparing models: a simple camera's noise.
+
+Like the paper's corruptions (`lnca.corruption`) these are batched tensor operations from a seeded generator; each
+picture of a batch draws its own conditions. JPEG is Pillow's.
+"""
+
+import io
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from .corruption import masked_noise
+
+PhotoTask = Literal["photo-denoise"]
+
+GAMMA = 2.2
+# Of pictures: noise of a camera, independent Gaussian noise, the paper's noise, and nothing but JPEG.
+MIXTURE = (0.5, 0.3, 0.1, 0.1)
+LARGEST_SIGMA = 55 / 255
+QUALITY = (60, 100)
+
+
+def uniform(count: int, low: float, high: float, draw: torch.Generator) -> Tensor:
+    """(count, 1, 1, 1) uniform numbers."""
+    return low + (high - low) * torch.rand(count, 1, 1, 1, generator=draw, device=draw.device)
+
+
+def gaussian_noise(image_BCHW: Tensor, sigma_B111: Tensor | float, draw: torch.Generator) -> Tensor:
+    """Independent Gaussian noise, rounded to 8 bits and clipped, as BM3D's and others' benchmarks have it."""
+    noise = torch.randn(image_BCHW.shape, generator=draw, device=draw.device)
+    return eight_bits(image_BCHW + sigma_B111 * noise)
+
+
+def eight_bits(image_BCHW: Tensor) -> Tensor:
+    """Rounded to the values that a byte can hold."""
+    return (image_BCHW.clamp(0, 1) * 255).round() / 255
+
+
+def jpeg(image_BCHW: Tensor, quality_B: Tensor) -> Tensor:
+    """Written and read as JPEG of some quality, 1 to 100; at 100 it is left as it is."""
+    result = eight_bits(image_BCHW)
+    for picture, quality in zip(result, quality_B.flatten().round().int().tolist(), strict=True):
+        if quality >= 100:
+            continue
+        buffer = io.BytesIO()
+        array = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        Image.fromarray(array).save(buffer, "JPEG", quality=quality)
+        with Image.open(buffer) as again:
+            picture.copy_(torch.from_numpy(np.array(again)).permute(2, 0, 1) / 255)
+    return result
+
+
+def camera_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+    """Noise as a camera makes it (after Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019).
+
+    The picture is taken back to linear light and the sensor's white balance, sampled by a Bayer pattern, given shot and
+    read noise over a range of gains, interpolated bilinearly, and developed again.
+
+    Args:
+        image_BCHW: (B, 3, H, W) in [0, 1].
+    """
+    batch, _, height, width = image_BCHW.shape
+    red, blue = 1 / uniform(batch, 1.2, 2.4, draw), 1 / uniform(batch, 1.2, 2.4, draw)
+    balance = torch.cat([red, torch.ones_like(red), blue], 1)
+    raw = image_BCHW**GAMMA * balance
+    shot_log = uniform(batch, math.log(1e-4), math.log(0.012), draw)
+    read_log = 2.18 * shot_log + 1.2 + 0.26 * torch.randn(batch, 1, 1, 1, generator=draw, device=draw.device)
+    variance = shot_log.exp() * raw + read_log.exp()
+    raw = raw + variance.sqrt() * torch.randn(raw.shape, generator=draw, device=draw.device)
+    pattern = _bayer(height, width, torch.randint(4, (batch,), generator=draw, device=draw.device))
+    linear = (_interpolate(raw, pattern) / balance).clamp(0, 1)
+    return linear ** (1 / GAMMA)
+
+
+def _bayer(height: int, width: int, phase_B: Tensor) -> Tensor:
+    """Which of red, green and blue each pixel measures, (B, 3, H, W) of 0 and 1; the phase shifts RGGB by 0 or 1 rows
+    and columns."""
+    row = (torch.arange(height, device=phase_B.device)[:, None] + (phase_B >> 1)[:, None, None]) % 2
+    column = (torch.arange(width, device=phase_B.device) + (phase_B & 1)[:, None, None]) % 2
+    red, blue = (row == 0) & (column == 0), (row == 1) & (column == 1)
+    return torch.stack([red, row != column, blue], 1).float()
+
+
+def _interpolate(raw_BCHW: Tensor, pattern_BCHW: Tensor) -> Tensor:
+    """Bilinear interpolation: each colour's mean over the nearest pixels that measure it."""
+    weights = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], device=raw_BCHW.device)
+    filters = weights.expand(3, 1, 3, 3)
+
+    def summed(x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), filters, groups=3)
+
+    return summed(raw_BCHW * pattern_BCHW) / summed(pattern_BCHW)
+
+
+def photo_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+    """What `photo-denoise` is trained on: a camera's noise, Gaussian noise of sigma 0 to 55, the paper's noise, or none
+    (`MIXTURE`), half of all then JPEG of quality 60 to 100.
+
+    Args:
+        image_BCHW: (B, 3, H, W) in [0, 1].
+    """
+    batch = len(image_BCHW)
+    shares = torch.tensor(MIXTURE, device=draw.device)
+    kind = torch.multinomial(shares, batch, replacement=True, generator=draw)[:, None, None, None]
+    intensity = float(torch.rand((), generator=draw, device=draw.device))
+    kinds = (
+        camera_noise(image_BCHW, draw),
+        gaussian_noise(image_BCHW, uniform(batch, 0, LARGEST_SIGMA, draw), draw),
+        masked_noise(image_BCHW, intensity, draw),
+    )
+    result = image_BCHW
+    for number, corrupted in enumerate(kinds):
+        result = torch.where(kind == number, corrupted, result)
+    return _compressed(result, draw)
+
+
+def _compressed(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+    """Half of the pictures as JPEG; all with eight bits."""
+    low, high = QUALITY
+    quality = uniform(len(image_BCHW), low, high, draw)
+    kept = uniform(len(image_BCHW), 0, 1, draw) < 0.5
+    return jpeg(image_BCHW, torch.where(kept, 100.0, quality))
+
+
+def degraded(image_BCHW: Tensor, task: PhotoTask, draw: torch.Generator) -> Tensor:
+    """What a task's pictures suffer from."""
+    return {"photo-denoise": photo_noise}[task](image_BCHW, draw)

@@ -1,0 +1,56 @@
+"""Crops of photographs."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conftest import textured
+from lnca import LncaError
+from lnca.data.crops import halved, open_crops
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index in range(5):
+        textured(150 + index, 130, index).save(tmp_path / f"{index}.png")
+    return tmp_path
+
+
+def test_crops_are_parts_of_the_pictures_or_of_their_halves(folder):
+    crops = open_crops(folder, "train", 0, 60, 100)
+    assert len(crops) == 100
+    assert crops.groups == 3
+    assert {picture.shape[0] for picture in crops.pictures} == {130, 65}
+    clean, degraded = crops.pairs(torch.arange(20), "photo-denoise", 1, torch.Generator().manual_seed(0))
+    assert clean.shape == degraded.shape == (20, 3, 60, 60)
+    crop = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    windows = [np.lib.stride_tricks.sliding_window_view(p, (60, 60, 3)).reshape(-1, 60, 60, 3) for p in crops.pictures]
+    assert any((window == crop).all((1, 2, 3)).any() for window in windows)
+
+
+def test_the_same_generator_draws_the_same_pairs(folder):
+    crops = open_crops(folder, "validation", 0, 32, 10)
+    first, again = (
+        crops.pairs(torch.arange(6), "photo-denoise", 1, torch.Generator().manual_seed(4), augment=True) for _ in "ab"
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_splits_share_no_picture(folder):
+    digests = {
+        split: {p.tobytes() for p in open_crops(folder, split, 0, 32, 1).pictures} for split in ("train", "test")
+    }
+    assert not digests["train"] & digests["test"]
+
+
+def test_pictures_that_are_too_small_are_named(folder):
+    with pytest.raises(LncaError, match="sides of 200 pixels"):
+        open_crops(folder, "train", 0, 200, 1)
+
+
+def test_a_half_is_the_mean_of_four():
+    picture = np.asarray(Image.effect_noise((9, 6), 50).convert("RGB"))
+    small = halved(picture)
+    assert small.shape == (3, 4, 3)
+    assert abs(int(small[0, 0, 0]) - picture[:2, :2, 0].mean()) <= 0.5

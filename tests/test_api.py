@@ -7,7 +7,10 @@ import pytest
 
 import lnca
 
-SHIPPED = ["latent-nafca-deblur", "latent-nafca-denoise", "latent-vitca-deblur", "latent-vitca-denoise"]
+SHIPPED = [
+    "latent-nafca-deblur", "latent-nafca-denoise", "latent-vitca-deblur", "latent-vitca-denoise",
+    "lnca-deblur", "lnca-denoise",
+]  # fmt: skip
 
 
 def test_import_is_quick_and_without_torch():
@@ -28,7 +31,7 @@ def test_models_lists_the_shipped_weights():
 def test_shipped_weights_are_small_carry_a_card_and_restore(name, picture):
     model = lnca.load(name, "cpu")
     info = model.info
-    assert info.path.stat().st_size < 600_000
+    assert info.path.stat().st_size < 1_000_000
     card = info.card
     assert f"{card['model']}-{card['task']}" == name
     assert {"data", "licence", "recipe", "seed", "commit", "quality"} <= set(card)

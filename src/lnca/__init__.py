@@ -1,7 +1,7 @@
 """Restores images with latent neural cellular automata.
 
     >>> import lnca
-    >>> model = lnca.load("latent-nafca-denoise")
+    >>> model = lnca.load("lnca-denoise")
     >>> clean = model.restore(noisy)  # a PIL image, an array (H, W, 3) or a tensor (B, 3, H, W)
 
 torch is imported when a model is asked for, not before.

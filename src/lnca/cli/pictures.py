@@ -31,9 +31,7 @@ def restore(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A name that `lnca models` lists, or a weight file.")
-    ] = "latent-nafca-denoise",
+    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = "lnca-denoise",
     steps: Annotated[
         str | None,
         typer.Option(help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled."),
@@ -163,9 +161,7 @@ def compare(
 
 def demo(
     output: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo"),
-    model: Annotated[
-        str, typer.Option(help="A name that `lnca models` lists, or a weight file.")
-    ] = "latent-nafca-denoise",
+    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = "lnca-denoise",
     seed: Annotated[int, typer.Option(help="Of the corruption.")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,

@@ -45,8 +45,8 @@ VARIANTS: list[tuple[str, str, Task | None, tuple[str, ...]]] = [
     ("1 - SSIM weighs 1", "lnca", "denoise", ("residual.ssim=1.0",)),
     ("no settled batches", "lnca", "denoise", ("residual.settled=0",)),
     ("deconvolution", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24")),
-    ("deconvolution, no blur loss", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0")),
     ("NAFNet-tiny", "nafnet-tiny", None, ()),
+    ("deconvolution, no blur loss", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0")),
 ]
 
 

@@ -53,7 +53,7 @@ def test_what_evaluate_refuses(refused, weights, pictures, options, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--task", "colour"), "--task should be denoise or deblur"),
+        (("--task", "colour"), "--task should be denoise, deblur or photo-denoise"),
         (("--model", "latent-nafka"), "no architecture 'latent-nafka'; did you mean latent-nafca"),
         (("--recipe", "quick"), "no recipe 'quick'"),
         (("--set", "automaton.pol=1"), "recipe.automaton has no field 'pol'"),

@@ -23,6 +23,7 @@ class FusedAutoencoder:
         multiple: pixels of a cell's side.
         border: rows of cells that a band reaches beyond itself, both sides together, at most.
         floats: numbers that lie in memory for a pixel of a band, at most.
+        halo: the same of what lies beyond the band, for a column of pixels.
 
     Raises:
         LncaError: more channels than the kernel has room for.
@@ -41,6 +42,7 @@ class FusedAutoencoder:
         self.mix, self.output = layer(autoencoder.mix), layer(autoencoder.output)
         # Image and result in float32 and a half-size picture for each of four layers.
         self.floats = 9 + self.mix.outputs
+        self.halo = self.border * self.multiple * self.floats
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""

@@ -79,10 +79,13 @@ class FusedResidualCoder:
         kept = 2 * coder.width
         self.correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
                               "swish", "swish", "none")  # fmt: skip
-        reach = 5 * coder.shrink + (self.deconvolution.reach if self.deconvolution else 0)
-        self.border = 2 * -(-reach // SIDE) + 2
-        # Image, result and what is scattered, joined and corrected; of a deconvolution seven pictures, kernels, scores.
-        self.floats = 9 + 8 * coder.width // coder.shrink**2 + (21 + 12 if self.deconvolution else 0)
+        near, far = 5 * coder.shrink, self.deconvolution.reach if self.deconvolution else 0
+        self.border = 2 * -(-(near + far) // SIDE) + 2
+        # Image, result and what is scattered, joined and corrected; of a deconvolution, which alone reaches far, eight
+        # pictures, kernels and scores.
+        path, sharpened = 9 + 8 * coder.width // coder.shrink**2, 36 if self.deconvolution else 0
+        self.floats = path + sharpened
+        self.halo = 2 * ((near + SIDE) * path + (near + far + SIDE) * sharpened)
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""

@@ -70,6 +70,7 @@ class FusedCoder(Protocol):
     multiple: int
     border: int
     floats: int
+    halo: int
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
 
@@ -157,9 +158,10 @@ class Streamer:
         # A row of cells in the bands.
         band_row = picture.batch * columns * multiple**2 * 4 * self.autoencoder.floats
         threads = torch.get_num_threads()
-        fixed = (
-            picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row + self.autoencoder.border * band_row
-        )
+        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row
+        fixed += picture.batch * columns * multiple * 4 * self.autoencoder.halo
+        # A band that is shorter than what it reaches beyond itself would mostly be computed for its neighbours.
+        comfortable = max(COMFORTABLE_BAND / band_row, self.autoencoder.border)
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * cell_row
 
@@ -169,17 +171,17 @@ class Streamer:
             return Plan(rows, columns, count, block, steps, used + count * band_row, file)
 
         if max_memory is None:
-            return made(COMFORTABLE_BAND / band_row, None, 0, fixed + whole)
+            return made(comfortable, None, 0, fixed + whole)
         budget = SHARE * max_memory
         left = budget - fixed
         if left >= whole + band_row:
-            return made(min((left - whole) / band_row, COMFORTABLE_BAND / band_row), None, 0, fixed + whole)
+            return made(min((left - whole) / band_row, comfortable), None, 0, fixed + whole)
         for steps in (BLOCK_STEPS, 4, 2, 1):
             # A block with its borders, twice while it is put together, and the rows kept for the next one.
             block = min(rows, int((left - band_row) / cell_row / 2) - 3 * (steps + settle))
             if block >= steps:
                 used = fixed + 2 * (block + 3 * (steps + settle)) * cell_row
-                return made(min((budget - used) / band_row, COMFORTABLE_BAND / band_row), block, steps, used)
+                return made(min((budget - used) / band_row, comfortable), block, steps, used)
         least = (fixed + band_row + 8 * cell_row) / SHARE
         raise LncaError(
             f"a picture of {picture.width}x{picture.height} needs at least {least / 1e6:.0f} MB beside itself, "

@@ -1,6 +1,6 @@
 """Scores the shipped weights on the test split, and writes the scores into the weight files and their cards.
 
-Weight files given as arguments (of `lnca train`) are put into the package first.
+Weight files given as arguments (of `lnca train`) are put into the package, and only they are scored.
 
     python benchmarks/model_cards.py --data ../shared/data/photos [RUN/latent-nafca-denoise.safetensors ...]
 """
@@ -130,9 +130,13 @@ def main() -> None:
     options = parser.parse_args()
     for path in options.weights:
         put_into_package(path)
-    results = {}
+    file = RESULTS / "quality.json"
+    results = json.loads(file.read_text("utf-8")) if options.weights else {}
+    chosen = {path.stem for path in options.weights} or set(shipped_weights())
     with Progress() as progress:
         for name, path in shipped_weights().items():
+            if name not in chosen:
+                continue
             model, info = load_weights(path)
             results[name] = score(info, options.data, progress)
             card = {
@@ -146,7 +150,7 @@ def main() -> None:
             # It was trained on as many samples as the recipe "stable" takes.
             comparable = card["recipe"]["name"] == "stable" and control.exists()
             write_card(describe(path), json.loads(control.read_text("utf-8")) if comparable else None)
-    write_whole(RESULTS / "quality.json", (json.dumps(results, indent=2) + "\n").encode())
+    write_whole(file, (json.dumps(results, indent=2) + "\n").encode())
     for name, result in results.items():
         print(f"{name}: SSIM {result['output']['ssim']['mean']:.4f}, recovered {result['recovered']:.3f}")
 

@@ -24,7 +24,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "images" / "quality-steps.png"
 STEPS = (0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 640)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def curve(name: str, data: Path, limit: int) -> dict[int, float]:
     """Mean SSIM of the picture decoded after so many steps."""
     restorer = lnca.load(name, "cpu")

@@ -22,6 +22,7 @@ from lnca.corruption import Task
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs
 from lnca.files import write_whole
+from lnca.kernels.select import accelerate
 from lnca.nn.model import RestorationModel, SteppedModel
 from lnca.nn.weights_file import load_weights
 from lnca.training.plan import Plan
@@ -57,10 +58,11 @@ def train(model: str, task: Task, data: Path, changes: tuple[str, ...]) -> Resto
         return load_weights(Run(Plan(model, task, data, recipe), Path(folder) / "run")())[0]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def score(model: RestorationModel, task: Task, data: Path) -> dict[str, Any]:
     """SSIM and PSNR on the validation tiles, SSIM by number of steps, size and arithmetic."""
     tiles = open_tiles(data, "validation", 0, 64)
+    accelerate(model, torch.device("cpu"))
     result: dict[str, Any] = evaluate(model, tiles, task)
     result["parameters"] = sum(p.numel() for p in model.parameters())
     result["operations_per_pixel"] = operations(model, 256) / 256**2

@@ -98,8 +98,8 @@ def _interpolate(raw_BCHW: Tensor, pattern_BCHW: Tensor) -> Tensor:
 
 
 def photo_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """What `photo-denoise` is trained on: a camera's noise, Gaussian noise of sigma 0 to 55, the paper's noise, or none
-    (`MIXTURE`), half of all then JPEG of quality 60 to 100.
+    """What the task photo-denoise is trained on: a camera's noise, Gaussian noise of sigma 0 to 55, the paper's noise,
+    or none (`MIXTURE`), half of all then JPEG of quality 60 to 100.
 
     Args:
         image_BCHW: (B, 3, H, W) in [0, 1].

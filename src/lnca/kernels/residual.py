@@ -83,9 +83,9 @@ class FusedResidualCoder:
         self.border = 2 * -(-(near + far) // SIDE) + 2
         # Image, result and what is scattered, joined and corrected; of a deconvolution, which alone reaches far, eight
         # pictures, kernels and scores.
-        path, sharpened = 9 + 8 * coder.width // coder.shrink**2, 36 if self.deconvolution else 0
-        self.floats = path + sharpened
-        self.halo = 2 * ((near + SIDE) * path + (near + far + SIDE) * sharpened)
+        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 36 if self.deconvolution else 0
+        self.floats = here + beyond
+        self.halo = 2 * ((near + SIDE) * here + (near + far + SIDE) * beyond)
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""

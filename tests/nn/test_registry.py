@@ -10,7 +10,7 @@ import lnca
     [
         ("latent-nafka", {}, "no architecture 'latent-nafka'; did you mean latent-nafca"),
         ("unet", {}, "no architecture 'unet'; did you mean nafnet"),
-        ("xyz", {}, "there are latent-nafca, latent-vitca, vitca, nafnet, restormer"),
+        ("xyz", {}, "there are latent-nafca, latent-vitca, lnca, vitca, nafnet, restormer"),
         (
             "latent-nafca",
             {"hiden_channels": 8},

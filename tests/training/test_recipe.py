@@ -100,5 +100,7 @@ def test_files_that_are_no_recipes(tmp_path, text, sentence):
 
 
 def test_a_recipe_that_is_not_there():
-    with pytest.raises(LncaError, match="no recipe 'fast': it is neither one of lnca-deblur, lnca-denoise, paper, photo-denoise, stable nor a readable file"):
+    with pytest.raises(
+        LncaError, match="no recipe 'fast': it is neither one of lnca-deblur, .*, stable nor a readable file"
+    ):
         load_recipe("fast")

@@ -9,8 +9,9 @@ from torch import nn
 
 from lnca.benchmark.memory import SavedBytes, peak_memory
 from lnca.benchmark.tables import paper_table
-from lnca.benchmark.training import Budget, Job, pixels_at_equal_memory
+from lnca.benchmark.training import Bench, Budget, Job, pixels_at_equal_memory
 from lnca.paper.columns import MODELS
+from lnca.training.residual import ResidualTrainer
 
 SMALL = ["--models", "latent-nafca", "--sizes", "16", "--batches", "2", "--device", "cpu", "--threads", "1"]
 
@@ -27,6 +28,12 @@ def test_bytes_are_those_that_autograd_keeps():
         first, second = model(x), model(x)
         assert saved.most == 4 * 11 * (5 + 7 + 7)
         del first, second
+
+
+def test_a_model_beside_the_papers_is_trained_by_its_own_trainer():
+    bench = Bench(Job("lnca", "whole", 16, 2, steps=2, threads=1))
+    assert isinstance(bench.trainer, ResidualTrainer)
+    assert bench.memory()["saved"] > 0
 
 
 def test_the_peak_is_this_processes():

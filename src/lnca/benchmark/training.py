@@ -17,13 +17,15 @@ import torch
 
 from ..nn.latent import LatentAutomaton
 from ..nn.pixel import PixelAutomaton
+from ..nn.residual import ResidualCoder
 from ..randomness import generator
 from ..training.autoencoder import AutoencoderTrainer
 from ..training.automaton import AutomatonTrainer, PixelTrainer
 from ..training.batch import Batch, Trainer
 from ..training.direct import DirectTrainer
 from ..training.optimizer import OptimizerSettings
-from ..training.recipe import AutoencoderPhase, AutomatonPhase, Backward, DirectPhase, PixelPhase, Recipe
+from ..training.recipe import AutoencoderPhase, AutomatonPhase, Backward, DirectPhase, PixelPhase, Recipe, ResidualPhase
+from ..training.residual import ResidualTrainer
 from ..workers import QuietWorkers
 from .inference import model_of
 from .measure import environment, in_turn
@@ -72,6 +74,7 @@ def _recipe(job: Job) -> Recipe:
     return replace(
         Recipe(), batch_size=job.batch, backward=job.backward, compile=job.compile, exploded=math.inf,
         autoencoder=AutoencoderPhase(optimizer=STILL), automaton=AutomatonPhase(**steps), vitca=PixelPhase(**steps),
+        residual=ResidualPhase(**steps, settled=0.0),
         nafnet=DirectPhase("psnr", optimizer=STILL), restormer=DirectPhase("l1", optimizer=STILL),
     )  # fmt: skip
 
@@ -95,6 +98,8 @@ class Bench:
             return PixelTrainer(model, recipe, recipe.vitca, 1000)
         if not isinstance(model, LatentAutomaton):
             return DirectTrainer(model, recipe, getattr(recipe, self.job.model.partition("-")[0]), 1000)
+        if isinstance(model.autoencoder, ResidualCoder):
+            return ResidualTrainer(model, recipe, recipe.residual, 1000)
         if self.job.phase == "autoencoder":
             return AutoencoderTrainer(model, recipe, recipe.autoencoder, 1000)
         return AutomatonTrainer(model, recipe, recipe.automaton, 1000)

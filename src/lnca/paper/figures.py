@@ -13,6 +13,7 @@ from ..corruption import PAPER_DIFFICULTY
 from ..data.tile_set import open_tiles
 from ..errors import LncaError
 from ..files import written_whole
+from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
 from ..randomness import generator
 from ..restoration.restorer import Restorer
@@ -124,6 +125,8 @@ def swap(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: 
         if not isinstance(model.module, LatentAutomaton):
             continue
         autoencoder = model.module.autoencoder
+        if not isinstance(autoencoder, Autoencoder):
+            continue
         (good, good_skip), (bad, bad_skip) = (autoencoder.encode(x) for x in (clean, corrupted))
         rows += [
             (f"{TITLES[name]}\nclean latent,\ncorrupted skip", autoencoder.decode(good, bad_skip)),

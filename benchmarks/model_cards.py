@@ -100,6 +100,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
 | licence | {card["licence"]} |
 | recipe | `{recipe["name"]}`, batches of {recipe["batch_size"]}, epochs: {phases} |
 | changed in the recipe | {changes or "nothing"} |
+| begun with | {card.get("initial", "random weights")} |
 | seed | {card["seed"]} |
 | commit | {card["commit"]} |
 

@@ -42,6 +42,16 @@ def test_shipped_weights_are_small_carry_a_card_and_restore(name, picture):
     assert model.restore(picture).size == picture.size
 
 
+@pytest.mark.parametrize("name", ["lnca-denoise", "lnca-deblur"])
+def test_the_models_beside_the_papers_cost_an_eighth_of_nafnet_at_most(name):
+    from lnca.benchmark.inference import operations
+
+    # Of full NAFNet, whose arithmetic is the same for every pixel.
+    nafnet = operations(lnca.build("nafnet").eval(), 64)
+    assert operations(lnca.load(name, "cpu", "plain").module, 64) <= nafnet / 8
+    assert lnca.load(name, "cpu").info.parameters < 500_000
+
+
 def test_build_gives_an_untrained_module():
     model = lnca.build("latent-vitca", hidden_channels=48)
     assert model.automaton.hidden_channels == 48

@@ -26,9 +26,9 @@ class _Blur(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, kernels: Tensor) -> Tensor:
         side = math.isqrt(kernels.shape[-1])
-        padded = margined(image, side // 2, side // 2, side // 2)
+        padded = margined(image, side // 2)
         ctx.save_for_backward(padded, kernels.contiguous())
-        return blurred(padded, kernels, image.shape[1])
+        return blurred(padded, kernels)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,18 +45,18 @@ class _Blur(torch.autograd.Function):
         return result[:, margin : margin + rows, margin : margin + columns], kernel_gradient
 
 
-def margined(image_BHWC: Tensor, above: int, below: int, beside: int) -> Tensor:
+def margined(image_BHWC: Tensor, margin: int) -> Tensor:
     """A picture with zeros around it, and some more on the right, which the kernel may read."""
     more = -(-64 // image_BHWC.shape[-1])
-    return F.pad(image_BHWC, (0, 0, beside, beside + more, above, below)).contiguous()
+    return F.pad(image_BHWC, (0, 0, margin, margin + more, margin, margin)).contiguous()
 
 
-def blurred(padded_BHWC: Tensor, kernels_BhwT: Tensor, rows: int, level: str | None = None) -> Tensor:
-    """`rows` rows of pictures with margins, blurred: (B, rows, columns, C)."""
+def blurred(padded_BHWC: Tensor, kernels_BhwT: Tensor, level: str | None = None) -> Tensor:
+    """Pictures with margins, blurred: (B, H, W, C)."""
     loaded = loaded_library()
     kernels = kernels_BhwT.contiguous()
     batch, channels = padded_BHWC.shape[0], padded_BHWC.shape[-1]
-    result = torch.empty(batch, rows, kernels.shape[2] * SIDE, channels)
+    result = torch.empty(batch, kernels.shape[1] * SIDE, kernels.shape[2] * SIDE, channels)
     number = loaded.lnca_best() if level is None else LEVELS.index(level)
     if loaded.lnca_blur(number, _plan(padded_BHWC, kernels), address(result)):
         raise MemoryError("no memory for a blur")

@@ -10,7 +10,7 @@ from ..errors import LncaError
 from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
-from .folding import Folded, Map, fold, padded
+from .folding import Folded, Map, fold, padded, versions
 from .native import FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
 from .settling import Settling
 
@@ -76,7 +76,7 @@ class FusedRun:
 
     def _weights(self) -> list[tuple[int, int]]:
         """Changes when a weight does."""
-        return [(p.data_ptr(), p._version) for p in self.rule.parameters()]
+        return versions(self.rule.parameters())
 
     def _floats(self, array: np.ndarray) -> Any:
         self._kept.append(np.ascontiguousarray(array, np.float32))

@@ -1,6 +1,7 @@
 """Weights of a rule, folded: scale and shift of each normalisation, and beta and gamma, go into the linear maps beside
 them. Exact algebra, done in float64."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,11 @@ class Folded:
     heads: int
     epsilon: float
     attention_bias: float
+
+
+def versions(tensors: Iterable[Tensor]) -> list[tuple[int, int]]:
+    """Changes when a tensor does, so that what was folded from them can be folded anew."""
+    return [(x.data_ptr(), x._version) for x in tensors]
 
 
 def padded(count: int, vector: int) -> int:

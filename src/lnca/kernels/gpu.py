@@ -14,7 +14,7 @@ from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA
 from ..randomness import derive
 from .cpu import Precision
-from .folding import fold
+from .folding import fold, versions
 from .packing import SMALLEST, Packed, Settings
 
 TORCH_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -24,7 +24,7 @@ BLOCK, WARPS = 64, 8
 
 
 class Graphs:
-    """Runs something that works in place on tensors of fixed shapes, as CUDA graphs.
+    """Runs something that works in place on tensors of fixed shapes: on a GPU as CUDA graphs, elsewhere as it is.
 
     Args:
         run: takes the cells, which it changes, and other tensors; allocates nothing that outlives it.
@@ -35,7 +35,10 @@ class Graphs:
         self._kept: OrderedDict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = OrderedDict()
 
     def __call__(self, *tensors: Tensor) -> Tensor:
-        """The cells afterwards; the first call with tensors of some shapes records."""
+        """The cells afterwards; on a GPU the first call with tensors of some shapes records."""
+        if not tensors[0].is_cuda:
+            self.run(*tensors)
+            return tensors[0]
         key = tuple((x.shape, x.dtype, x.device) for x in tensors)
         if key not in self._kept:
             self._kept[key] = self._recorded(tensors)
@@ -107,16 +110,16 @@ class TritonRun:
 
     def _packed(self, device: torch.device) -> Packed:
         """The weights on a device; in the same place when they have changed, as graphs know it."""
-        versions = [(p.data_ptr(), p._version) for p in self.rule.parameters()]
+        now = versions(self.rule.parameters())
         known, packed = self._weights.get(device, (None, None))
-        if packed is None or known != versions:
+        if packed is None or known != now:
             self._steps = self._made()
             fresh = self._steps.pack().to(device, TORCH_PRECISION[self.precision])
             if packed is None:
                 packed = fresh
             else:
                 packed.copy(fresh)
-            self._weights[device] = versions, packed
+            self._weights[device] = now, packed
         return packed
 
     # What a graph keeps has to be changed in and out of inference mode.
@@ -131,10 +134,7 @@ class TritonRun:
         words = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
         keys = torch.from_numpy(words.view(np.int32))
         inputs = [x.to(cells.device) for x in (keys, *self._steps.inputs(*cells.shape[1:3]))]
-        if cells.is_cuda:
-            return self._graphs(cells, *inputs)
-        self._launch(cells, *inputs)
-        return cells
+        return self._graphs(cells, *inputs)
 
     def _launch(self, cells: Tensor, *inputs: Tensor) -> None:
         self._steps.run(self._weights[cells.device][1], cells, *inputs)
@@ -175,10 +175,7 @@ class CompiledRun:
         drawn = [mask for mask in masks if mask is not None]
         # Where all cells take part, the shape alone says how many steps there are.
         stacked = torch.stack(drawn) if drawn else torch.empty(steps, 0, device=cells.device)
-        if cells.is_cuda:
-            return self._graphs(cells, stacked)
-        self._launch(cells, stacked)
-        return cells
+        return self._graphs(cells, stacked)
 
     def _launch(self, cells: Tensor, masks: Tensor) -> None:
         result = cells

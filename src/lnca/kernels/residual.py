@@ -29,8 +29,7 @@ class FusedDeconvolution:
         nn.init.zeros_(mixture.bias)  # type: ignore[arg-type]
         self.mixture = FusedConvolution(mixture, level, "none")
         self.margin = math.isqrt(taps) // 2
-        pairs = zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True)
-        self.iterations = list(pairs)
+        self.iterations = list(zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True))
 
     @property
     def reach(self) -> int:
@@ -44,10 +43,10 @@ class FusedDeconvolution:
         """
         weights = Band(scores.values.softmax(-1), scores.first, scores.height)
         kernels = self.mixture(weights, scores.first, scores.first + scores.values.shape[1]).values
-        turned, rows, margin = kernels.flip(-1), image.shape[1], self.margin
+        turned = kernels.flip(-1)
 
         def blur(x: Tensor, kernels: Tensor) -> Tensor:
-            return blurred(margined(x, margin, margin, margin), kernels, rows, self.level)
+            return blurred(margined(x, self.margin), kernels, self.level)
 
         x = ahead = image
         for rate, momentum in self.iterations:
@@ -83,7 +82,7 @@ class FusedResidualCoder:
         self.border = 2 * -(-(near + far) // SIDE) + 2
         # Image, result and what is scattered, joined and corrected; of a deconvolution, which alone reaches far, eight
         # pictures, kernels and scores.
-        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 36 if self.deconvolution else 0
+        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 44 if self.deconvolution else 0
         self.floats = here + beyond
         self.halo = 2 * ((near + SIDE) * here + (near + far + SIDE) * beyond)
 

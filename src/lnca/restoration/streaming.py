@@ -20,6 +20,7 @@ from torch import Tensor
 from ..errors import LncaError
 from ..kernels.autoencoder import FusedAutoencoder, Source
 from ..kernels.cpu import FusedRun
+from ..kernels.folding import versions
 from ..kernels.residual import FusedResidualCoder
 from ..kernels.settling import Settling
 from ..nn.autoencoder import Autoencoder
@@ -144,7 +145,7 @@ class Streamer:
 
     def _weights(self) -> list[tuple[int, int]]:
         """Changes when a weight does."""
-        return [(x.data_ptr(), x._version) for x in self.model.autoencoder.state_dict(keep_vars=True).values()]
+        return versions(self.model.autoencoder.state_dict(keep_vars=True).values())
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
         """The quickest way to restore a picture within `max_memory` bytes, or to `settle` it.

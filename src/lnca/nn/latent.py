@@ -52,8 +52,8 @@ class LatentAutomaton(SteppedModel):
         return self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]
 
     def bypass(self, image_BCHW: Tensor) -> Tensor:
-        """The switch of Figure 1 around the automaton: x' = D(E(x)), the plain autoencoder; for coders that take as many
-        channels as they give."""
+        """The switch of Figure 1 around the automaton: x' = D(E(x)), the plain autoencoder; for coders that take as
+        many channels as they give."""
         height, width = image_BCHW.shape[-2:]
         return self.autoencoder.decode(*self.autoencoder.encode(self.pad(image_BCHW)))[..., :height, :width]
 

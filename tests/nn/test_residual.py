@@ -13,7 +13,10 @@ from lnca.nn.deconvolution import Deconvolution, blur
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
-KINDS = [{}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_length": 5, "iterations": 2}]
+KINDS = [
+    {}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_lengths": (5,), "iterations": 2},
+    {"context": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
+]  # fmt: skip
 
 
 def trained(**settings):
@@ -44,7 +47,7 @@ def test_a_known_blur_is_undone():
     blurry = blur(image.permute(0, 2, 3, 1), kernels.flatten(1)[:, None, None].expand(-1, 8, 8, -1)).permute(0, 3, 1, 2)
     scores = torch.zeros(4, 8, 8, 8)
     scores[torch.arange(4), torch.tensor([0, 3, 5, 7])] = 20
-    errors = [(Deconvolution(8, 7, n)(blurry, scores) - image).abs().mean().item() for n in (0, 8, 32, 128)]
+    errors = [(Deconvolution(8, (7,), n)(blurry, scores) - image).abs().mean().item() for n in (0, 8, 32, 128)]
     assert sorted(errors, reverse=True) == errors
     assert errors[-1] < 0.2 * errors[0]
 
@@ -52,18 +55,34 @@ def test_a_known_blur_is_undone():
 @needs_library
 def test_the_fused_blur_and_its_gradients_are_the_plain_ones():
     torch.manual_seed(0)
-    for channels, side in ((3, 7), (1, 3), (8, 5)):
+    for channels, side, border in ((3, 7, "zero"), (1, 3, "nearest"), (8, 5, "zero"), (3, 5, "nearest")):
         image, kernels = torch.rand(3, 16, 20, channels), torch.rand(3, 4, 5, side**2)
         weights = torch.rand(3, 16, 20, channels)
         results = []
         for way, kind in ((fused_blur, torch.float32), (blur, torch.float64)):
             x, k = image.to(kind).requires_grad_(), kernels.to(kind).requires_grad_()
-            result = way(x, k)
+            result = way(x, k, border)
             results.append(
                 [result.double(), *(g.double() for g in torch.autograd.grad((result * weights).sum(), (x, k)))]
             )
         for fused, plain in zip(*results, strict=True):
             torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_a_flat_picture_has_no_border_when_the_nearest_pixel_goes_on():
+    """With zeros beyond the border, the rim of a picture that is flat would be taken for blurred and made brighter."""
+    flat, scores = torch.full((1, 3, 16, 16), 0.5), torch.zeros(1, 8, 4, 4)
+    kept, changed = (Deconvolution(8, (7,), 4, border)(flat, scores) for border in ("nearest", "zero"))
+    torch.testing.assert_close(kept, flat)
+    assert (changed - flat).abs().max() > 0.05
+
+
+def test_a_bank_of_several_lengths_can_leave_a_picture_as_it_is():
+    bank = Deconvolution(4, (3, 9), 1).bank
+    assert bank.shape == (9, 81)
+    torch.testing.assert_close(bank.sum(1), torch.ones(9))
+    assert bank[-1, 40] == 1
+    assert ((bank > 0).sum(1)[4:8] > (bank > 0).sum(1)[:4]).all()
 
 
 def test_the_cells_say_how_to_blur_again():
@@ -93,7 +112,7 @@ def test_any_size_stays_in_range(settings, size):
 @pytest.mark.parametrize("settings", KINDS)
 def test_every_layer_is_local(settings):
     """A pixel reaches correction (3 positions), deconvolution (2 pixels twice an iteration), features (2 positions), a
-    cell's far corner (3), and a cell more with every step."""
+    cell's far corner (3), and a cell more with every step and with every convolution of cells."""
     model = trained(**settings)
     x = torch.rand(1, 3, 64, 64).double()
     changed = x.clone()
@@ -101,7 +120,7 @@ def test_every_layer_is_local(settings):
     with torch.no_grad():
         difference = (model(x, 2) - model(changed, 2)).abs().amax((0, 1))
     shrink = settings.get("shrink", 1)
-    reach = 5 * shrink + 2 * 2 * 2 + 3 + 4 * 2 + 2 * (shrink - 1)
+    reach = 5 * shrink + 2 * 2 * 2 + 3 + 4 * (2 + 2 * settings.get("context", 0)) + 2 * (shrink - 1)
     assert difference[40, 40] > 0
     difference[40 - reach : 41 + reach, 40 - reach : 41 + reach] = 0
     assert (difference == 0).all()

@@ -4,29 +4,26 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..nn.deconvolution import SIDE, blur
+from ..nn.deconvolution import SIDE, Border, blur, margined
 from .native import LEVELS, PlainBlur, address, library, loaded_library
 
 
-def fused_blur(image_BHWC: Tensor, kernels_BhwT: Tensor) -> Tensor:
+def fused_blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> Tensor:
     """`lnca.nn.deconvolution.blur`, faster for float32 pictures on the CPU; the plain one for others."""
     loaded = library()
     floats = SIDE * image_BHWC.shape[-1]
     simple = image_BHWC.dtype == kernels_BhwT.dtype == torch.float32 and image_BHWC.device.type == "cpu"
     if loaded is None or not simple or floats > loaded.lnca_most_floats() // 2:
-        return blur(image_BHWC, kernels_BhwT)
-    result: Tensor = _Blur.apply(image_BHWC, kernels_BhwT)
+        return blur(image_BHWC, kernels_BhwT, border)
+    result: Tensor = _Blur.apply(with_room(image_BHWC, kernels_BhwT.shape[-1], border), kernels_BhwT)
     return result
 
 
 class _Blur(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: Tensor, kernels: Tensor) -> Tensor:
-        side = math.isqrt(kernels.shape[-1])
-        padded = margined(image, side // 2)
+    def forward(ctx: Any, padded: Tensor, kernels: Tensor) -> Tensor:
         ctx.save_for_backward(padded, kernels.contiguous())
         return blurred(padded, kernels)
 
@@ -40,15 +37,12 @@ class _Blur(torch.autograd.Function):
             loaded_library().lnca_best(), plan, address(gradient), address(result), address(kernel_gradient)
         ):
             raise MemoryError("no memory for the gradients of a blur")
-        margin = math.isqrt(kernels.shape[-1]) // 2
-        rows, columns = (SIDE * count for count in kernels.shape[1:3])
-        return result[:, margin : margin + rows, margin : margin + columns], kernel_gradient
+        return result, kernel_gradient
 
 
-def margined(image_BHWC: Tensor, margin: int) -> Tensor:
-    """A picture with zeros around it, and some more on the right, which the kernel may read."""
-    more = -(-64 // image_BHWC.shape[-1])
-    return F.pad(image_BHWC, (0, 0, margin, margin + more, margin, margin)).contiguous()
+def with_room(image_BHWC: Tensor, taps: int, border: Border) -> Tensor:
+    """A picture with the margin that kernels of so many taps need, and some more on the right, which may be read."""
+    return margined(image_BHWC, math.isqrt(taps) // 2, border, -(-64 // image_BHWC.shape[-1]))
 
 
 def blurred(padded_BHWC: Tensor, kernels_BhwT: Tensor, level: str | None = None) -> Tensor:

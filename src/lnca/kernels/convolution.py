@@ -62,10 +62,8 @@ class FusedConvolution:
             bias = (norm.bias.detach().double() - norm.running_mean.double() * scale).cpu()
             kernel = kernel * scale.cpu()
         self.inputs, self.outputs = kernel.shape[2:]
-        if max(self.inputs, self.outputs) > WIDEST:
-            raise LncaError(
-                f"the fused autoencoder has room for {WIDEST} channels, not {max(self.inputs, self.outputs)}"
-            )
+        if self.inputs > WIDEST:
+            raise LncaError(f"the fused autoencoder reads {WIDEST} channels, not {self.inputs}")
         room = padded(self.outputs, loaded_library().lnca_vector_size(self.level)) - self.outputs
         self._weight = F.pad(kernel, (0, room)).float().contiguous()
         self._bias = F.pad(bias, (0, room)).float().contiguous()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..nn.deconvolution import SIDE, Deconvolution
 from ..nn.residual import ResidualCoder
 from .autoencoder import Source
-from .blur import blurred, margined
+from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
 
 
@@ -23,12 +23,12 @@ class FusedDeconvolution:
 
     def __init__(self, deconvolution: Deconvolution, level: str):
         self.level = level
-        taps = deconvolution.bank.shape[1]
-        mixture = nn.Conv2d(deconvolution.bank.shape[0], taps, 1)
+        self.border, self.taps = deconvolution.border, deconvolution.bank.shape[1]
+        mixture = nn.Conv2d(deconvolution.bank.shape[0], self.taps, 1)
         mixture.weight = nn.Parameter(deconvolution.bank.detach().T[..., None, None])
         nn.init.zeros_(mixture.bias)  # type: ignore[arg-type]
         self.mixture = FusedConvolution(mixture, level, "none")
-        self.margin = math.isqrt(taps) // 2
+        self.margin = math.isqrt(self.taps) // 2
         self.iterations = list(zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True))
 
     @property
@@ -46,7 +46,7 @@ class FusedDeconvolution:
         turned = kernels.flip(-1)
 
         def blur(x: Tensor, kernels: Tensor) -> Tensor:
-            return blurred(margined(x, self.margin), kernels, self.level)
+            return blurred(with_room(x, self.taps, self.border), kernels, self.level)
 
         x = ahead = image
         for rate, momentum in self.iterations:
@@ -66,31 +66,38 @@ class FusedResidualCoder:
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
         self.features = layers([_moved(first, coder.shrink, 0), last], "swish", "none")
-        first, _, last = coder.gather
-        self.gather = layers([_moved(first, self.places, 0), last], "swish", "none")
-        first, _, last = coder.scatter
+        first, *around, last = coder.gather
+        between: list[Activation] = ["swish"] * (len(around) // 2 + 1)
+        self.gather = layers([_moved(first, self.places, 0), *around, last], *between, "none")
+        *inner, last = coder.scatter
         path_outputs = coder.width * coder.places
-        path = _moved(last, self.places, 1, 0, path_outputs)
-        self.scatter = layers([first, path], "swish", "none")
+        self.scatter = layers([*inner, _moved(last, self.places, 1, 0, path_outputs)], *between, "none")
         self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
-        self.scores = layers([_moved(last, 1, 1, path_outputs)], "none") if coder.deconvolution else []
+        self.scores = (
+            layers([*inner, _moved(last, 1, 1, path_outputs)], *between, "none") if coder.deconvolution else []
+        )
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
         self.correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
                               "swish", "swish", "none")  # fmt: skip
-        near, far = 5 * coder.shrink, self.deconvolution.reach if self.deconvolution else 0
+        context = SIDE * (len(around) // 2)
+        near, far = 5 * coder.shrink + context, self.deconvolution.reach if self.deconvolution else 0
         self.border = 2 * -(-(near + far) // SIDE) + 2
-        # Image, result and what is scattered, joined and corrected; of a deconvolution, which alone reaches far, eight
-        # pictures, kernels and scores.
-        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 44 if self.deconvolution else 0
+        # Image, result and what is scattered, joined and corrected.
+        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
+        if coder.deconvolution is not None:
+            # It alone reaches far: pictures, and of each cell the kernel, the turned one and scores.
+            beyond = 30 + 3 * sum(coder.deconvolution.bank.shape) // SIDE**2
         self.floats = here + beyond
         self.halo = 2 * ((near + SIDE) * here + (near + far + SIDE) * beyond)
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
-        features = self._features(image, height, begin * self.places, end * self.places)
-        cells = Band(unshuffled(features, self.places), begin, height // SIDE)
-        return _chain(self.gather, cells, begin, end).values
+
+        def cells(top: int, bottom: int) -> Tensor:
+            return unshuffled(self._features(image, height, top * self.places, bottom * self.places), self.places)
+
+        return _chain(self.gather, cells, height // SIDE, begin, end).values
 
     def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows [begin, end), (B, rows, W, 3) in [0, 1], of the decoded picture.
@@ -101,41 +108,38 @@ class FusedResidualCoder:
             height: rows of the picture, a multiple of 4.
         """
         positions = height // self.shrink
-        ranges = [(begin // self.shrink, end // self.shrink)]
-        for layer in reversed(self.correct):
-            ranges.append(layer.needs(*ranges[-1], positions))
-        first, last = ranges.pop()
-        top, bottom = first // self.places, -(-last // self.places)
-        cells = Band(latent(top, bottom), top, height // SIDE)
-        mixed = _chain(self.scatter[:1], cells, top, bottom)
-        decoded = shuffled(_chain(self.scatter[1:], mixed, top, bottom).values, self.places)
-        joined = [
-            self._features(image, height, first, last),
-            decoded[:, first - top * self.places : last - top * self.places],
-        ]
-        if self.deconvolution is None:
-            corrected = image(begin, end)
-        else:
-            above, below = first * self.shrink, last * self.shrink
-            reach = self.deconvolution.reach
-            top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
-            cells = Band(latent(top, bottom), top, height // SIDE)
-            scores = _chain([self.scatter[0], *self.scores], cells, top, bottom)
-            sharp = self.deconvolution(image(top * SIDE, bottom * SIDE), scores, above - top * SIDE, below - top * SIDE)
-            joined.append(unshuffled(sharp, self.shrink))
-            corrected = sharp[:, begin - above : end - above]
-        x = Band(torch.cat(joined, -1), first, positions)
-        for layer in self.correct:
-            x = layer(x, *ranges.pop())
-        return (corrected + shuffled(x.values, self.shrink)).clamp_(0, 1)
+        corrected: list[Tensor] = []
+
+        def joined(first: int, last: int) -> Tensor:
+            top, bottom = first // self.places, -(-last // self.places)
+            path = shuffled(_chain(self.scatter, latent, height // SIDE, top, bottom).values, self.places)
+            parts = [
+                self._features(image, height, first, last),
+                path[:, first - top * self.places : last - top * self.places],
+            ]
+            if self.deconvolution is None:
+                corrected.append(image(begin, end))
+            else:
+                above, below = first * self.shrink, last * self.shrink
+                reach = self.deconvolution.reach
+                top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
+                scores = _chain(self.scores, latent, height // SIDE, top, bottom)
+                rows = image(top * SIDE, bottom * SIDE)
+                sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)
+                parts.append(unshuffled(sharp, self.shrink))
+                corrected.append(sharp[:, begin - above : end - above])
+            return torch.cat(parts, -1)
+
+        x = _chain(self.correct, joined, positions, begin // self.shrink, end // self.shrink)
+        return (corrected.pop() + shuffled(x.values, self.shrink)).clamp_(0, 1)
 
     def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows of the path's positions."""
-        positions = height // self.shrink
-        middle = self.features[1].needs(begin, end, positions)
-        low, high = self.features[0].needs(*middle, positions)
-        pixels = unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)
-        return self.features[1](self.features[0](Band(pixels, low, positions), *middle), begin, end).values
+
+        def pixels(low: int, high: int) -> Tensor:
+            return unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)
+
+        return _chain(self.features, pixels, height // self.shrink, begin, end).values
 
 
 def unshuffled(x_BHWC: Tensor, side: int) -> Tensor:
@@ -153,10 +157,16 @@ def shuffled(x_BHWC: Tensor, side: int) -> Tensor:
     )
 
 
-def _chain(layers: list[FusedConvolution], cells: Band, begin: int, end: int) -> Band:
+def _chain(layers: list[FusedConvolution], source: Source, height: int, begin: int, end: int) -> Band:
+    """Rows [begin, end) of what layers, one after the other, make of rows of a source that has `height` of them."""
+    ranges = [(begin, end)]
+    for layer in reversed(layers):
+        ranges.append(layer.needs(*ranges[-1], height))
+    first, last = ranges.pop()
+    band = Band(source(first, last), first, height)
     for layer in layers:
-        cells = layer(cells, begin, end)
-    return cells
+        band = layer(band, *ranges.pop())
+    return band
 
 
 def _moved(

@@ -7,8 +7,9 @@ All of it is local.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,19 +17,33 @@ from torch import Tensor, nn
 
 from ..corruption import motion_kernels
 
-# Pictures (B, H, W, C) and kernels (B, H / 4, W / 4, taps), one for each 4x4 pixels -> blurred pictures.
-Blur = Callable[[Tensor, Tensor], Tensor]
-
 SIDE = 4
 
+# What lies beyond a picture: nothing, or its outermost pixels again.
+Border = Literal["zero", "nearest"]
 
-def blur(image_BHWC: Tensor, kernels_BhwT: Tensor) -> Tensor:
-    """Each block of 4x4 pixels is blurred by its own kernel, an odd square, row by row; beyond the border is zero.
+
+class Blur(Protocol):
+    """Pictures (B, H, W, C) and kernels (B, H / 4, W / 4, taps), one for each 4x4 pixels -> blurred pictures."""
+
+    def __call__(self, image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> Tensor: ...
+
+
+def margined(image_BHWC: Tensor, margin: int, border: Border, more: int = 0) -> Tensor:
+    """A picture with a margin around it, and `more` zeros on the right."""
+    if border == "zero":
+        return F.pad(image_BHWC, (0, 0, margin, margin + more, margin, margin)).contiguous()
+    around = F.pad(image_BHWC[:, None], (0, 0, margin, margin, margin, margin), mode="replicate")[:, 0]
+    return F.pad(around, (0, 0, 0, more)).contiguous()
+
+
+def blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> Tensor:
+    """Each block of 4x4 pixels is blurred by its own kernel, an odd square, row by row.
     Pictures (B, H, W, C) -> the same."""
     batch, height, width, channels = image_BHWC.shape
     rows, columns, taps = kernels_BhwT.shape[1:]
     side = math.isqrt(taps)
-    flat = F.unfold(image_BHWC.permute(0, 3, 1, 2), side, padding=side // 2)
+    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), side)
     patches = flat.view(batch, channels, taps, rows, SIDE, columns, SIDE)
     return torch.einsum("bcthiwj,bhwt->bhiwjc", patches, kernels_BhwT).reshape(batch, height, width, channels)
 
@@ -37,18 +52,24 @@ class Deconvolution(nn.Module):
     """x = argmin |y - A x|^2, unrolled, where A blurs every cell with its own mixture of a bank of kernels.
 
     Args:
-        kernels: in the bank; they start as lines at so many angles.
-        length: of the lines in pixels; the kernels' side is the next odd number.
+        angles: the bank's kernels start as lines at so many angles,
+        lengths: of each of these lengths in pixels; the kernels' side is the next odd number of the longest. With
+            several lengths there is one kernel more, which leaves the picture as it is.
         iterations: gradient steps.
+        border: what the blurred picture was made of beyond its border.
 
     Attributes:
         blur: a faster way to blur, which `lnca.kernels` has.
     """
 
-    def __init__(self, kernels: int, length: int, iterations: int):
+    def __init__(self, angles: int, lengths: Sequence[int], iterations: int, border: Border = "zero"):
         super().__init__()
-        angles = math.pi * torch.arange(kernels) / kernels
-        self.bank = nn.Parameter(motion_kernels(length, angles).flatten(1))
+        turns = math.pi * torch.arange(angles) / angles
+        kernels = [motion_kernels(length, turns) for length in lengths]
+        kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
+        side = max(kernel.shape[-1] for kernel in kernels)
+        self.bank = nn.Parameter(torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1))
+        self.border: Border = border
         # Nesterov's momenta, and as long a step as a blur allows.
         times = [1.0]
         for _ in range(iterations):
@@ -72,6 +93,7 @@ class Deconvolution(nn.Module):
         given = image_BCHW.permute(0, 2, 3, 1).contiguous()
         x = ahead = given
         for rate, momentum in zip(self.rates, self.momenta, strict=True):
-            better = (ahead + rate * self.blur(given - self.blur(ahead, kernels), turned)).clamp(0, 1)
+            missing = given - self.blur(ahead, kernels, self.border)
+            better = (ahead + rate * self.blur(missing, turned, self.border)).clamp(0, 1)
             ahead, x = better + momentum * (better - x), better
         return x.permute(0, 3, 1, 2)

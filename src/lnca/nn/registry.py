@@ -11,6 +11,7 @@ from ..catalogue import unknown
 from ..errors import LncaError
 from . import nafnet, restormer
 from .autoencoder import Autoencoder
+from .deconvolution import Border
 from .latent import LatentAutomaton
 from .model import RestorationModel
 from .nafca import NAFCA
@@ -85,9 +86,11 @@ class ResidualSettings:
     output_channels: int = 32
     hidden_channels: int = 16
     mixing: int = 96
+    context: int = 0
     blurs: int = 0
-    blur_length: int = 7
+    blur_lengths: tuple[int, ...] = (7,)
     iterations: int = 16
+    border: Border = "zero"
     steps: int = 16
     embed: int = 128
     expansion: int = 4
@@ -98,8 +101,8 @@ class ResidualSettings:
         """An untrained module."""
         coder = ResidualCoder(
             width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
-            output_channels=self.output_channels, mixing=self.mixing, blurs=self.blurs, blur_length=self.blur_length,
-            iterations=self.iterations,
+            output_channels=self.output_channels, mixing=self.mixing, context=self.context, blurs=self.blurs,
+            blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
         )  # fmt: skip
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)
         if self.rule == "nafca":

@@ -5,12 +5,14 @@ channels at a sixteenth of the positions. Here features of every pixel go past t
 corrects the picture with what the cells have found out (docs/quality.md).
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .autoencoder import Coder
-from .deconvolution import SIDE, Deconvolution
+from .deconvolution import SIDE, Border, Deconvolution
 
 
 class ResidualCoder(Coder):
@@ -23,12 +25,15 @@ class ResidualCoder(Coder):
         latent_channels: channels the encoder gives to the cells.
         output_channels: channels the decoder reads from the cells.
         mixing: channels between the two maps from the path's positions to a cell, and back.
-        blurs, blur_length, iterations: kernels, length and iterations of a `Deconvolution`; no kernels leave it out.
+        context: 3x3 convolutions of cells between those maps, on the way to the automaton and on the way back.
+        blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
+            leave it out.
     """
 
     def __init__(
         self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
-        output_channels: int = 32, mixing: int = 96, blurs: int = 0, blur_length: int = 7, iterations: int = 16,
+        output_channels: int = 32, mixing: int = 96, context: int = 0, blurs: int = 0,
+        blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
     ):  # fmt: skip
         super().__init__(SIDE)
         if shrink not in (1, 2):
@@ -38,13 +43,17 @@ class ResidualCoder(Coder):
         self.features = nn.Sequential(
             nn.Conv2d(self.pixels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
         )
-        self.gather = nn.Sequential(
-            nn.Conv2d(width * self.places, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, latent_channels, 1)
+        self.deconvolution = Deconvolution(blurs, blur_lengths, iterations, border) if blurs else None
+
+        def maps(inputs: int, outputs: int) -> nn.Sequential:
+            around = [nn.Conv2d(mixing, mixing, 3, padding=1) for _ in range(context)]
+            layers = [nn.Conv2d(inputs, mixing, 1), *around, nn.Conv2d(mixing, outputs, 1)]
+            return nn.Sequential(layers[0], *(part for layer in layers[1:] for part in (nn.SiLU(), layer)))
+
+        self.gather = maps(width * self.places, latent_channels)
+        self.scatter = maps(
+            output_channels, width * self.places + (len(self.deconvolution.bank) if self.deconvolution else 0)
         )
-        self.scatter = nn.Sequential(
-            nn.Conv2d(output_channels, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, width * self.places + blurs, 1)
-        )
-        self.deconvolution = Deconvolution(blurs, blur_length, iterations) if blurs else None
         joined = 2 * width + (self.pixels if blurs else 0)
         self.correct = nn.Sequential(
             nn.Conv2d(joined, width, 3, padding=1), nn.SiLU(),
@@ -80,7 +89,8 @@ class ResidualCoder(Coder):
         """An image blurred as the cells' output says that the given one was; needs a `deconvolution`."""
         assert self.deconvolution is not None
         kernels = self.deconvolution.kernels(self._scattered(latent_BHWC)[1])
-        return self.deconvolution.blur(image_BCHW.permute(0, 2, 3, 1).contiguous(), kernels).permute(0, 3, 1, 2)
+        image = image_BCHW.permute(0, 2, 3, 1).contiguous()
+        return self.deconvolution.blur(image, kernels, self.deconvolution.border).permute(0, 3, 1, 2)
 
     def _scattered(self, latent_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         """For the path, (B, width * places, H / 4, W / 4), and the scores of the blurs, (B, blurs, H / 4, W / 4)."""

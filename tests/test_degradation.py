@@ -5,7 +5,20 @@ import math
 import pytest
 import torch
 
-from lnca.degradation import camera_noise, degraded, gaussian_noise, jpeg, photo_noise
+from lnca.corruption import motion_kernels
+from lnca.degradation import (
+    KERNEL,
+    LENGTHS,
+    MARGINS,
+    camera_noise,
+    degraded,
+    discs,
+    gaussian_noise,
+    jpeg,
+    motion_path,
+    photo_blur,
+    photo_noise,
+)
 
 
 def draw(seed=0):
@@ -17,7 +30,9 @@ def smooth(batch=8, side=48):
     return torch.nn.functional.interpolate(small, side, mode="bilinear")
 
 
-@pytest.mark.parametrize("way", [camera_noise, photo_noise, lambda x, g: degraded(x, "photo-denoise", g)])
+@pytest.mark.parametrize(
+    "way", [camera_noise, photo_noise, photo_blur, *(lambda x, g, task=task: degraded(x, task, g) for task in MARGINS)]
+)
 def test_the_same_seed_gives_the_same_pictures_in_range(way):
     image = smooth()
     first, again, other = way(image, draw()), way(image, draw()), way(image, draw(1))
@@ -63,3 +78,44 @@ def test_some_of_the_mixture_is_nearly_clean_and_some_is_not():
     deviations = (photo_noise(smooth(128), draw()) - smooth(128)).std((1, 2, 3))
     assert deviations.min() < 0.01
     assert deviations.max() > 0.12
+
+
+def spread(kernels):
+    """Standard deviation of the rows and columns that kernels reach."""
+    grid = torch.arange(kernels.shape[-1]) - kernels.shape[-1] // 2
+    rows, columns = (kernels * grid[:, None] ** 2).sum((1, 2)), (kernels * grid**2).sum((1, 2))
+    return torch.stack([rows, columns]).sqrt()
+
+
+def test_a_straight_path_is_the_paper_s_line():
+    angles = torch.tensor([0.0, 0.6, math.pi / 2])
+    path, line = motion_path(torch.full((3,), 9.0), angles, torch.zeros(3), 9), motion_kernels(9, angles)
+    torch.testing.assert_close(path.sum((1, 2)), torch.ones(3))
+    torch.testing.assert_close(spread(path), spread(line), rtol=0.05, atol=0.15)
+
+
+def test_a_path_bends_and_is_not_longer_for_it():
+    longest = torch.full((2,), float(LENGTHS[1]))
+    straight, bent = motion_path(longest, torch.zeros(2), torch.tensor([0.0, 0.9]))
+    assert (straight > 1e-6).any(1).sum() == 1
+    assert (bent > 1e-6).any(1).sum() > 3
+    assert spread(bent[None])[1] < spread(straight[None])[1]
+    assert not bent[0].any()
+    assert not bent[:, 0].any()
+
+
+def test_discs_grow_and_that_of_no_radius_blurs_nothing():
+    kernels = discs(torch.tensor([0.0, 1, 2]))
+    torch.testing.assert_close(kernels.sum((1, 2)), torch.ones(3))
+    assert kernels[0, KERNEL // 2, KERNEL // 2] == 1
+    assert (spread(kernels)[0].diff() > 0).all()
+    torch.testing.assert_close(kernels, kernels.mT)
+
+
+def test_blurred_pictures_keep_their_mean_and_lose_detail_but_some():
+    image = torch.rand(64, 3, 64, 64, generator=draw()) * 0.5 + 0.25
+    blurred = photo_blur(image, draw(1))
+    torch.testing.assert_close(blurred.mean((1, 2, 3)), image.mean((1, 2, 3)), rtol=0, atol=0.02)
+    share = blurred.std((1, 2, 3)) / image.std((1, 2, 3))
+    assert share.min() < 0.4
+    assert 0.02 < (share > 0.9).float().mean() < 0.3

@@ -1,4 +1,4 @@
-"""What real photographs suffer from, for training and comparing models: a simple camera's noise.
+"""What real photographs suffer from, for training and comparing models: a simple camera's noise, motion and defocus.
 
 Like the paper's corruptions (`lnca.corruption`) these are batched tensor operations from a seeded generator; each
 picture of a batch draws its own conditions. JPEG is Pillow's.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .corruption import masked_noise
 
-PhotoTask = Literal["photo-denoise"]
+PhotoTask = Literal["photo-denoise", "photo-deblur"]
 
 GAMMA = 2.2
 # Of pictures: noise of a camera, independent Gaussian noise, the paper's noise, and nothing but JPEG.
@@ -25,6 +25,15 @@ LARGEST_SIGMA = 55 / 255
 QUALITY = (60, 100)
 # Of pictures that were JPEG.
 COMPRESSED = 0.4
+# Of pictures: moved, moved and out of focus, out of focus, and none of it.
+BLURS = (0.65, 0.15, 0.1, 0.1)
+LENGTHS, LARGEST_BEND, RADII = (3, 25), 0.9, (0.5, 2.0)
+# Standard deviation of the noise of blurred pictures.
+BLURRED_SIGMA = 4 / 255
+# Side of a kernel, which holds the longest motion and the largest disc.
+KERNEL = 31
+# Pixels at the border of a degraded picture that are made of what is mirrored beyond it: to be cut off.
+MARGINS: dict[PhotoTask, int] = {"photo-denoise": 0, "photo-deblur": 16}
 
 
 def uniform(count: int, low: float, high: float, draw: torch.Generator) -> Tensor:
@@ -121,6 +130,57 @@ def photo_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     return _compressed(result, draw)
 
 
+def motion_path(length_B: Tensor, angle_B: Tensor, bend_B: Tensor, size: int = KERNEL) -> Tensor:
+    """Kernels (B, size, size) of a camera that moves at constant speed along an arc; each sums to 1.
+
+    Args:
+        length_B: of the arc, in pixels, >= 1: as long as so many pixels in a row.
+        angle_B: of its direction half-way, in radians.
+        bend_B: by which the direction turns from its beginning to its end, in radians.
+        size: odd.
+    """
+    along = torch.linspace(-0.5, 0.5, 4 * size, device=length_B.device)
+    direction = angle_B[:, None] + bend_B[:, None] * along
+    path = torch.stack([direction.sin(), direction.cos()]).cumsum(-1) * ((length_B - 1)[:, None] / (len(along) - 1))
+    path = path - path.mean(-1, keepdim=True)
+    grid = torch.arange(size, device=length_B.device) - size // 2
+    near_row, near_column = (1 - (path[..., None] - grid).abs()).clamp(min=0)
+    kernels = torch.einsum("bpr,bpc->brc", near_row, near_column)
+    return kernels / kernels.sum((1, 2), keepdim=True)
+
+
+def discs(radius_B: Tensor, size: int = KERNEL) -> Tensor:
+    """Kernels (B, size, size) of a lens out of focus, discs with a smooth rim; a radius of 0 blurs nothing."""
+    grid = torch.arange(size, device=radius_B.device) - size // 2
+    distance = (grid[:, None].square() + grid.square()).sqrt()
+    kernels = (radius_B[:, None, None] + 0.5 - distance).clamp(0, 1)
+    return kernels / kernels.sum((1, 2), keepdim=True)
+
+
+def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+    """What the task photo-deblur is trained on: motion of 3 to 25 pixels at any angle, straight or gently bent, small
+    defocus, both or none (`BLURS`); then noise, and some (`COMPRESSED`) then JPEG of quality 60 to 100.
+
+    Args:
+        image_BCHW: (B, 3, H, W) in [0, 1]; it is mirrored beyond its border (`MARGINS`).
+    """
+    batch, channels = image_BCHW.shape[:2]
+    shares = torch.tensor(BLURS, device=draw.device)
+    kind = torch.multinomial(shares, batch, replacement=True, generator=draw)
+
+    def drawn(low: float, high: float) -> Tensor:
+        return uniform(batch, low, high, draw).flatten()
+
+    length = torch.where(kind < 2, drawn(*LENGTHS), 1.0)
+    moved = motion_path(length, drawn(0, math.pi), drawn(-LARGEST_BEND, LARGEST_BEND))
+    focus = discs(torch.where((kind == 1) | (kind == 2), drawn(*RADII), 0.0))
+    kernels = F.conv2d(moved[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
+    padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
+    filters = kernels.repeat_interleave(channels, 0)[:, None]
+    blurred = F.conv2d(padded, filters, groups=batch * channels)[0].unflatten(0, (batch, channels))
+    return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
+
+
 def _compressed(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     """Some of the pictures as JPEG; all with eight bits."""
     low, high = QUALITY
@@ -130,5 +190,5 @@ def _compressed(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def degraded(image_BCHW: Tensor, task: PhotoTask, draw: torch.Generator) -> Tensor:
-    """What a task's pictures suffer from."""
-    return {"photo-denoise": photo_noise}[task](image_BCHW, draw)
+    """What a task's pictures suffer from; see `MARGINS`."""
+    return {"photo-denoise": photo_noise, "photo-deblur": photo_blur}[task](image_BCHW, draw)

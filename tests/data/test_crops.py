@@ -29,6 +29,17 @@ def test_crops_are_parts_of_the_pictures_or_of_their_halves(folder):
     assert any((window == crop).all((1, 2, 3)).any() for window in windows)
 
 
+def test_a_blurred_crop_is_made_of_what_lies_around_it(folder):
+    """Its clean part is no larger than asked for, and pictures with no room for the margin are left out."""
+    crops = open_crops(folder, "train", 0, 60, 100, 16)
+    assert {picture.shape[0] for picture in crops.pictures} == {130}
+    clean, degraded = crops.pairs(torch.arange(4), "photo-deblur", 1, torch.Generator().manual_seed(0))
+    assert clean.shape == degraded.shape == (4, 3, 60, 60)
+    wide = open_crops(folder, "train", 0, 92, 100, 0)
+    with_margin, _ = wide.pairs(torch.arange(4), "photo-denoise", 1, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(with_margin[..., 16:-16, 16:-16], clean)
+
+
 def test_the_same_generator_draws_the_same_pairs(folder):
     crops = open_crops(folder, "validation", 0, 32, 10)
     first, again = (

@@ -39,10 +39,10 @@ def checked_task(name: str) -> "Task":
 def checked_training_task(name: str) -> "Task | PhotoTask":
     """The task of that name, those of photographs among them; raises `LncaError` for another."""
     match name:
-        case "denoise" | "deblur" | "photo-denoise":
+        case "denoise" | "deblur" | "photo-denoise" | "photo-deblur":
             return name
         case _:
-            raise LncaError(f"--task should be denoise, deblur or photo-denoise, got {name!r}")
+            raise LncaError(f"--task should be denoise, deblur, photo-denoise or photo-deblur, got {name!r}")
 
 
 def checked_split(name: str) -> "Split":

@@ -13,7 +13,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset such as nafnet-tiny.")
     ],
-    task: Annotated[str, typer.Option(help="denoise, deblur or photo-denoise.")],
+    task: Annotated[str, typer.Option(help="denoise, deblur, photo-denoise or photo-deblur.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
     recipe: Annotated[str, typer.Option(help="stable, paper, or a YAML file.")] = "stable",

@@ -23,14 +23,16 @@ class CropSet:
     """Crops drawn at random, with the degradation drawn for each.
 
     Args:
-        pictures: uint8 (H, W, 3), both sides at least `side`; larger ones are drawn from more often.
+        pictures: uint8 (H, W, 3), both sides at least `side` and two margins; larger ones are drawn from more often.
         side: of a crop, in pixels.
+        margin: pixels around a crop, which are degraded with it and cut off.
         count: crops that make an epoch.
         groups: source pictures they come from.
     """
 
     pictures: list[np.ndarray]
     side: int
+    margin: int
     count: int
     groups: int
 
@@ -56,18 +58,19 @@ class CropSet:
         areas = torch.tensor([float(p.shape[0] * p.shape[1]) for p in self.pictures], device=draw.device)
         chosen = torch.multinomial(areas, len(index), replacement=True, generator=draw).tolist()
         places = torch.rand(len(index), 2, generator=draw, device=draw.device).tolist()
-        crops = []
+        crops, taken = [], self.side + 2 * self.margin
         for number, place in zip(chosen, places, strict=True):
             picture = self.pictures[number]
-            top, left = (int(p * (size - self.side + 1)) for p, size in zip(place, picture.shape, strict=False))
-            crops.append(picture[top : top + self.side, left : left + self.side])
+            top, left = (int(p * (size - taken + 1)) for p, size in zip(place, picture.shape, strict=False))
+            crops.append(picture[top : top + taken, left : left + taken])
         clean = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(draw.device).float() / 255
         if augment:
             clean = turned(clean, torch.randint(8, (len(index),), generator=draw, device=draw.device))
-        return clean, degraded(clean, task, draw)  # type: ignore[arg-type]
+        inner = slice(self.margin, self.margin + self.side)
+        return clean[..., inner, inner], degraded(clean, task, draw)[..., inner, inner]  # type: ignore[arg-type]
 
 
-def open_crops(data: Path, split: Split, seed: int, side: int, count: int) -> CropSet:
+def open_crops(data: Path, split: Split, seed: int, side: int, count: int, margin: int = 0) -> CropSet:
     """Crops of one set of a folder of pictures, as they are and at half their size, which has fewer flaws.
 
     Raises:
@@ -77,10 +80,11 @@ def open_crops(data: Path, split: Split, seed: int, side: int, count: int) -> Cr
     chosen = [paths[i] for i in split_groups([path.name for path in paths], seed)[split]]
     whole = [FilePicture(path).read() for path in chosen]
     halves = [halved(picture) for picture in whole]
-    pictures = [picture for picture in [*whole, *halves] if min(picture.shape[:2]) >= side]
+    needed = side + 2 * margin
+    pictures = [picture for picture in [*whole, *halves] if min(picture.shape[:2]) >= needed]
     if not pictures:
-        raise LncaError(f"none of the pictures in {data} has sides of {side} pixels or more")
-    return CropSet(pictures, side, count, len(chosen))
+        raise LncaError(f"none of the pictures in {data} has sides of {needed} pixels or more")
+    return CropSet(pictures, side, margin, count, len(chosen))
 
 
 def halved(picture: np.ndarray) -> np.ndarray:

@@ -59,6 +59,7 @@ class Deconvolution(nn.Module):
         border: what the blurred picture was made of beyond its border.
 
     Attributes:
+        side: of the kernels.
         blur: a faster way to blur, which `lnca.kernels` has.
     """
 
@@ -69,7 +70,7 @@ class Deconvolution(nn.Module):
         kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
         side = max(kernel.shape[-1] for kernel in kernels)
         self.bank = nn.Parameter(torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1))
-        self.border: Border = border
+        self.side, self.border = side, border
         # Nesterov's momenta, and as long a step as a blur allows.
         times = [1.0]
         for _ in range(iterations):

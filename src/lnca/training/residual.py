@@ -56,7 +56,12 @@ class ResidualTrainer:
         }
         coder = model.autoencoder
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
-            terms["blur"] = (coder.blurred(batch.anchor, output) - batch.positive).abs().mean()
+            difference = (coder.blurred(batch.anchor, output) - batch.positive).abs()
+            # What lies beyond the border is known only where it is nothing.
+            margin = 0 if coder.deconvolution.border == "zero" else coder.deconvolution.side // 2
+            terms["blur"] = difference[
+                ..., margin : difference.shape[-2] - margin, margin : difference.shape[-1] - margin
+            ].mean()
         total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
         if not total.item() < self.recipe.exploded:
             raise Exploded(f"the loss became {total.item():g}")

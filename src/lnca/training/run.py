@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from .. import __version__, metrics
 from ..data.crops import CropSet, open_crops
 from ..data.splits import Split
 from ..data.tile_set import TileSet, open_tiles
-from ..degradation import PhotoTask
+from ..degradation import MARGINS
 from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
@@ -111,9 +111,9 @@ class Run:
     def _data(self, split: Split) -> TileSet | CropSet:
         plan, recipe = self.plan, self.plan.recipe
         limit = recipe.training_tiles if split == "train" else recipe.validation_tiles
-        if plan.task in get_args(PhotoTask):
-            return open_crops(plan.data, split, plan.seed, recipe.crop, limit or CROPS)
-        return open_tiles(plan.data, split, plan.seed, recipe.tile, limit)
+        if plan.task == "denoise" or plan.task == "deblur":
+            return open_tiles(plan.data, split, plan.seed, recipe.tile, limit)
+        return open_crops(plan.data, split, plan.seed, recipe.crop, limit or CROPS, MARGINS[plan.task])
 
     @property
     def batches_per_epoch(self) -> int:

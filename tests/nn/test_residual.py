@@ -10,12 +10,13 @@ from lnca.corruption import motion_kernels
 from lnca.kernels.blur import fused_blur
 from lnca.kernels.native import library
 from lnca.nn.deconvolution import Deconvolution, blur
+from lnca.nn.residual import Refinement
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
 KINDS = [
     {}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_lengths": (5,), "iterations": 2},
-    {"context": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
+    {"context": 1, "depth": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
 ]  # fmt: skip
 
 
@@ -25,6 +26,9 @@ def trained(**settings):
     model = lnca.build("lnca", **settings).double().eval()
     torch.nn.init.normal_(model.automaton.head.weight, std=0.05)
     torch.nn.init.normal_(model.autoencoder.correct[-1].weight, std=0.05)
+    for part in model.modules():
+        if isinstance(part, Refinement):
+            torch.nn.init.normal_(part.conv.weight, std=0.02)
     return model
 
 
@@ -120,10 +124,25 @@ def test_every_layer_is_local(settings):
     with torch.no_grad():
         difference = (model(x, 2) - model(changed, 2)).abs().amax((0, 1))
     shrink = settings.get("shrink", 1)
-    reach = 5 * shrink + 2 * 2 * 2 + 3 + 4 * (2 + 2 * settings.get("context", 0)) + 2 * (shrink - 1)
+    reach = (
+        (5 + settings.get("depth", 0)) * shrink
+        + 2 * 2 * 2
+        + 3
+        + 4 * (2 + 2 * settings.get("context", 0))
+        + 2 * (shrink - 1)
+    )
     assert difference[40, 40] > 0
     difference[40 - reach : 41 + reach, 40 - reach : 41 + reach] = 0
     assert (difference == 0).all()
+
+
+def test_refinements_change_nothing_before_they_are_trained():
+    x, plain = torch.rand(1, 3, 16, 16).double(), trained()
+    refined = lnca.build("lnca", context=1, depth=2).double().eval()
+    assert not refined.load_state_dict(plain.state_dict(), strict=False).unexpected_keys
+    assert torch.equal(refined(x), plain(x))
+    torch.nn.init.normal_(refined.autoencoder.gather_context[0].conv.weight, std=0.1)
+    assert not torch.equal(refined(x), plain(x))
 
 
 def test_steps_matter():

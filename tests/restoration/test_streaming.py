@@ -27,10 +27,10 @@ RANDOM = {
     "residual": ("lnca", {"width": 7, "output_channels": 9}),
     "residual, blocks": ("lnca", {"shrink": 2, "width": 18, "blurs": 3, "blur_lengths": (5,), "iterations": 3}),
     "residual, deconvolution": ("lnca", {"rule": "vitca", "blurs": 5, "iterations": 4}),
-    "residual, context": (
+    "residual, refined": (
         "lnca",
-        {"context": 2, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
-    ),
+        {"context": 2, "depth": 1, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
+    ),  # fmt: skip
 }
 
 

@@ -1,13 +1,13 @@
 """The residual coder in bands of rows, for pictures of any height."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ..nn.deconvolution import SIDE, Deconvolution
-from ..nn.residual import ResidualCoder
+from ..nn.residual import Refinement, ResidualCoder
 from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
@@ -55,6 +55,22 @@ class FusedDeconvolution:
         return x[:, begin:end]
 
 
+class FusedRefinement:
+    """A refinement in bands; the rest as `FusedConvolution`."""
+
+    def __init__(self, refinement: Refinement, level: str):
+        self.convolution = FusedConvolution(refinement.conv, level, "swish")
+        self.needs = self.convolution.needs
+
+    def __call__(self, band: Band, begin: int, end: int) -> Band:
+        result = self.convolution(band, begin, end)
+        result.values += band.values[:, begin - band.first : end - band.first]
+        return result
+
+
+FusedLayer = FusedConvolution | FusedRefinement
+
+
 class FusedResidualCoder:
     """A residual coder in evaluation mode; arguments, attributes and errors as of `FusedAutoencoder`."""
 
@@ -66,22 +82,25 @@ class FusedResidualCoder:
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
         self.features = layers([_moved(first, coder.shrink, 0), last], "swish", "none")
-        first, *around, last = coder.gather
-        between: list[Activation] = ["swish"] * (len(around) // 2 + 1)
-        self.gather = layers([_moved(first, self.places, 0), *around, last], *between, "none")
-        *inner, last = coder.scatter
+        first, _, last = coder.gather
+        gather = layers([_moved(first, self.places, 0), last], "swish", "none")
+        self.gather = _with_refinements(gather, coder.gather_context, level)
+        first, _, last = coder.scatter
         path_outputs = coder.width * coder.places
-        self.scatter = layers([*inner, _moved(last, self.places, 1, 0, path_outputs)], *between, "none")
+
+        def scatter(last: nn.Conv2d) -> list[FusedLayer]:
+            return _with_refinements(layers([first, last], "swish", "none"), coder.scatter_context, level)
+
+        self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
         self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
-        self.scores = (
-            layers([*inner, _moved(last, 1, 1, path_outputs)], *between, "none") if coder.deconvolution else []
-        )
+        self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
-        self.correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
-                              "swish", "swish", "none")  # fmt: skip
-        context = SIDE * (len(around) // 2)
-        near, far = 5 * coder.shrink + context, self.deconvolution.reach if self.deconvolution else 0
+        correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
+                         "swish", "swish", "none")  # fmt: skip
+        self.correct = _with_refinements(correct, coder.correct_depth, level)
+        depth = (5 + len(coder.correct_depth)) * coder.shrink
+        near, far = depth + SIDE * len(coder.scatter_context), self.deconvolution.reach if self.deconvolution else 0
         self.border = 2 * -(-(near + far) // SIDE) + 2
         # Image, result and what is scattered, joined and corrected.
         here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
@@ -157,7 +176,13 @@ def shuffled(x_BHWC: Tensor, side: int) -> Tensor:
     )
 
 
-def _chain(layers: list[FusedConvolution], source: Source, height: int, begin: int, end: int) -> Band:
+def _with_refinements(layers: list[FusedConvolution], refinements: Iterable[nn.Module], level: str) -> list[FusedLayer]:
+    """Layers with refinements before the last of them."""
+    inner = [FusedRefinement(part, level) for part in refinements if isinstance(part, Refinement)]
+    return [*layers[:-1], *inner, layers[-1]]
+
+
+def _chain(layers: Sequence[FusedLayer], source: Source, height: int, begin: int, end: int) -> Band:
     """Rows [begin, end) of what layers, one after the other, make of rows of a source that has `height` of them."""
     ranges = [(begin, end)]
     for layer in reversed(layers):

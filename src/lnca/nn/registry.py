@@ -87,6 +87,7 @@ class ResidualSettings:
     hidden_channels: int = 16
     mixing: int = 96
     context: int = 0
+    depth: int = 0
     blurs: int = 0
     blur_lengths: tuple[int, ...] = (7,)
     iterations: int = 16
@@ -101,7 +102,8 @@ class ResidualSettings:
         """An untrained module."""
         coder = ResidualCoder(
             width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
-            output_channels=self.output_channels, mixing=self.mixing, context=self.context, blurs=self.blurs,
+            output_channels=self.output_channels, mixing=self.mixing, context=self.context, depth=self.depth,
+            blurs=self.blurs,
             blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
         )  # fmt: skip
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)

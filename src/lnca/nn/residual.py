@@ -15,6 +15,19 @@ from .autoencoder import Coder
 from .deconvolution import SIDE, Border, Deconvolution
 
 
+class Refinement(nn.Module):
+    """x + swish(C(x)) with C a 3x3 convolution that starts at zero, so that the layer changes nothing at first."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return x_BCHW + F.silu(self.conv(x_BCHW))
+
+
 class ResidualCoder(Coder):
     """Encoder and decoder; cells stand for 4x4 pixels.
 
@@ -25,14 +38,15 @@ class ResidualCoder(Coder):
         latent_channels: channels the encoder gives to the cells.
         output_channels: channels the decoder reads from the cells.
         mixing: channels between the two maps from the path's positions to a cell, and back.
-        context: 3x3 convolutions of cells between those maps, on the way to the automaton and on the way back.
+        context: refinements of cells between those maps, on the way to the automaton and on the way back.
+        depth: refinements of the path before the last map of the correction.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
     """
 
     def __init__(
         self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
-        output_channels: int = 32, mixing: int = 96, context: int = 0, blurs: int = 0,
+        output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, blurs: int = 0,
         blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
     ):  # fmt: skip
         super().__init__(SIDE)
@@ -46,11 +60,13 @@ class ResidualCoder(Coder):
         self.deconvolution = Deconvolution(blurs, blur_lengths, iterations, border) if blurs else None
 
         def maps(inputs: int, outputs: int) -> nn.Sequential:
-            around = [nn.Conv2d(mixing, mixing, 3, padding=1) for _ in range(context)]
-            layers = [nn.Conv2d(inputs, mixing, 1), *around, nn.Conv2d(mixing, outputs, 1)]
-            return nn.Sequential(layers[0], *(part for layer in layers[1:] for part in (nn.SiLU(), layer)))
+            return nn.Sequential(nn.Conv2d(inputs, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, outputs, 1))
+
+        def refinements(channels: int, count: int) -> nn.Sequential:
+            return nn.Sequential(*(Refinement(channels) for _ in range(count)))
 
         self.gather = maps(width * self.places, latent_channels)
+        self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         self.scatter = maps(
             output_channels, width * self.places + (len(self.deconvolution.bank) if self.deconvolution else 0)
         )
@@ -60,6 +76,7 @@ class ResidualCoder(Coder):
             nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
             nn.Conv2d(width, self.pixels, 3, padding=1),
         )  # fmt: skip
+        self.correct_depth = refinements(width, depth)
         last = self.correct[-1]
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
@@ -69,7 +86,7 @@ class ResidualCoder(Coder):
         (B, 12 + width, H / 2, W / 2) where `shrink` is 2."""
         pixels = F.pixel_unshuffle(image_BCHW, self.shrink)
         features = self.features(pixels)
-        latent = self.gather(F.pixel_unshuffle(features, SIDE // self.shrink))
+        latent = _around(self.gather, self.gather_context, F.pixel_unshuffle(features, SIDE // self.shrink))
         return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
 
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
@@ -82,7 +99,7 @@ class ResidualCoder(Coder):
         if self.deconvolution is not None:
             image = self.deconvolution(image, scores)
             joined.append(F.pixel_unshuffle(image, self.shrink))
-        restored = image + F.pixel_shuffle(self.correct(torch.cat(joined, 1)), self.shrink)
+        restored = image + F.pixel_shuffle(_around(self.correct, self.correct_depth, torch.cat(joined, 1)), self.shrink)
         return restored if self.training else restored.clamp(0, 1)
 
     def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor) -> Tensor:
@@ -94,6 +111,11 @@ class ResidualCoder(Coder):
 
     def _scattered(self, latent_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         """For the path, (B, width * places, H / 4, W / 4), and the scores of the blurs, (B, blurs, H / 4, W / 4)."""
-        scattered = self.scatter(latent_BHWC.permute(0, 3, 1, 2))
+        scattered = _around(self.scatter, self.scatter_context, latent_BHWC.permute(0, 3, 1, 2))
         path = self.width * self.places
         return scattered[:, :path], scattered[:, path:]
+
+
+def _around(maps: nn.Sequential, inner: nn.Sequential, x_BCHW: Tensor) -> Tensor:
+    """A chain of maps with `inner` before the last of them."""
+    return maps[-1](inner(maps[:-1](x_BCHW)))

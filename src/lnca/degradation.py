@@ -157,6 +157,21 @@ def discs(radius_B: Tensor, size: int = KERNEL) -> Tensor:
     return kernels / kernels.sum((1, 2), keepdim=True)
 
 
+def moved(image_BCHW: Tensor, draw: torch.Generator, length: float) -> Tensor:
+    """Straight motion of a fixed length at any angle, and nothing else; see `photo_blur`."""
+    batch = len(image_BCHW)
+    angle = uniform(batch, 0, math.pi, draw).flatten()
+    kernels = motion_path(torch.full_like(angle, length), angle, torch.zeros_like(angle))
+    return eight_bits(_blurred(image_BCHW, kernels))
+
+
+def _blurred(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
+    batch, channels = image_BCHW.shape[:2]
+    padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
+    filters = kernels_BKK.repeat_interleave(channels, 0)[:, None]
+    return F.conv2d(padded, filters, groups=batch * channels)[0].unflatten(0, (batch, channels))
+
+
 def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     """What the task photo-deblur is trained on: motion of 3 to 25 pixels at any angle, straight or gently bent, small
     defocus, both or none (`BLURS`); then noise, and some (`COMPRESSED`) then JPEG of quality 60 to 100.
@@ -164,7 +179,7 @@ def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     Args:
         image_BCHW: (B, 3, H, W) in [0, 1]; it is mirrored beyond its border (`MARGINS`).
     """
-    batch, channels = image_BCHW.shape[:2]
+    batch = len(image_BCHW)
     shares = torch.tensor(BLURS, device=draw.device)
     kind = torch.multinomial(shares, batch, replacement=True, generator=draw)
 
@@ -172,12 +187,10 @@ def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
         return uniform(batch, low, high, draw).flatten()
 
     length = torch.where(kind < 2, drawn(*LENGTHS), 1.0)
-    moved = motion_path(length, drawn(0, math.pi), drawn(-LARGEST_BEND, LARGEST_BEND))
+    path = motion_path(length, drawn(0, math.pi), drawn(-LARGEST_BEND, LARGEST_BEND))
     focus = discs(torch.where((kind == 1) | (kind == 2), drawn(*RADII), 0.0))
-    kernels = F.conv2d(moved[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
-    padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
-    filters = kernels.repeat_interleave(channels, 0)[:, None]
-    blurred = F.conv2d(padded, filters, groups=batch * channels)[0].unflatten(0, (batch, channels))
+    kernels = F.conv2d(path[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
+    blurred = _blurred(image_BCHW, kernels)
     return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
 
 

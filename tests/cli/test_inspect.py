@@ -41,7 +41,7 @@ def test_too_few_pictures_to_split(refused, weights, pictures):
     ("options", "sentence"),
     [
         (("--split", "some"), "--split should be train, validation, test or all"),
-        (("--task", "colour"), "--task should be denoise or deblur, got 'colour'"),
+        (("--task", "colour"), "--task should be denoise, deblur, photo-denoise or photo-deblur, got 'colour'"),
         (("--difficulty", 2), "between 0 and 1, got 2"),
         (("--model", "latent"), "no model 'latent'; did you mean"),
     ],
@@ -53,7 +53,7 @@ def test_what_evaluate_refuses(refused, weights, pictures, options, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--task", "colour"), "--task should be denoise, deblur or photo-denoise"),
+        (("--task", "colour"), "--task should be denoise, deblur, photo-denoise or photo-deblur"),
         (("--model", "latent-nafka"), "no architecture 'latent-nafka'; did you mean latent-nafca"),
         (("--recipe", "quick"), "no recipe 'quick'"),
         (("--set", "automaton.pol=1"), "recipe.automaton has no field 'pol'"),

@@ -30,7 +30,7 @@ RANDOM = {
     "residual, refined": (
         "lnca",
         {"context": 2, "depth": 1, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
-    ),  # fmt: skip
+    ),
 }
 
 

@@ -2,12 +2,17 @@
 
 import json as json_format
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import LncaError
 from .options import Data, Device, Json, Overwrite, checked_split, checked_task
+
+if TYPE_CHECKING:
+    from ..data.splits import Split
+    from ..degradation import PhotoTask
+    from ..restoration.restorer import Restorer
 
 
 def models(json: Json = False) -> None:
@@ -39,16 +44,21 @@ def evaluate(
     model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, validation or test as training splits DATA, or all.")] = "test",
-    task: Annotated[str | None, typer.Option(help="denoise or deblur; default: the model's own.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="denoise, deblur, photo-denoise or photo-deblur; default: the model's own."),
+    ] = None,
     difficulty: Annotated[float | None, typer.Option(help="Intensity or blur length; default: the paper's.")] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split and of the corruption.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most that many tiles, drawn at random.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most that many tiles, drawn at random, or photographs.")
+    ] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Also SSIM after 0 to 128 steps.")] = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Score a model on tiles cut from a folder of clean pictures."""
+    """Score a model on a folder of clean pictures: on tiles cut from them, or on whole photographs."""
     import lnca
 
     from ..data.tile_set import open_tiles
@@ -58,6 +68,11 @@ def evaluate(
     restorer = lnca.load(model, device)
     card = restorer.info.card
     chosen = checked_task(task or card.get("task", ""))
+    if chosen == "photo-denoise" or chosen == "photo-deblur":
+        if difficulty is not None or curve:
+            raise LncaError("--difficulty and --curve are for tiles, not for photographs")
+        _evaluate_photographs(restorer, chosen, data, checked_split(split), steps, seed, limit, json)
+        return
     tiles = open_tiles(data, checked_split(split), seed, card.get("recipe", {}).get("tile", 64), limit)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(tiles))
@@ -84,6 +99,31 @@ def evaluate(
     print(f"recovered SSIM {result['recovered']:.3f}")
     for step, value in result.get("steps", {}).items():
         print(f"{step:4} steps  SSIM {value:.4f}")
+
+
+def _evaluate_photographs(
+    restorer: "Restorer", task: "PhotoTask", data: Path, split: "Split", steps: int | None, seed: int,
+    limit: int | None, json: bool,
+) -> None:  # fmt: skip
+    from ..evaluation.photographs import CONDITIONS, chosen_pictures, evaluate_photographs
+    from .progress import progress_bar
+
+    paths = chosen_pictures(data, split, seed, limit)
+    with progress_bar() as progress:
+        bar = progress.add_task("evaluating", total=len(paths) * len(CONDITIONS[task]))
+        result = {"model": restorer.info.name, "backend": restorer.backend, "task": task, "split": split} | (
+            evaluate_photographs(lambda x: restorer.restore(x, steps), paths, task, seed, lambda: progress.advance(bar))
+        )
+    if json:
+        print(json_format.dumps(result, indent=2))
+        return
+    print(f"{restorer.info.name}, {task}: {result['pictures']} photographs ({split})")
+    for condition, rows in result["conditions"].items():
+        before, after = rows["input"], rows["output"]
+        print(
+            f"{condition:10} SSIM {before['ssim']['mean']:.4f} -> {after['ssim']['mean']:.4f}  "
+            f"PSNR {before['psnr']['mean']:.2f} -> {after['psnr']['mean']:.2f} ± {after['psnr']['deviation']:.2f} dB"
+        )
 
 
 def convert(

@@ -27,22 +27,22 @@ BackendOption = Annotated[
 PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for fused and compiled steps.")]
 
 
-def checked_task(name: str) -> "Task":
+def checked_task(name: str) -> "Task | PhotoTask":
     """The task of that name; raises `LncaError` for another."""
-    match name:
-        case "denoise" | "deblur":
-            return name
-        case _:
-            raise LncaError(f"--task should be denoise or deblur, got {name!r}")
-
-
-def checked_training_task(name: str) -> "Task | PhotoTask":
-    """The task of that name, those of photographs among them; raises `LncaError` for another."""
     match name:
         case "denoise" | "deblur" | "photo-denoise" | "photo-deblur":
             return name
         case _:
             raise LncaError(f"--task should be denoise, deblur, photo-denoise or photo-deblur, got {name!r}")
+
+
+def checked_paper_task(name: str) -> "Task":
+    """The task of that name, one of the paper's; raises `LncaError` for another."""
+    match name:
+        case "denoise" | "deblur":
+            return name
+        case _:
+            raise LncaError(f"--task should be denoise or deblur, got {name!r}")
 
 
 def checked_split(name: str) -> "Split":

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LncaError
-from .options import Data, Device, Json, checked_task
+from .options import Data, Device, Json, checked_paper_task
 from .progress import training_bars
 
 app = typer.Typer(help="The paper's experiments: Tables 1 and 2 made again, beside the paper's figures.")
@@ -124,7 +124,7 @@ def search(
         base = load_recipe(recipe, changes)
         names = sorted({name for phases in PHASES.values() for name in phases if getattr(base, name).epochs})
         changes += [f"{name}.epochs={epochs}" for name in names]
-    asked = Search(model, checked_task(task), data, recipe, changes, parse_grid(grid), out, seed, storage)
+    asked = Search(model, checked_paper_task(task), data, recipe, changes, parse_grid(grid), out, seed, storage)
     result = run_search(asked, workers)
     if json:
         print(json_format.dumps(result, indent=2))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Data, Device, checked_training_task
+from .options import Data, Device, checked_task
 from .progress import training_bars
 
 
@@ -41,7 +41,7 @@ def train(
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
     beginning = None if initial is None else locate(initial)
-    plan = Plan(model, checked_training_task(task), data, chosen, seed, beginning)
+    plan = Plan(model, checked_task(task), data, chosen, seed, beginning)
     try:
         with training_bars() as report:
             weights = Run(plan, out, choose_device(device), resume=resume, progress=report)()

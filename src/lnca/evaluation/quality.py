@@ -54,7 +54,7 @@ def evaluate(
             scores[kind]["psnr"].append(metrics.psnr(picture, clean))
         report(len(clean))
     summary = {
-        kind: {name: _spread(torch.cat(values)) for name, values in by_name.items()} for kind, by_name in scores.items()
+        kind: {name: spread(torch.cat(values)) for name, values in by_name.items()} for kind, by_name in scores.items()
     }
     recovered = metrics.recovered(summary["output"]["ssim"]["mean"], summary["input"]["ssim"]["mean"])
     return {"tiles": len(tiles), "pictures": tiles.groups, **summary, "recovered": recovered}
@@ -73,5 +73,6 @@ def steps_curve(
     return {step: total / len(tiles) for step, total in sums.items()}
 
 
-def _spread(values: Tensor) -> dict[str, float]:
+def spread(values: Tensor) -> dict[str, float]:
+    """Mean and standard deviation."""
     return {"mean": values.mean().item(), "deviation": values.std().item() if len(values) > 1 else 0.0}

@@ -42,12 +42,22 @@ from .residual import ResidualTrainer
 CROPS = 10_000
 
 
-def begin_with(model: RestorationModel, path: Path) -> None:
-    """Gives a model the weights of a file; raises `LncaError` when they are another model's."""
-    try:
-        model.load_state_dict(load_weights(path)[0].state_dict())
-    except RuntimeError as error:
-        raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings") from error
+def begin_with(model: RestorationModel, path: Path) -> str:
+    """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random.
+
+    Returns:
+        How many, such as "36 of 48 tensors of lnca-denoise".
+
+    Raises:
+        LncaError: not half of them are the same.
+    """
+    own = model.state_dict()
+    given = load_weights(path)[0].state_dict()
+    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    if 2 * len(fitting) < len(own):
+        raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
+    model.load_state_dict(own | fitting)
+    return f"{len(fitting)} of {len(own)} tensors of {path.stem}"
 
 
 class Interrupted(Exception):
@@ -92,8 +102,9 @@ class Run:
             )
         torch.manual_seed(derive(plan.seed, "weights"))
         self.model: RestorationModel = settings.build()
+        self.begun: str | None = None if saved is None else saved["begun"]
         if plan.initial is not None and saved is None:
-            begin_with(self.model, plan.initial)
+            self.begun = begin_with(self.model, plan.initial)
         self.model.to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
@@ -236,7 +247,8 @@ class Run:
 
     def _finish(self) -> Path:
         path = self.folder / f"{self.plan.name}.safetensors"
-        card = {**self.plan.describe(), "lnca": __version__, "commit": commit(), "history": self.history}
+        begun = {} if self.begun is None else {"initial": self.begun}
+        card = {**self.plan.describe(), **begun, "lnca": __version__, "commit": commit(), "history": self.history}
         save_weights(path, self.model, self.plan.model, self.settings, card)
         self.log.close()
         return path
@@ -251,6 +263,7 @@ class Run:
             "best": self.best,
             "sums": self.sums,
             "history": self.history,
+            "begun": self.begun,
         }
         write_checkpoint(self.folder, content)
 

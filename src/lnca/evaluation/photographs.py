@@ -1,0 +1,133 @@
+"""SSIM and PSNR on whole photographs that suffer from what real ones do (`lnca.degradation`)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import metrics
+from ..data.source import FilePicture
+from ..data.splits import Split, split_groups
+from ..degradation import MARGINS, PhotoTask, gaussian_noise, jpeg, moved, photo_blur, photo_noise
+from ..errors import LncaError
+from ..randomness import generator
+from ..restoration.image_io import find_pictures
+from .quality import spread
+
+Degradation = Callable[[Tensor, torch.Generator], Tensor]
+
+# Pictures that are equal have an infinite PSNR; a mean needs a number.
+HIGHEST_PSNR = 60.0
+
+
+def _clean(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+    """A good JPEG, to which nothing should be done."""
+    return jpeg(image_BCHW, torch.full((len(image_BCHW),), 95.0))
+
+
+# What each task is scored on: its mixture, single strengths, and clean pictures.
+CONDITIONS: dict[PhotoTask, dict[str, Degradation]] = {
+    "photo-denoise": {
+        **{f"sigma {sigma}": partial(gaussian_noise, sigma_B111=sigma / 255) for sigma in (15, 25, 50)},
+        "mixture": photo_noise,
+        "clean": _clean,
+    },
+    "photo-deblur": {
+        **{f"{length} pixels": partial(moved, length=length) for length in (5, 10, 20)},
+        "mixture": photo_blur,
+        "clean": _clean,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A photograph and what became of it, both (1, 3, H, W) in [0, 1]."""
+
+    name: str
+    clean: Tensor
+    degraded: Tensor
+
+
+def chosen_pictures(data: Path, split: Split, seed: int, limit: int | None = None) -> list[Path]:
+    """The photographs of a split, at most `limit` of them.
+
+    Raises:
+        LncaError: no pictures, or too few to split.
+    """
+    paths = find_pictures(data)
+    if split == "all":
+        return paths[:limit]
+    try:
+        return [paths[index] for index in split_groups([path.name for path in paths], seed)[split]][:limit]
+    except LncaError as error:
+        raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+
+
+def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: int | None = None) -> Iterator[Case]:
+    """Yields the photographs degraded; the same for every model.
+
+    Args:
+        paths: of clean photographs.
+        condition: one of the task's `CONDITIONS`.
+        seed: of what is drawn; it is drawn for each photograph by its name.
+        side: the middle of larger photographs, at most so many pixels high and wide, is taken; None takes all of it.
+    """
+    margin = MARGINS[task]
+    for path in paths:
+        clean = torch.from_numpy(FilePicture(path).read()).permute(2, 0, 1)[None] / 255
+        if side is not None:
+            top, left = (max(0, size - side) // 2 for size in clean.shape[-2:])
+            clean = clean[..., top : top + side, left : left + side]
+        degraded = CONDITIONS[task][condition](clean, generator("cpu", seed, "photographs", condition, path.name))
+        height, width = clean.shape[-2:]
+        inner = (..., slice(margin, height - margin), slice(margin, width - margin))
+        yield Case(path.name, clean[inner], degraded[inner])
+
+
+def scores(picture: Tensor, clean: Tensor) -> dict[str, float]:
+    """SSIM and PSNR (at most 60 dB) of one picture."""
+    return {
+        "ssim": metrics.ssim(picture, clean).item(),
+        "psnr": min(metrics.psnr(picture, clean).item(), HIGHEST_PSNR),
+    }
+
+
+def evaluate_photographs(
+    restore: Callable[[Tensor], Tensor],
+    paths: list[Path],
+    task: PhotoTask,
+    seed: int = 0,
+    report: Callable[[], object] = lambda: None,
+) -> dict[str, Any]:
+    """Scores a restoring function on photographs, for every condition of a task.
+
+    Args:
+        restore: degraded (1, 3, H, W) in [0, 1] -> restored.
+        paths, seed: see `cases`.
+        report: called after every photograph.
+
+    Returns:
+        {"pictures": N, "conditions": {condition: {"input": {"ssim": {"mean", "deviation"}, "psnr": ...}, "output": the
+        same, "kept": the PSNR between input and output}}}.
+    """
+    conditions = {}
+    for condition in CONDITIONS[task]:
+        rows: dict[str, list[dict[str, float]]] = {"input": [], "output": [], "kept": []}
+        for case in cases(paths, task, condition, seed):
+            restored = restore(case.degraded)
+            rows["input"].append(scores(case.degraded, case.clean))
+            rows["output"].append(scores(restored, case.clean))
+            rows["kept"].append(scores(restored, case.degraded))
+            report()
+        conditions[condition] = {kind: summary(row) for kind, row in rows.items()}
+    return {"pictures": len(paths), "conditions": conditions}
+
+
+def summary(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean and deviation over pictures of each score."""
+    return {name: spread(torch.tensor([row[name] for row in rows])) for name in rows[0]}

@@ -29,10 +29,14 @@ def _clean(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     return jpeg(image_BCHW, torch.full((len(image_BCHW),), 95.0))
 
 
+def _gaussian(image_BCHW: Tensor, draw: torch.Generator, sigma: float) -> Tensor:
+    return gaussian_noise(image_BCHW, sigma / 255, draw)
+
+
 # What each task is scored on: its mixture, single strengths, and clean pictures.
 CONDITIONS: dict[PhotoTask, dict[str, Degradation]] = {
     "photo-denoise": {
-        **{f"sigma {sigma}": partial(gaussian_noise, sigma_B111=sigma / 255) for sigma in (15, 25, 50)},
+        **{f"sigma {sigma}": partial(_gaussian, sigma=sigma) for sigma in (15, 25, 50)},
         "mixture": photo_noise,
         "clean": _clean,
     },
@@ -79,7 +83,7 @@ def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: i
     """
     margin = MARGINS[task]
     for path in paths:
-        clean = torch.from_numpy(FilePicture(path).read()).permute(2, 0, 1)[None] / 255
+        clean = torch.from_numpy(FilePicture(path).read().copy()).permute(2, 0, 1)[None] / 255
         if side is not None:
             top, left = (max(0, size - side) // 2 for size in clean.shape[-2:])
             clean = clean[..., top : top + side, left : left + side]

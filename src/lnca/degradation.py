@@ -159,17 +159,13 @@ def discs(radius_B: Tensor, size: int = KERNEL) -> Tensor:
 
 def moved(image_BCHW: Tensor, draw: torch.Generator, length: float) -> Tensor:
     """Straight motion of a fixed length at any angle, and nothing else; see `photo_blur`."""
-    batch = len(image_BCHW)
+    return eight_bits(_blurred(image_BCHW, straight_kernels(len(image_BCHW), draw, length)))
+
+
+def straight_kernels(batch: int, draw: torch.Generator, length: float) -> Tensor:
+    """The kernels (B, 31, 31) that `moved` draws first."""
     angle = uniform(batch, 0, math.pi, draw).flatten()
-    kernels = motion_path(torch.full_like(angle, length), angle, torch.zeros_like(angle))
-    return eight_bits(_blurred(image_BCHW, kernels))
-
-
-def _blurred(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
-    batch, channels = image_BCHW.shape[:2]
-    padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
-    filters = kernels_BKK.repeat_interleave(channels, 0)[:, None]
-    return F.conv2d(padded, filters, groups=batch * channels)[0].unflatten(0, (batch, channels))
+    return motion_path(torch.full_like(angle, length), angle, torch.zeros_like(angle))
 
 
 def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
@@ -180,6 +176,12 @@ def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
         image_BCHW: (B, 3, H, W) in [0, 1]; it is mirrored beyond its border (`MARGINS`).
     """
     batch = len(image_BCHW)
+    blurred = _blurred(image_BCHW, photo_kernels(batch, draw))
+    return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
+
+
+def photo_kernels(batch: int, draw: torch.Generator) -> Tensor:
+    """The kernels (B, 31, 31) that `photo_blur` draws first."""
     shares = torch.tensor(BLURS, device=draw.device)
     kind = torch.multinomial(shares, batch, replacement=True, generator=draw)
 
@@ -189,9 +191,14 @@ def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     length = torch.where(kind < 2, drawn(*LENGTHS), 1.0)
     path = motion_path(length, drawn(0, math.pi), drawn(-LARGEST_BEND, LARGEST_BEND))
     focus = discs(torch.where((kind == 1) | (kind == 2), drawn(*RADII), 0.0))
-    kernels = F.conv2d(path[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
-    blurred = _blurred(image_BCHW, kernels)
-    return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
+    return F.conv2d(path[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
+
+
+def _blurred(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
+    batch, channels = image_BCHW.shape[:2]
+    padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
+    filters = kernels_BKK.flip(1, 2).repeat_interleave(channels, 0)[:, None]
+    return F.conv2d(padded, filters, groups=batch * channels)[0].unflatten(0, (batch, channels))
 
 
 def _compressed(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:

@@ -26,6 +26,8 @@ class ResidualTrainer:
         self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches)
         self.backward = checked(recipe.backward, recipe.compile)
         automaton, coder = model.automaton, model.autoencoder
+        # Convolutions are a quarter faster so.
+        coder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
             coder.deconvolution.blur = fused_blur
         self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
@@ -38,7 +40,7 @@ class ResidualTrainer:
             return int(torch.randint(low, high + 1, (), generator=generator, device=generator.device))
 
         with self._autocast(batch.positive):
-            latent, skip = model.autoencoder.encode(batch.positive)
+            latent, skip = model.autoencoder.encode(batch.positive.contiguous(memory_format=torch.channels_last))
         cells = model.automaton.seed(latent.float())
         if torch.rand((), generator=generator, device=generator.device).item() < phase.settled:
             with torch.no_grad():
@@ -51,9 +53,10 @@ class ResidualTrainer:
         state = cells[..., model.automaton.input_channels :]
         terms = {
             "l1": (restored - batch.anchor).abs().mean(),
-            "ssim": dissimilarity(restored, batch.anchor),
             "overflow": losses.overflow(state, -OVERFLOW, OVERFLOW),
         }
+        if phase.ssim:
+            terms["ssim"] = dissimilarity(restored, batch.anchor)
         coder = model.autoencoder
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
             difference = (coder.blurred(batch.anchor, output) - batch.positive).abs()

@@ -61,20 +61,32 @@ inline void blur_backward(const Blurred &b, const float *padded, const float *ke
             const float *from = gradient + b.plain(image, row, column);
             alignas(64) float g[CELL * MOST_FLOATS] = {};  // zero beyond the cell's row
             for (int r = 0; r < CELL; r++) std::memcpy(g + r * MOST_FLOATS, from + r * b.width(), sizeof(float) * n);
-            for (int t = 0; t < b.side * b.side; t++) {
-                int64_t place = at + t / b.side * b.pitch + t % b.side * b.channels;
-                vec total{};
-                for (int i = 0; i < n; i += V)
+            // Column by column of the kernel: what one column stores is not read again, shifted by some floats, at once.
+            for (int k = 0; k < b.side; k++) {
+                int64_t place = at + k * b.channels;
+                for (int i = 0; i < n; i += V) {
+                    vec rows[CELL];
+                    for (int r = 0; r < CELL; r++) rows[r] = load(g + r * MOST_FLOATS + i);
+                    for (int y = 0; y < b.side + CELL - 1; y++) {
+                        float *x = padded_gradient + place + y * b.pitch + i;
+                        vec sum = load(x);
 #pragma GCC unroll 4
-                    for (int r = 0; r < CELL; r++) {
-                        vec value = load(g + r * MOST_FLOATS + i);
-                        float *x = padded_gradient + place + r * b.pitch + i;
-                        total += value * load(padded + place + r * b.pitch + i);
-                        store(x, load(x) + all(kernel[t]) * value);
+                        for (int r = 0; r < CELL; r++)
+                            if (y >= r && y - r < b.side) sum += all(kernel[(y - r) * b.side + k]) * rows[r];
+                        store(x, sum);
                     }
+                }
+                for (int y = 0; y < b.side; y += CELLS) {
+                    vec totals[CELLS] = {};
+                    int count = std::min(CELLS, b.side - y);
+                    for (int m = 0; m < count; m++)
+                        for (int i = 0; i < n; i += V)
 #pragma GCC unroll 4
-                for (int by = V / 2; by; by /= 2) total += rotate(total, by);
-                wanted[t] = total[0];
+                            for (int r = 0; r < CELL; r++)
+                                totals[m] += load(g + r * MOST_FLOATS + i) * load(padded + place + (y + m + r) * b.pitch + i);
+                    vec total = sums(totals);
+                    for (int m = 0; m < count; m++) wanted[(y + m) * b.side + k] = total[m * SPREAD];
+                }
             }
         }
 }

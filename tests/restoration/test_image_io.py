@@ -36,7 +36,6 @@ BROKEN = {
     "bomb.png": (png_header(30_000, 30_000), "has 900 million pixels and the limit is 500 million"),
     "zero.png": (png_header(0, 10), "broken or truncated|not a picture|at least 8x8"),
     "small.png": (encoded(Image.new("RGB", (7, 20)), "PNG"), "is 7x20; a picture needs at least 8x8"),
-    "cmyk.jpg": (encoded(Image.new("CMYK", (20, 20)), "JPEG"), "pixels of kind 'CMYK'"),
     "deep.png": (encoded(Image.new("I;16", (20, 20)), "PNG"), "pixels of kind 'I;16'"),
 }
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lnca import LncaError
-from lnca.restoration.pictures import like, to_image, to_tensor
+from lnca.restoration.pictures import Rows, like, to_image, to_tensor
 
 
 def checker(mode):
@@ -18,7 +18,8 @@ def checker(mode):
 
 
 @pytest.mark.parametrize(
-    ("mode", "back"), [("RGB", "RGB"), ("L", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("P", "RGB"), ("1", "L")]
+    ("mode", "back"),
+    [("RGB", "RGB"), ("L", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("P", "RGB"), ("1", "L"), ("CMYK", "RGB")],
 )
 def test_an_unchanged_image_comes_back_the_same(mode, back):
     image = checker(mode)
@@ -38,13 +39,37 @@ def test_a_palette_with_transparency_keeps_it():
     assert again.tobytes() == image.convert("RGBA").tobytes()
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
-def test_arrays_keep_shape_and_type(dtype):
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3))
-    array = pixels.astype(np.uint8) if dtype == np.uint8 else (pixels / 255).astype(dtype)
-    again = like(to_tensor(array), array)
-    assert again.dtype == dtype
-    np.testing.assert_allclose(again, array, atol=1e-6)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,), (4,)])
+def test_arrays_keep_shape_and_type(dtype, channels):
+    pixels = np.random.default_rng(0).random((9, 11, *channels))
+    array = (pixels * np.iinfo(dtype).max).astype(dtype) if np.issubdtype(dtype, np.integer) else pixels.astype(dtype)
+    rows = Rows(array)
+    room = rows.empty()
+    rows.write(room, 0, rows.read(0, 9, 12))
+    for again in (like(to_tensor(array), array), rows.finish(room)):
+        assert again.dtype == dtype
+        assert again.shape == array.shape
+        np.testing.assert_allclose(again, array, rtol=1e-6, atol=0 if array.dtype.kind == "u" else 1e-6)
+
+
+def test_grey_is_what_the_colours_amount_to_and_alpha_is_not_touched():
+    array = np.random.default_rng(0).integers(0, 65536, (8, 9, 2)).astype(np.uint16)
+    x = torch.zeros(1, 3, 8, 9)
+    x[:, 1] = 1
+    again = like(x, array)
+    assert (again[..., 0] == round(0.587 * 65535)).all()
+    assert np.array_equal(again[..., 1], array[..., 1])
+
+
+def test_sixteen_bits_of_grey_keep_every_value():
+    """No detour by 8 bits: neighbouring values stay apart."""
+    ramp = np.arange(64 * 1024, dtype=np.uint16).reshape(64, 1024)
+    image = Image.fromarray(ramp)
+    assert image.mode == "I;16"
+    again = like(to_tensor(image), image)
+    assert again.mode == "I;16"
+    assert np.array_equal(np.asarray(again), ramp)
 
 
 def test_arrays_may_be_views_and_read_only():
@@ -76,12 +101,12 @@ def test_the_last_bit_is_rounded():
         (torch.rand(3, 8, 8), "should have the shape \\(B, 3, H, W\\), got \\(3, 8, 8\\)"),
         (torch.rand(1, 1, 8, 8), "should have the shape"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "should be floating point"),
-        (np.zeros((8, 8)), "should have the shape \\(H, W, 3\\), got \\(8, 8\\)"),
-        (np.zeros((8, 8, 4), np.uint8), "should have the shape"),
-        (np.zeros((8, 8, 3), np.uint16), "should be uint8, or floating point"),
+        (np.zeros(8), "should have the shape \\(H, W\\) or \\(H, W, 1 to 4\\), got \\(8,\\)"),
+        (np.zeros((8, 8, 5), np.uint8), "should have the shape"),
+        (np.zeros((8, 8, 3), np.int64), "should be uint8, uint16, or floating point"),
         ([[0]], "not list"),
-        (Image.new("CMYK", (9, 9)), "pixels of kind 'CMYK'; convert it"),
-        (Image.new("I;16", (9, 9)), "pixels of kind 'I;16'"),
+        (Image.new("F", (9, 9)), "pixels of kind 'F'; convert it"),
+        (Image.new("LAB", (9, 9)), "pixels of kind 'LAB'"),
         (Image.new("RGB", (7, 9)), "at least 8x8 pixels, got 7x9"),
         (np.zeros((9, 7, 3), np.uint8), "at least 8x8"),
     ],

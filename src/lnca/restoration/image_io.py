@@ -42,22 +42,8 @@ def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Imag
 def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
     """`open_picture` for an open file, which errors call `name`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                picture = Image.open(file)
-            finally:
-                Image.MAX_IMAGE_PIXELS = previous
-        with picture:
-            width, height = picture.size
-            if width * height > pixel_limit:
-                raise LncaError(
-                    f"{name} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} "
-                    "million; raise it with --max-pixels if you trust the file"
-                )
-            if min(width, height) < SMALLEST_SIDE:
-                raise LncaError(f"{name} is {width}x{height}; a picture needs at least 8x8 pixels")
+        with lazily_opened(file) as picture:
+            check_size(*picture.size, name, pixel_limit)
             if picture.mode not in MODES:
                 raise LncaError(
                     f"{name} has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
@@ -72,6 +58,30 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
         raise LncaError(f"{name} does not fit into memory") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise LncaError(f"{name} is broken or truncated ({error}); get a whole copy of it") from error
+
+
+def lazily_opened(file: BinaryIO) -> Image.Image:
+    """Pillow's image of a file, whose size is to be checked before its pixels are read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = previous
+
+
+def check_size(width: int, height: int, name: str, pixel_limit: int, sides: tuple[int, int] | None = None) -> None:
+    """Raises `LncaError` for more pixels than the limit, or sides shorter than 8; `sides` are those of one frame, when
+    width and height are of all together."""
+    if width * height > pixel_limit:
+        raise LncaError(
+            f"{name} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} million; "
+            "raise it with --max-pixels if you trust the file"
+        )
+    columns, rows = sides or (width, height)
+    if min(columns, rows) < SMALLEST_SIDE:
+        raise LncaError(f"{name} is {columns}x{rows}; a picture needs at least 8x8 pixels")
 
 
 def open_rgb(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:

@@ -1,6 +1,6 @@
 """PIL images, arrays and tensors to (B, 3, H, W) tensors in [0, 1], and back to the same kind."""
 
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -10,78 +10,101 @@ from torch import Tensor
 from ..errors import LncaError
 from ..nn.latent import SMALLEST_SIDE
 
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+# Kinds of 8-bit PIL images; CMYK becomes RGB.
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
+GREY_16 = "I;16"
+CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
+# The value of white; 16 bits are kept as int32, since torch does little with uint16.
+WHITE = {torch.uint8: 255, torch.int32: 65535}
+# Of red, green and blue in grey (ITU-R BT.601, as Pillow has it).
+LUMA = (0.299, 0.587, 0.114)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, Tensor)
+
+
+class Parts(NamedTuple):
+    """A picture's colours (B, 3, H, W), uint8, int32 of 16 bits, or floating point in [0, 1]; its alpha channel (H, W),
+    if it has one, and whether it is grey."""
+
+    colours: Tensor
+    alpha: np.ndarray | None = None
+    grey: bool = False
 
 
 def to_tensor(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
     """A picture as (B, 3, H, W) float32 in [0, 1].
 
     Args:
-        picture: a PIL image; an array (H, W, 3), uint8 or floating point in [0, 1]; a floating-point tensor
-            (B, 3, H, W) in [0, 1].
+        picture: a PIL image, of 8 bits or 16-bit grey; an array (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha,
+            (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1]; a floating-point tensor (B, 3, H, W) in
+            [0, 1].
 
     Raises:
         LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
     """
-    return _to_float(_checked(picture))
+    return _to_float(_parts(picture).colours)
 
 
 def _to_float(x: Tensor) -> Tensor:
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    return x.float() / WHITE[x.dtype] if x.dtype in WHITE else x.float()
 
 
-def _checked(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
-    """(B, 3, H, W), uint8 in [0, 255] or floating point in [0, 1]; raises as `to_tensor`."""
-    x = _channels_first(picture)
+def _parts(picture: Image.Image | np.ndarray | Tensor) -> Parts:
+    """Raises as `to_tensor`."""
+    parts = _split(picture)
+    x = parts.colours
     if min(x.shape[-2:]) < SMALLEST_SIDE:
         raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[-1]}x{x.shape[-2]}")
-    if x.dtype != torch.uint8 and x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
+    if x.dtype not in WHITE and x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
         found = "NaN" if x.isnan().any() else f"values from {x.amin():g} to {x.amax():g}"
         raise LncaError(f"values should lie in [0, 1], got {found}; scale or clip them first")
-    return x
+    return parts
 
 
-def _channels_first(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
+def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
     if isinstance(picture, Image.Image):
+        if picture.mode == GREY_16:
+            return _split_array(np.array(picture).astype(np.uint16))
         if picture.mode not in MODES:
-            raise LncaError(
-                f"the image has pixels of kind {picture.mode!r}; convert it to 8-bit grey, RGB or RGBA first"
-            )
-        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None]
+            raise LncaError(f"the image has pixels of kind {picture.mode!r}; convert it to grey, RGB or RGBA first")
+        colours = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None]
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else None
+        return Parts(colours, alpha, picture.mode in ("1", "L", "LA"))
     if isinstance(picture, np.ndarray):
-        if picture.ndim != 3 or picture.shape[2] != 3:
-            raise LncaError(f"an array should have the shape (H, W, 3), got {picture.shape}")
-        if picture.dtype not in (np.uint8, np.float16, np.float32, np.float64):
-            raise LncaError(f"an array should be uint8, or floating point in [0, 1], got {picture.dtype}")
-        return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None]
+        return _split_array(picture)
     if isinstance(picture, Tensor):
         if picture.ndim != 4 or picture.shape[1] != 3:
             raise LncaError(f"a tensor should have the shape (B, 3, H, W), got {tuple(picture.shape)}")
         if not picture.is_floating_point():
             raise LncaError(f"a tensor should be floating point with values in [0, 1], got {picture.dtype}")
-        return picture
+        return Parts(picture)
     raise LncaError(f"give a PIL image, a numpy array or a torch tensor, not {type(picture).__name__}")
+
+
+def _split_array(array: np.ndarray) -> Parts:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
+        raise LncaError(f"an array should have the shape (H, W) or (H, W, 1 to 4), got {array.shape}")
+    if array.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
+        raise LncaError(f"an array should be uint8, uint16, or floating point in [0, 1], got {array.dtype}")
+    planes = array[..., None] if array.ndim == 2 else array
+    count = planes.shape[2]
+    colours = planes[..., : count - 1] if count in (2, 4) else planes
+    kept = colours.astype(np.int32) if array.dtype == np.uint16 else colours.copy()
+    x = torch.from_numpy(kept).permute(2, 0, 1)[None]
+    return Parts(x.expand(-1, 3, -1, -1), planes[..., -1] if count in (2, 4) else None, count < 3)
 
 
 def to_image(x_3HW: Tensor) -> Image.Image:
     """One picture (3, H, W), clipped to [0, 1], as an 8-bit RGB image."""
-    return Image.fromarray(_bytes(x_3HW.clamp(0, 1).permute(1, 2, 0)))
+    return Image.fromarray((x_3HW.clamp(0, 1).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy())
 
 
 def like(x_BCHW: Tensor, picture: Any) -> Any:
-    """`x_BCHW`, clipped to [0, 1], as the kind, data type and device of `picture`.
+    """`x_BCHW`, clipped to [0, 1], as the kind, data type, channels and device of `picture`.
 
-    A grey image gives a grey one, an alpha channel passes through, a palette becomes RGB.
+    A grey picture gives a grey one, an alpha channel passes through, a palette and CMYK become RGB.
     """
-    x_BCHW = x_BCHW.clamp(0, 1)
-    if isinstance(picture, Tensor):
-        return x_BCHW.to(picture.device, picture.dtype)
-    pixels = x_BCHW[0].permute(1, 2, 0)
-    if isinstance(picture, np.ndarray) and picture.dtype != np.uint8:
-        return pixels.cpu().numpy().astype(picture.dtype)
-    return _dressed(_bytes(pixels), picture)
+    return _finished(x_BCHW.clamp(0, 1).permute(0, 2, 3, 1), picture, _split(picture))
 
 
 class Rows:
@@ -96,19 +119,19 @@ class Rows:
 
     def __init__(self, picture: Image.Image | np.ndarray | Tensor):
         self.picture = picture
-        self._pixels = _checked(picture)
+        self._parts = _parts(picture)
+        self._pixels = self._parts.colours
         self.batch, _, self.height, self.width = self._pixels.shape
 
     @property
     def bytes(self) -> int:
         """Size of the pixels that are kept here."""
-        return self._pixels.nbytes
+        return self._pixels.untyped_storage().nbytes()
 
     @property
     def result_bytes(self) -> int:
         """Size of what `empty` gives."""
-        eight_bits = not isinstance(self.picture, Tensor) and self._pixels.dtype == torch.uint8
-        return self._pixels.numel() * (1 if eight_bits else 4)
+        return self._pixels.numel() * (1 if self._pixels.dtype == torch.uint8 else 4)
 
     def read(self, begin: int, end: int, width: int) -> Tensor:
         """Rows [begin, end), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the lower and the right border."""
@@ -120,34 +143,46 @@ class Rows:
         return _to_float(x.permute(0, 2, 3, 1)).contiguous()
 
     def empty(self) -> Tensor:
-        """Room for a restored picture: (B, H, W, 3), uint8 for 8-bit pictures, else float32."""
-        kind = torch.uint8 if self.result_bytes == self._pixels.numel() else torch.float32
+        """Room for a restored picture: (B, H, W, 3), of the kind of the pixels, or float32."""
+        kind = self._pixels.dtype if self._pixels.dtype in WHITE else torch.float32
         return torch.empty(self.batch, self.height, self.width, 3, dtype=kind)
 
     def write(self, room: Tensor, begin: int, values: Tensor) -> None:
         """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, as far as it goes."""
         values = values[:, : self.height - begin, : self.width].clamp(0, 1)
-        if room.dtype == torch.uint8:
-            values = (values * 255).round()
+        if room.dtype in WHITE:
+            values = (values * WHITE[room.dtype]).round()
         room[:, begin : begin + values.shape[1]] = values
 
     def finish(self, room: Tensor) -> Any:
         """The filled room as the kind of the picture."""
-        if room.dtype == torch.uint8:
-            return _dressed(room[0].numpy(), self.picture)
-        return like(room.permute(0, 3, 1, 2), self.picture)
+        return _finished(room, self.picture, self._parts)
 
 
-def _bytes(x: Tensor) -> np.ndarray:
-    return (x * 255).round().to(torch.uint8).cpu().numpy()
+def _finished(x_BHWC: Tensor, picture: Any, parts: Parts) -> Any:
+    """Colours in [0, 1], or of the kind of the parts' as they are, as the kind of the picture."""
+    if isinstance(picture, Tensor):
+        return x_BHWC.permute(0, 3, 1, 2).to(picture.device, picture.dtype)
+    kind = parts.colours.dtype
+    values = x_BHWC[0].cpu()
+    if isinstance(picture, Image.Image) and picture.mode != GREY_16:
+        return _image(values if values.dtype in WHITE else (values * 255).round().to(torch.uint8), picture, parts)
+    if parts.grey:
+        values = (values.double() @ torch.tensor(LUMA, dtype=torch.float64))[..., None]
+        values = values if x_BHWC.dtype not in WHITE else values / WHITE[kind]
+    if kind in WHITE and values.dtype not in WHITE:
+        values = (values * WHITE[kind]).round()
+    dtype = np.uint16 if isinstance(picture, Image.Image) else picture.dtype
+    array = values.numpy().astype(dtype)
+    if parts.alpha is not None:
+        array = np.concatenate([array, parts.alpha[..., None]], -1)
+    return Image.fromarray(array[..., 0]) if isinstance(picture, Image.Image) else array.reshape(picture.shape)
 
 
-def _dressed(pixels: np.ndarray, picture: Any) -> Any:
-    """uint8 pixels (H, W, 3) as an array or as an image with the mode and alpha channel of `picture`."""
-    if isinstance(picture, np.ndarray):
-        return pixels
-    image = Image.fromarray(pixels)
-    if picture.has_transparency_data:
-        image.putalpha(picture.convert("RGBA").getchannel("A"))
-        return image.convert("LA") if picture.mode == "LA" else image
-    return image.convert("L") if picture.mode in ("1", "L") else image
+def _image(values_HWC: Tensor, picture: Image.Image, parts: Parts) -> Image.Image:
+    """uint8 colours as an image with the mode and alpha channel of `picture`."""
+    image = Image.fromarray(values_HWC.numpy())
+    if parts.alpha is not None:
+        image.putalpha(Image.fromarray(parts.alpha))
+        return image.convert("LA") if parts.grey else image
+    return image.convert("L") if parts.grey else image

@@ -1,0 +1,124 @@
+"""Pictures of more than 8 bits, which Pillow would make 8 bits of: PNG, TIFF and cameras' raw files."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import LncaError
+from .image_io import check_size, lazily_opened
+from .photo import DESCRIPTIVE, ORIENTATION, Photo, exif_of, needed, xmp_of
+from .pictures import CHANNELS
+
+MIN_IS_WHITE = 0
+ICC_TAG, XMP_TAG = 34675, 700
+
+
+def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
+    with lazily_opened(file) as picture:
+        check_size(*picture.size, name, limit)
+        xmp, icc, exif = xmp_of(picture), picture.info.get("icc_profile"), picture.getexif()
+        orientation = exif.get(ORIENTATION, 1)
+        photo = Photo([], exif_of(picture), xmp, icc)
+    file.seek(0)
+    values = needed("imagecodecs", "colours of 16 bits in PNG").png_decode(file.read())
+    photo.frames.append(upright(values, orientation))
+    return photo
+
+
+def upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Rows and columns as EXIF's orientation, 1 to 8, says."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def is_deep_tiff(file: BinaryIO) -> bool:
+    """Whether a TIFF file is for tifffile: other than 8 bits, where that library is here."""
+    try:
+        import tifffile
+    except ImportError:
+        return False
+    try:
+        with tifffile.TiffFile(file) as tiff:
+            return bool(tiff.pages[0].dtype is not None and tiff.pages[0].dtype not in (np.uint8, bool))
+    except Exception:
+        return False
+    finally:
+        file.seek(0)
+
+
+def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        pages: list[Any] = [page for page in tiff.pages if not getattr(page, "is_reduced", False)]
+        first = pages[0]
+        check_size(first.imagewidth, first.imagelength * len(pages), name, limit, (first.imagewidth, first.imagelength))
+        photo = Photo([upright(values, tag(page, ORIENTATION, 1)) for page, values in _pages(pages, name, limit)])
+        profile, xmp = tag(first, ICC_TAG, None), tag(first, XMP_TAG, None)
+        photo.icc = None if profile is None else bytes(profile)
+        photo.xmp = xmp.encode() if isinstance(xmp, str) else None if xmp is None else bytes(xmp)
+        for number in DESCRIPTIVE:
+            value = tag(first, number, None)
+            if isinstance(value, str):
+                photo.exif[number] = value
+    return scaled(photo, name)
+
+
+def tag(page: Any, number: int, default: Any) -> Any:
+    """A tag of a tifffile page."""
+    found = page.tags.get(number)
+    return default if found is None else found.value
+
+
+def _pages(pages: list[Any], name: str, limit: int) -> Iterator[tuple[Any, np.ndarray]]:
+    for page in pages:
+        check_size(page.imagewidth, page.imagelength, name, limit)
+        if page.samplesperpixel not in CHANNELS:
+            raise LncaError(f"{name} has {page.samplesperpixel} channels; keep 1 to 4 of them")
+        if page.dtype.kind not in "fu" or page.dtype.itemsize > (8 if page.dtype.kind == "f" else 2):
+            raise LncaError(
+                f"{name} has pixels of type {page.dtype}; convert it to 8 or 16 bits or floating point first"
+            )
+        values = page.asarray()
+        if page.axes.startswith("S"):
+            values = np.moveaxis(values, 0, -1)
+        if page.axes.replace("S", "") != "YX":
+            raise LncaError(f"{name} has axes {page.axes}; give pages of rows and columns")
+        if page.photometric == MIN_IS_WHITE and values.dtype.kind == "u":
+            values = np.iinfo(values.dtype).max - values
+        yield page, values.astype(np.float32) if values.dtype.kind == "f" else values
+
+
+def scaled(photo: Photo, name: str) -> Photo:
+    """Floating-point frames brought to [0, 1], all by the same scale, where they go beyond it."""
+    if photo.frames[0].dtype.kind != "f":
+        return photo
+    if not all(np.isfinite(frame).all() for frame in photo.frames):
+        raise LncaError(f"{name} holds NaN or infinite values; replace them first")
+    low, high = min(float(f.min()) for f in photo.frames), max(float(f.max()) for f in photo.frames)
+    if low < 0 or high > 1:
+        photo.scale = (low, (high - low) or 1.0)
+        photo.frames = [((frame - low) / photo.scale[1]).clip(0, 1).astype(np.float32) for frame in photo.frames]
+    return photo
+
+
+def read_raw(file: BinaryIO, name: str, limit: int) -> Photo:
+    """A camera's raw file, developed to 16 bits with the camera's white balance."""
+    rawpy = needed("rawpy", "raw files")
+    with rawpy.imread(file) as raw:
+        check_size(raw.sizes.iwidth, raw.sizes.iheight, name, limit)
+        photo = Photo([raw.postprocess(use_camera_wb=True, output_bps=16)])
+    file.seek(0)
+    try:
+        with lazily_opened(file) as picture:
+            photo.exif = exif_of(picture)
+    # Pillow knows few raw formats, and only the EXIF is wanted of it.
+    except Exception:
+        pass
+    return photo

@@ -1,0 +1,147 @@
+"""Writing a picture file as a whole, at its own depth, with what goes with it."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..errors import LncaError
+from ..files import written_whole
+from .photo import DESCRIPTIVE, DIRECTORIES, SOFTWARE, Photo, needed
+from .photo_deep import ICC_TAG, XMP_TAG
+
+QUALITY = 95
+XMP_KEYWORD = "XML:com.adobe.xmp"
+# By suffix, Pillow's name of the format.
+FORMATS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF",
+    ".bmp": "BMP",
+}  # fmt: skip
+
+
+def save_photo(photo: Photo, path: Path) -> list[str]:
+    """Writes a picture file, whole or not at all; the suffix says which format.
+
+    Returns:
+        What the format could not hold, one phrase each.
+
+    Raises:
+        LncaError: several frames for a format of one, or the file cannot be written.
+    """
+    with written_whole(path) as temporary, temporary.open("w+b") as file:
+        return write_photo(photo, file, FORMATS[path.suffix.lower()], str(path))
+
+
+def write_photo(photo: Photo, file: BinaryIO, kind: str, name: str) -> list[str]:
+    """`save_photo` for an open file and a format of `FORMATS`."""
+    if len(photo.frames) > 1 and kind in ("JPEG", "BMP"):
+        raise LncaError(f"{name} has room for one frame, not for {len(photo.frames)}; write PNG, WebP, GIF or TIFF")
+    notes: list[str] = []
+    deep = photo.frames[0].dtype != np.uint8
+    if kind == "TIFF" and deep:
+        _write_deep_tiff(photo, file)
+    elif kind == "PNG" and deep and len(photo.frames) == 1:
+        if photo.frames[0].dtype != np.uint16:
+            notes.append("floating point became 16 bits")
+        _write_deep_png(photo, file)
+    else:
+        if deep:
+            notes.append(f"{'floating point' if photo.frames[0].dtype.kind == 'f' else '16 bits'} became 8")
+        _write_with_pillow(photo, file, kind, notes)
+    return notes
+
+
+def of_depth(frame: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
+    """A frame as uint8 or uint16, rounded."""
+    if frame.dtype == dtype:
+        return frame
+    white = np.iinfo(frame.dtype).max if frame.dtype.kind == "u" else 1
+    wanted = np.iinfo(dtype).max
+    return (frame * (wanted / white)).round().astype(dtype)
+
+
+def _write_with_pillow(photo: Photo, file: BinaryIO, kind: str, notes: list[str]) -> None:
+    images = [Image.fromarray(of_depth(frame, np.uint8)) for frame in photo.frames]
+    if kind in ("JPEG", "BMP") and any("A" in image.mode for image in images):
+        notes.append("transparency was left out")
+        images = [image.convert("L" if image.mode == "LA" else "RGB") for image in images]
+    if kind == "WEBP":
+        images = [image.convert("RGBA" if "A" in image.mode else "RGB") for image in images]
+    options: dict[str, Any] = {"quality": QUALITY}
+    if photo.icc:
+        options["icc_profile"] = photo.icc
+    if kind in ("JPEG", "WEBP", "PNG", "TIFF"):
+        options["exif"] = photo.exif
+    if photo.xmp and kind in ("JPEG", "WEBP"):
+        options["xmp"] = photo.xmp
+    if kind == "TIFF":
+        # Pillow's own settings for TIFF: no quality but of JPEG's compression.
+        del options["quality"]
+        if any(photo.exif.get_ifd(directory) for directory in DIRECTORIES):
+            # Written by Pillow itself, which does not compress: libtiff does not write these.
+            options["exif"] = photo.exif.tobytes()
+        else:
+            options["compression"] = "tiff_deflate"
+        if photo.xmp:
+            options["tiffinfo"] = {XMP_TAG: photo.xmp}
+    if kind == "PNG" and photo.xmp:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt(XMP_KEYWORD, photo.xmp.decode("utf-8", "replace"))
+    if kind == "GIF" and SOFTWARE in photo.exif:
+        options["comment"] = str(photo.exif[SOFTWARE]).encode()
+    if len(images) > 1:
+        options |= {"save_all": True, "append_images": images[1:]}
+        if photo.durations and kind != "TIFF":
+            options["duration"] = photo.durations
+        if photo.loop is not None and kind != "TIFF":
+            options["loop"] = photo.loop
+    images[0].save(file, kind, **options)
+
+
+def _write_deep_png(photo: Photo, file: BinaryIO) -> None:
+    frame = of_depth(photo.frames[0], np.uint16)
+    content = needed("imagecodecs", "colours of 16 bits in PNG").png_encode(np.ascontiguousarray(frame))
+    # After the header, which has a length of its own: signature 8, chunk 25 bytes.
+    file.write(content[:33])
+    if photo.icc:
+        file.write(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc)))
+    exif = photo.exif.tobytes().removeprefix(b"Exif\0\0")
+    if len(photo.exif):
+        file.write(_chunk(b"eXIf", exif))
+    if photo.xmp:
+        file.write(_chunk(b"iTXt", XMP_KEYWORD.encode() + b"\0\0\0\0\0" + photo.xmp))
+    file.write(content[33:])
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _write_deep_tiff(photo: Photo, file: BinaryIO) -> None:
+    tifffile = needed("tifffile", "16 bits and floating point in TIFF")
+    low, span = photo.scale
+    tags: list[tuple[int, int, int, Any, bool]] = []
+    if photo.icc:
+        tags.append((ICC_TAG, 7, len(photo.icc), photo.icc, True))
+    if photo.xmp:
+        tags.append((XMP_TAG, 1, len(photo.xmp), photo.xmp, True))
+    for number in DESCRIPTIVE:
+        value = photo.exif.get(number)
+        if isinstance(value, str) and number != SOFTWARE:
+            tags.append((number, 2, 0, value, True))
+    with tifffile.TiffWriter(file) as tiff:
+        for frame in photo.frames:
+            values = (frame * span + low).astype(np.float32) if frame.dtype.kind == "f" else frame
+            channels = 1 if frame.ndim == 2 else frame.shape[2]
+            tiff.write(
+                values,
+                photometric="rgb" if channels > 2 else "minisblack",
+                extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                planarconfig="contig" if channels > 1 else None,
+                software=str(photo.exif.get(SOFTWARE, "lnca")),
+                extratags=tags, metadata=None, compression="zlib", contiguous=False,
+            )  # fmt: skip

@@ -47,10 +47,15 @@ class Photo:
 
     def restored(self, frames: list[np.ndarray], how: str) -> "Photo":
         """The same with other frames, and a tag that says how they were made."""
-        exif = Image.Exif()
-        exif.load(self.exif.tobytes())
+        exif = self.exif_copy()
         exif[SOFTWARE] = how
         return replace(self, frames=frames, exif=exif, notes=list(self.notes))
+
+    def exif_copy(self) -> Image.Exif:
+        """EXIF that can be changed without changing this one's."""
+        exif = Image.Exif()
+        exif.load(self.exif.tobytes())
+        return exif
 
 
 def xmp_of(picture: Image.Image) -> bytes | None:

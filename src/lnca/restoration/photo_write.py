@@ -81,13 +81,12 @@ def _write_with_pillow(photo: Photo, file: BinaryIO, kind: str, notes: list[str]
     if kind == "TIFF":
         # Pillow's own settings for TIFF: no quality but of JPEG's compression.
         del options["quality"]
-        if any(photo.exif.get_ifd(directory) for directory in DIRECTORIES):
-            # Written by Pillow itself, which does not compress: libtiff does not write these.
-            options["exif"] = photo.exif.tobytes()
-        else:
-            options["compression"] = "tiff_deflate"
+        exif = photo.exif_copy()
         if photo.xmp:
-            options["tiffinfo"] = {XMP_TAG: photo.xmp}
+            exif[XMP_TAG] = photo.xmp
+        # libtiff, which compresses, writes no directories below the first; Pillow itself does.
+        deeper = any(exif.get_ifd(directory) for directory in DIRECTORIES)
+        options |= {"exif": exif.tobytes()} if deeper else {"exif": exif, "compression": "tiff_deflate"}
     if kind == "PNG" and photo.xmp:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt(XMP_KEYWORD, photo.xmp.decode("utf-8", "replace"))

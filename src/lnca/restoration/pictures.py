@@ -112,16 +112,25 @@ class Rows:
 
     Args:
         picture: as for `to_tensor`.
+        strength: share of what is restored in what comes out, 0 to 1.
+        mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
 
     Raises:
-        LncaError: as `to_tensor`.
+        LncaError: as `to_tensor`; a strength outside [0, 1]; a mask of another size.
     """
 
-    def __init__(self, picture: Image.Image | np.ndarray | Tensor):
-        self.picture = picture
+    def __init__(
+        self, picture: Image.Image | np.ndarray | Tensor, strength: float = 1.0, mask: np.ndarray | None = None
+    ):
+        if not 0 <= strength <= 1:
+            raise LncaError(f"the strength should lie between 0 and 1, got {strength:g}")
+        self.picture, self.strength, self.mask = picture, strength, mask
         self._parts = _parts(picture)
         self._pixels = self._parts.colours
         self.batch, _, self.height, self.width = self._pixels.shape
+        if mask is not None and mask.shape != (self.height, self.width):
+            sizes = f"{mask.shape[-1]}x{mask.shape[0]}, the picture {self.width}x{self.height}"
+            raise LncaError(f"the mask is {sizes}; they should have the same size")
 
     @property
     def bytes(self) -> int:
@@ -150,9 +159,15 @@ class Rows:
     def write(self, room: Tensor, begin: int, values: Tensor) -> None:
         """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, as far as it goes."""
         values = values[:, : self.height - begin, : self.width].clamp(0, 1)
+        end = begin + values.shape[1]
+        if self.strength != 1 or self.mask is not None:
+            share = torch.tensor(self.strength)
+            if self.mask is not None:
+                share = share * torch.from_numpy(self.mask[begin:end, :, None])
+            values = torch.lerp(self.read(begin, end, self.width), values.cpu().float(), share.float())
         if room.dtype in WHITE:
             values = (values * WHITE[room.dtype]).round()
-        room[:, begin : begin + values.shape[1]] = values
+        room[:, begin:end] = values
 
     def finish(self, room: Tensor) -> Any:
         """The filled room as the kind of the picture."""

@@ -95,30 +95,33 @@ class Restorer:
         return self.module
 
     def restore(
-        self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None
-    ) -> Picture:
+        self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None,
+        strength: float = 1.0, mask: np.ndarray | None = None,
+    ) -> Picture:  # fmt: skip
         """The picture restored.
 
         Args:
-            picture: a PIL image (grey stays grey, an alpha channel passes through, a palette becomes RGB); or an array
-                (H, W, 3), uint8 or floating point in [0, 1]; or a floating-point tensor (B, 3, H, W) in [0, 1].
-                Sides >= 8.
+            picture: a PIL image (grey stays grey, an alpha channel passes through, a palette and CMYK become RGB); or an
+                array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1];
+                or a floating-point tensor (B, 3, H, W) in [0, 1]. Sides >= 8.
             steps: steps of the automaton; the model's own number (64) when None; "auto" stops where cells have
                 settled, as `settle` does.
             max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
                 the bit. For latent models with the fused kernels.
+            strength: share of the restored picture in what comes out, 0 to 1.
+            mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
 
         Returns:
             The same kind, shape and data type.
 
         Raises:
-            LncaError: another shape or type, NaN, values outside [0, 1], or a picture too large for the memory.
+            LncaError: another shape or type, NaN, values or a strength outside [0, 1], a mask of another size, or a picture
+                too large for the memory.
         """
         if steps == "auto":
-            return self.settle(picture, max_memory=max_memory).picture
-        steps = self._checked(steps)
+            return self.settle(picture, None, None, max_memory, strength, mask).picture
+        steps, rows = self._checked(steps), Rows(picture, strength, mask)
         if self.streamer is not None:
-            rows = Rows(picture)
             try:
                 return self.streamer.restore(rows, steps, self.plan(rows, max_memory))
             except (RuntimeError, MemoryError) as error:
@@ -131,17 +134,19 @@ class Restorer:
                 restored = self.module(x) if steps is None else self.stepped(x, steps)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, x.shape[-1], x.shape[-2]) from error
-        return like(restored, picture)
+        room = rows.empty()
+        rows.write(room, 0, restored.permute(0, 2, 3, 1).cpu())
+        return rows.finish(room)
 
     def settle(
         self, picture: Picture, steps: int | None = None, tolerance: float | None = None,
-        max_memory: str | int | None = None,
+        max_memory: str | int | None = None, strength: float = 1.0, mask: np.ndarray | None = None,
     ) -> Settled:  # fmt: skip
         """The picture restored, leaving out cells that have settled: those that, like all their neighbours, changed by
         no more than `tolerance` in their last step. For latent models with the fused kernels.
 
         Args:
-            picture, max_memory: see `restore`.
+            picture, max_memory, strength, mask: see `restore`.
             steps: at most so many; the model's own number (64) when None.
             tolerance: of the cells' channels, whose values lie between about -10 and 10; 0 gives the same picture as
                 `restore`, to the bit; 0.01 when None, 0.03 in bfloat16, where rounding keeps cells moving.
@@ -155,7 +160,7 @@ class Restorer:
         tolerance = SETTLED[self.streamer.run.precision] if tolerance is None else tolerance
         if not tolerance >= 0:
             raise LncaError(f"the tolerance must be 0 or more, got {tolerance:g}")
-        rows = Rows(picture)
+        rows = Rows(picture, strength, mask)
         try:
             plan = self.plan(rows, max_memory, settle=True)
             return Settled(*self.streamer.settle(rows, tolerance, steps, plan))

@@ -16,6 +16,8 @@ from .errors import LncaError
 # The one metadata entry of a weight file: JSON with version, architecture, settings and card.
 HEADER = "lnca"
 VERSION = 1
+# The model of `lnca restore` and `lnca.restore`.
+DEFAULT_MODEL = "lnca-denoise"
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from . import metrics
 from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
 from .errors import LncaError
-from .files import written_whole
 from .randomness import generator
 from .restoration.image_io import check_output, open_rgb, save_picture
 from .restoration.pictures import to_image, to_tensor
 from .restoration.restorer import Restorer
+from .restoration.showing import save_film
 
 PHOTOGRAPH = "lake.jpg"
 CLOSE_UP = 224
-FRAME_MS, LAST_FRAME_MS = 60, 2000
 
 
 def photograph() -> Image.Image:
@@ -82,7 +80,7 @@ def run_demo(
     for name, picture in zip(names[:3], (clean, corrupted, restored), strict=True):
         save_picture(to_image(picture[0]), files[name])
     save_picture(to_image(torch.cat([corrupted, restored, clean], -1)[0]), files["comparison.jpg"])
-    _save_animation(frames, files["steps.gif"])
+    save_film(frames, files["steps.gif"])
     scores = {
         name: {"ssim": metrics.ssim(x, clean).item(), "psnr": metrics.psnr(x, clean).item()}
         for name, x in (("corrupted", corrupted), ("restored", restored))
@@ -91,12 +89,3 @@ def run_demo(
         **scores, "seconds": seconds, "steps": steps, "size": photograph().size, "device": str(restorer.device),
         "files": list(files.values()),
     }  # fmt: skip
-
-
-def _save_animation(frames: list[Image.Image], path: Path) -> None:
-    """A GIF whose first and last frame stay longer; all frames share one palette, so that nothing flickers."""
-    palette = Image.fromarray(np.concatenate([np.asarray(frames[0]), np.asarray(frames[-1])])).quantize(256)
-    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    durations = [LAST_FRAME_MS // 2, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
-    with written_whole(path) as temporary:
-        indexed[0].save(temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0)

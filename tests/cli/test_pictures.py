@@ -37,7 +37,7 @@ def test_a_folder_gives_the_same_tree_and_a_broken_file_does_not_stop_it(command
     (pictures / "broken.png").write_bytes((pictures / "0.png").read_bytes()[:2000])
     status, out, err = command("restore", pictures, "-o", tmp_path / "out", "--model", weights)
     assert status == 1
-    assert files(tmp_path / "out") == ["0.png", "1.png", "2.png", "3.png", "4.png", "below/5.png"]
+    assert files(tmp_path / "out") == ["0.png", "1.png", "2.png", "3.png", "4.png", "below/5.png", "lnca.jsonl"]
     assert "6 of 7 pictures restored" in out
     assert [line for line in err.splitlines() if line.startswith("lnca: ")] == [
         line for line in err.splitlines() if "broken.png is broken or truncated" in line

@@ -9,7 +9,8 @@ from .bench import app as bench
 from .data import app as data
 from .inspect import convert, evaluate, models
 from .paper import app as paper
-from .pictures import compare, corrupt, demo, restore
+from .pictures import compare, corrupt, demo
+from .restore import restore
 from .train import train
 
 app = typer.Typer(

@@ -1,113 +1,13 @@
-"""`lnca restore`, `corrupt`, `compare` and `demo`."""
+"""`lnca corrupt`, `compare` and `demo`."""
 
 import json as json_format
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import LncaError
-from .options import (
-    BackendOption,
-    Device,
-    Json,
-    MaxPixels,
-    Overwrite,
-    PrecisionOption,
-    checked_backend,
-    checked_precision,
-)
-
-if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-
-PIXEL_LIMIT = 500_000_000
-
-
-def restore(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = "lnca-denoise",
-    steps: Annotated[
-        str | None,
-        typer.Option(help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled."),
-    ] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(help="With --steps auto: largest change of a settled cell; 0 is exact.")
-    ] = None,
-    heat_map: Annotated[
-        Path | None, typer.Option(help="With --steps auto: a picture of the steps that each cell took.")
-    ] = None,
-    device: Device = "auto",
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = "float32",
-    max_memory: Annotated[
-        str | None, typer.Option(help="Memory to use beside the picture itself, such as 2GB; the result is the same.")
-    ] = None,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Say how it would be done, and do nothing.")] = False,
-    overwrite: Overwrite = False,
-    max_pixels: MaxPixels = PIXEL_LIMIT,
-) -> None:
-    """Restore a picture, or every picture in a folder."""
-    import lnca
-
-    from ..restoration.batch import plan, restore_files
-    from ..restoration.image_io import check_output, draw_heat_map, open_picture, save_picture
-    from ..restoration.pictures import Rows
-
-    count = _steps(steps)
-    if steps != "auto" and (tolerance is not None or heat_map is not None):
-        raise LncaError("--tolerance and --heat-map need --steps auto")
-    jobs = plan(source, output, overwrite)
-    if heat_map is not None:
-        if source.is_dir():
-            raise LncaError("--heat-map is for one picture")
-        check_output(heat_map, overwrite)
-    restorer = lnca.load(model, device, checked_backend(backend), checked_precision(precision))
-    if show_plan:
-        for job in jobs:
-            rows = Rows(open_picture(job.source, max_pixels))
-            print(f"{job.source}: {restorer.plan(rows, max_memory, steps == 'auto')}")
-        return
-    taken: list[np.ndarray] = []
-
-    def restored(picture: "Image.Image") -> "Image.Image":
-        if steps != "auto":
-            return restorer.restore(picture, count, max_memory)
-        settled = restorer.settle(picture, None, tolerance, max_memory)
-        taken.append(settled.steps)
-        return settled.picture
-
-    with _bar(len(jobs)) as advance:
-        failures = restore_files(jobs, restored, max_pixels, advance)
-    if taken:
-        cells = sum(each.size for each in taken)
-        print(f"{sum(each.sum() for each in taken) / cells:.1f} steps a cell", file=sys.stderr)
-    if heat_map is not None and taken and restorer.streamer is not None:
-        save_picture(draw_heat_map(taken[0][0], restorer.streamer.autoencoder.multiple), heat_map)
-    if source.is_file():
-        if failures:
-            raise failures[0]
-        print(jobs[0].output)
-        return
-    for failure in failures:
-        print(f"lnca: {failure}", file=sys.stderr)
-    print(f"{len(jobs) - len(failures)} of {len(jobs)} pictures restored to {jobs[0].root}")
-    if failures:
-        raise typer.Exit(1)
-
-
-def _steps(text: str | None) -> int | None:
-    """The number of steps; None for the model's own and for "auto". Raises `LncaError` for anything else."""
-    if text is None or text == "auto":
-        return None
-    if not text.isdecimal():
-        raise LncaError(f"--steps should be a number, 0 or more, or auto, got {text!r}")
-    return int(text)
+from .options import PIXEL_LIMIT, Device, Json, MaxPixels, Overwrite
 
 
 def corrupt(

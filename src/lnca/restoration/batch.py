@@ -1,13 +1,32 @@
-"""Files in, files out: where each goes, and restoring them one after the other."""
+"""Files in, files out: where each goes, how they are restored, and what is written down of each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import IO, BinaryIO, Literal
 
-from PIL import Image
+import numpy as np
 
+from .. import __version__
 from ..errors import LncaError
-from .image_io import check_output, find_pictures, open_picture, save_picture
+from ..kernels.cpu import Precision
+from ..kernels.select import Backend
+from ..workers import QuietWorkers
+from .image_io import PIXEL_LIMIT
+from .mask import mask_of
+from .photo import Photo
+from .photo_read import RAW_SUFFIXES, open_photo, read_photo
+from .photo_write import FORMATS, save_photo, write_photo
+from .restorer import Restorer
+
+READ_SUFFIXES = (*FORMATS, *RAW_SUFFIXES)
+MANIFEST = "lnca.jsonl"
 
 
 @dataclass(frozen=True)
@@ -19,49 +38,224 @@ class Job:
     root: Path
 
 
-def plan(source: Path, output: Path | None, overwrite: bool) -> list[Job]:
-    """One job a picture. A folder's outputs form the same tree under `output`.
+@dataclass(frozen=True)
+class Way:
+    """How pictures are restored; arguments of `Restorer`, its `restore` and `mask_of`."""
+
+    model: str
+    device: str = "auto"
+    backend: Backend = "auto"
+    precision: Precision = "float32"
+    steps: int | Literal["auto"] | None = None
+    tolerance: float | None = None
+    max_memory: str | None = None
+    strength: float = 1.0
+    region: tuple[int, int, int, int] | None = None
+    mask: Path | None = None
+    max_pixels: int = PIXEL_LIMIT
+
+
+@dataclass
+class Record:
+    """What became of one file, a line of the manifest.
 
     Args:
-        source: a picture file, or a folder with some.
-        output: a file or folder; None for `source` with "-restored" added to its name.
+        file, output: paths.
+        model, steps: how; the steps a cell took on average where they were left out.
+        width, height, frames: of the picture.
+        seconds: it took, reading and writing included.
+        notes: what could not stay as it was.
+        error: why there is no output; None when there is.
+    """
+
+    file: str
+    output: str
+    model: str
+    steps: float | None = None
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+    lnca: str = __version__
+
+    @property
+    def megapixels(self) -> float:
+        return self.width * self.height * self.frames / 1e6
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Files that can be read, in a folder and the folders below it, sorted by name."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    return sorted(path for path in found if not path.name.startswith(".lnca-"))
+
+
+def plan(sources: list[Path], output: Path | None, overwrite: bool) -> tuple[list[Job], int]:
+    """One job a picture, and how many have been done already. A folder's outputs form the same tree.
+
+    Args:
+        sources: picture files, and folders with some; patterns such as photos/*.jpg where no such file exists.
+        output: a file for one picture, else a folder; None for each source with "-restored" added to its name.
+        overwrite: do again what is done.
 
     Raises:
-        LncaError: no pictures, or an output that exists (unless `overwrite`) or has no picture format's suffix.
+        LncaError: no pictures, two that would become one, an output of no known format, or, of a single picture, one
+            that exists.
     """
-    if not source.exists():
-        raise LncaError(f"{source} does not exist")
-    if output is None:
-        named = source if source.name else source.resolve()
-        stem, suffix = (named.name, "") if source.is_dir() else (named.stem, named.suffix)
-        output = named.with_name(f"{stem}-restored{suffix}")
-    if source.is_dir():
-        if output.is_file():
-            raise LncaError(f"{output} is a file; give a folder for the pictures of {source}")
-        pictures = [path for path in find_pictures(source) if not path.is_relative_to(output)]
-        jobs = [Job(path, output / path.relative_to(source), output) for path in pictures]
-        if not jobs:
-            raise LncaError(f"{source} holds no picture outside {output}")
-    else:
-        target = output / source.name if output.is_dir() else output
-        jobs = [Job(source, target, target)]
+    sources = [path for source in sources for path in _expanded(source)]
+    several = len(sources) > 1
+    if output is not None and (several or sources[0].is_dir()) and output.is_file():
+        raise LncaError(f"{output} is a file; give a folder for the pictures of {sources[0]}")
+    jobs: list[Job] = []
+    for source in sources:
+        root = _beside(source) if output is None else output
+        if source.is_dir():
+            base = root / source.resolve().name if several and output is not None else root
+            found = [path for path in find_photos(source) if not path.is_relative_to(base)]
+            jobs += [Job(path, _written_as(base / path.relative_to(source)), base) for path in found]
+        elif output is None or not (several or output.is_dir()):
+            jobs.append(Job(source, _written_as(root) if output is None else root, root))
+        else:
+            jobs.append(Job(source, _written_as(output / source.name), output))
+    if not jobs:
+        raise LncaError(f"{sources[0]} holds no picture outside the output; looked for {', '.join(READ_SUFFIXES)}")
+    seen: dict[Path, Path] = {}
     for job in jobs:
-        check_output(job.output, overwrite)
-    return jobs
+        if job.output.suffix.lower() not in FORMATS:
+            raise LncaError(f"{job.output} should end in one of {', '.join(FORMATS)}")
+        if seen.setdefault(job.output, job.source) != job.source:
+            raise LncaError(f"{seen[job.output]} and {job.source} would both become {job.output}; restore them apart")
+    if len(jobs) == 1 and not sources[0].is_dir() and jobs[0].output.exists() and not overwrite:
+        raise LncaError(f"{jobs[0].output} exists; add --overwrite to replace it")
+    left = [job for job in jobs if overwrite or not job.output.exists()]
+    return left, len(jobs) - len(left)
 
 
-def restore_files(
-    jobs: list[Job],
-    restore: Callable[[Image.Image], Image.Image],
-    max_pixels: int,
-    advance: Callable[[], object] = lambda: None,
-) -> list[LncaError]:
-    """Restores every job's file with `restore` and goes on when one fails; returns what failed."""
-    failures = []
-    for job in jobs:
-        try:
-            save_picture(restore(open_picture(job.source, max_pixels)), job.output)
-        except LncaError as error:
-            failures.append(error)
-        advance()
-    return failures
+def _expanded(source: Path) -> list[Path]:
+    if source.exists():
+        return [source]
+    if any(sign in str(source) for sign in "*?["):
+        found = sorted(Path(source.anchor or ".").glob(str(source.relative_to(source.anchor))))
+        if found:
+            return found
+        raise LncaError(f"no file matches {source}")
+    raise LncaError(f"{source} does not exist")
+
+
+def _beside(source: Path) -> Path:
+    named = source if source.name else source.resolve()
+    stem, suffix = (named.name, "") if source.is_dir() else (named.stem, named.suffix)
+    return named.with_name(f"{stem}-restored{suffix}")
+
+
+def _written_as(path: Path) -> Path:
+    """Raw files are read only; what comes of them is a TIFF file."""
+    return path.with_suffix(".tif") if path.suffix.lower() in RAW_SUFFIXES else path
+
+
+@lru_cache(1)
+def restorer_of(model: str, device: str, backend: Backend, precision: Precision) -> Restorer:
+    """The restorer of a way, loaded once a process."""
+    return Restorer(model, device, backend, precision)
+
+
+def restore_photo(photo: Photo, way: Way) -> tuple[Photo, float | None]:
+    """A picture restored frame by frame, and the steps that a cell took; None of models without steps.
+
+    Raises:
+        LncaError: as `Restorer.restore`.
+    """
+    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    frames, taken = [], []
+    for frame in photo.frames:
+        mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask)
+        if way.steps == "auto":
+            settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
+            frames.append(settled.picture)
+            taken.append(float(settled.steps.mean()))
+        else:
+            frames.append(restorer.restore(frame, way.steps, way.max_memory, way.strength, mask))
+            own = getattr(restorer.module, "steps", None)
+            taken += [float(way.steps if way.steps is not None else own)] if own is not None else []
+    steps = float(np.mean(taken)) if taken else None
+    how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
+    return photo.restored(frames, how if way.strength == 1 else f"{how}, strength {way.strength:g}"), steps
+
+
+def restore_file(job: Job, way: Way) -> Record:
+    """Restores one file; an error is in the record."""
+    return _recorded(
+        Record(str(job.source), str(job.output), way.model), way,
+        lambda: open_photo(job.source, way.max_pixels), lambda photo: save_photo(photo, job.output),
+    )  # fmt: skip
+
+
+def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:
+    """Restores a picture that is in memory, in the format it came in; an error is in the record."""
+
+    def write(photo: Photo) -> list[str]:
+        room = io.BytesIO()
+        notes = write_photo(photo, room, photo.kind if photo.kind in FORMATS.values() else "PNG", "the output")
+        output.write(room.getvalue())
+        return notes
+
+    read = io.BytesIO(source)
+    record = Record("-", "-", way.model)
+    return _recorded(record, way, lambda: read_photo(read, "the input", way.max_pixels), write)
+
+
+def _recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]]) -> Record:
+    begin = time.perf_counter()
+    try:
+        photo = read()
+        record.height, record.width, record.frames = *photo.frames[0].shape[:2], len(photo.frames)
+        restored, record.steps = restore_photo(photo, way)
+        record.notes = photo.notes + write(restored)
+    except LncaError as error:
+        record.error = str(error)
+    record.seconds = round(time.perf_counter() - begin, 3)
+    return record
+
+
+def restore_files(jobs: list[Job], way: Way, workers: int = 1) -> Iterator[Record]:
+    """Yields a record for each job as it is done, and goes on when one fails.
+
+    Args:
+        workers: processes, each with a share of the processor.
+
+    Raises:
+        LncaError: a worker died.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield restore_file(job, way)
+        return
+    waiting: set[Future[Record]] = set()
+    try:
+        with QuietWorkers(min(workers, len(jobs))) as pool:
+            for job in jobs:
+                waiting.add(pool.submit(_in_worker, job, way, workers))
+                if len(waiting) > 2 * workers:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            yield from (future.result() for future in waiting)
+    except BrokenProcessPool as error:
+        raise LncaError("a worker died, perhaps for want of memory; try again with fewer --workers") from error
+
+
+def _in_worker(job: Job, way: Way, workers: int) -> Record:
+    import os
+
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    return restore_file(job, way)
+
+
+def write_manifest(file: IO[str], records: Iterable[Record]) -> Iterator[Record]:
+    """Passes records on, each written down as a line as soon as it is there."""
+    for record in records:
+        file.write(json.dumps(asdict(record)) + "\n")
+        file.flush()
+        yield record

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import LncaError
@@ -121,15 +120,3 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture = picture.convert("RGB")
     with written_whole(path) as temporary:
         picture.save(temporary, quality=95)
-
-
-def draw_heat_map(steps: np.ndarray, side: int) -> Image.Image:
-    """A picture of the steps that each cell took: black for none, over red to white for the most.
-
-    Args:
-        steps: (rows, columns).
-        side: pixels of a cell.
-    """
-    scaled = Image.fromarray((255 * steps / max(1, steps.max())).astype(np.uint8))
-    coloured = ImageOps.colorize(scaled, "black", "white", "red")
-    return coloured.resize((side * scaled.width, side * scaled.height), Image.Resampling.NEAREST)

@@ -33,6 +33,7 @@ class Photo:
         durations: milliseconds of each frame of an animation; empty otherwise.
         loop: how often an animation is repeated, 0 for ever; None for once.
         scale: lowest value and range of a floating-point file whose values went beyond [0, 1].
+        kind: Pillow's name of the file's format, as far as it can be written; TIFF for raw files.
         notes: what could not stay as it was, one phrase each.
     """
 
@@ -43,6 +44,7 @@ class Photo:
     durations: list[int] = field(default_factory=list)
     loop: int | None = None
     scale: tuple[float, float] = (0.0, 1.0)
+    kind: str = "TIFF"
     notes: list[str] = field(default_factory=list)
 
     def restored(self, frames: list[np.ndarray], how: str) -> "Photo":

@@ -19,7 +19,7 @@ def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
         check_size(*picture.size, name, limit)
         xmp, icc, exif = xmp_of(picture), picture.info.get("icc_profile"), picture.getexif()
         orientation = exif.get(ORIENTATION, 1)
-        photo = Photo([], exif_of(picture), xmp, icc)
+        photo = Photo([], exif_of(picture), xmp, icc, kind="PNG")
     file.seek(0)
     values = needed("imagecodecs", "colours of 16 bits in PNG").png_decode(file.read())
     photo.frames.append(upright(values, orientation))

@@ -79,7 +79,7 @@ def _read_with_pillow(file: BinaryIO, name: str, limit: int) -> Photo:
         several = picture.format in SEVERAL
         count = getattr(picture, "n_frames", 1) if several else 1
         check_size(picture.width, picture.height * count, name, limit, (picture.width, picture.height))
-        photo = Photo([])
+        photo = Photo([], kind={"MPO": "JPEG"}.get(str(picture.format), str(picture.format)))
         for frame in ImageSequence.Iterator(picture) if count > 1 else [picture]:
             check_size(*frame.size, name, limit)
             if not photo.frames:

@@ -101,7 +101,7 @@ class Restorer:
         """The picture restored.
 
         Args:
-            picture: a PIL image (grey stays grey, an alpha channel passes through, a palette and CMYK become RGB); or an
+            picture: a PIL image (grey stays grey, alpha passes through, a palette and CMYK become RGB); or an
                 array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1];
                 or a floating-point tensor (B, 3, H, W) in [0, 1]. Sides >= 8.
             steps: steps of the automaton; the model's own number (64) when None; "auto" stops where cells have
@@ -115,8 +115,8 @@ class Restorer:
             The same kind, shape and data type.
 
         Raises:
-            LncaError: another shape or type, NaN, values or a strength outside [0, 1], a mask of another size, or a picture
-                too large for the memory.
+            LncaError: another shape or type, NaN, values or a strength outside [0, 1], a mask of another size, or a
+                picture too large for the memory.
         """
         if steps == "auto":
             return self.settle(picture, None, None, max_memory, strength, mask).picture

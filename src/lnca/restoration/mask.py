@@ -1,0 +1,73 @@
+"""Where to restore: a rectangle, a picture of grey values, or both."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import LncaError
+from .photo_read import open_photo
+from .photo_write import of_depth
+from .pictures import LUMA
+
+# Pixels over which a rectangle's border fades.
+FEATHER = 8
+
+
+def parse_region(text: str) -> tuple[int, int, int, int]:
+    """Left, top, width and height of "10,20,300,200"; raises `LncaError` for anything else."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise LncaError(f"{text!r} is no region; write left,top,width,height in pixels, such as 10,20,300,200")
+    left, top, width, height = map(int, parts)
+    if not width or not height:
+        raise LncaError(f"the region {text} is empty; give a width and a height")
+    return left, top, width, height
+
+
+def mask_of(
+    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | None
+) -> np.ndarray | None:
+    """The share of each pixel that is restored, float32 (height, width) in [0, 1]; None when all are.
+
+    Args:
+        width, height: of the picture.
+        region: left, top, width, height; it fades at its border, inside.
+        picture: a file of that size, white where to restore.
+
+    Raises:
+        LncaError: a region outside the picture, a mask that cannot be read or has another size.
+    """
+    mask = None
+    if region is not None:
+        left, top, wide, high = region
+        if left >= width or top >= height:
+            raise LncaError(f"the region begins at {left},{top}, outside the picture of {width}x{height}")
+        mask = np.outer(_faded(height, top, high), _faded(width, left, wide)).astype(np.float32)
+    if picture is not None:
+        drawn = _drawn(picture)
+        if drawn.shape != (height, width):
+            raise LncaError(
+                f"the mask {picture} is {drawn.shape[1]}x{drawn.shape[0]}, the picture {width}x{height}; "
+                "they should have the same size"
+            )
+        mask = drawn if mask is None else mask * drawn
+    return mask
+
+
+def _faded(size: int, begin: int, length: int) -> np.ndarray:
+    """1 inside, 0 outside, and a ramp at each end that is not the picture's own."""
+    place = np.arange(size) + 0.5
+    end = min(begin + length, size)
+    before = (place - begin) / FEATHER if begin else np.ones(size)
+    after = (end - place) / FEATHER if end < size else np.ones(size)
+    return np.minimum(before, after).clip(0, 1)
+
+
+@lru_cache(1)
+def _drawn(path: Path) -> np.ndarray:
+    frame = of_depth(open_photo(path).frames[0], np.uint16)
+    if frame.ndim == 3:
+        colours = frame[..., : frame.shape[2] - 1] if frame.shape[2] in (2, 4) else frame
+        frame = colours[..., 0] if colours.shape[2] == 1 else colours @ np.array(LUMA)
+    return (frame / 65535).astype(np.float32)

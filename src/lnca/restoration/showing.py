@@ -1,0 +1,80 @@
+"""Showing how a picture was restored: before and after in one picture, the steps as a film, the steps of each cell."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import LncaError
+from ..files import written_whole
+from .image_io import save_picture
+
+FRAME_MS, LAST_FRAME_MS, RATE = 60, 2000, 16
+FILMS = (".gif", ".mp4")
+
+
+def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
+    """The left half of one picture and the right half of the other, RGB, with a line between them."""
+    result = before.convert("RGB")
+    middle = result.width // 2
+    result.paste(after.convert("RGB").crop((middle, 0, result.width, result.height)), (middle, 0))
+    line = max(1, result.width // 400)
+    result.paste((255, 255, 255), (middle - line, 0, middle + line, result.height))
+    return result
+
+
+def draw_heat_map(steps: np.ndarray, side: int) -> Image.Image:
+    """A picture of the steps that each cell took: black for none, over red to white for the most.
+
+    Args:
+        steps: (rows, columns).
+        side: pixels of a cell.
+    """
+    scaled = Image.fromarray((255 * steps / max(1, steps.max())).astype(np.uint8))
+    coloured = ImageOps.colorize(scaled, "black", "white", "red")
+    return coloured.resize((side * scaled.width, side * scaled.height), Image.Resampling.NEAREST)
+
+
+def save_film(frames: Iterable[Image.Image], path: Path) -> None:
+    """Writes a picture after every step: as a GIF or MP4 film, or, to a path without suffix, as PNG files in a folder.
+
+    Raises:
+        LncaError: another suffix, or no library for films.
+    """
+    match path.suffix.lower():
+        case ".gif":
+            _save_gif([frame.convert("RGB") for frame in frames], path)
+        case ".mp4":
+            _save_mp4(frames, path)
+        case "":
+            for number, frame in enumerate(frames):
+                save_picture(frame, path / f"{number:03d}.png")
+        case _:
+            raise LncaError(f"{path} should end in {' or '.join(FILMS)}, or be a folder")
+
+
+def _save_gif(frames: list[Image.Image], path: Path) -> None:
+    """The first and the last frame stay longer; all share one palette, so that nothing flickers."""
+    palette = Image.fromarray(np.concatenate([np.asarray(frames[0]), np.asarray(frames[-1])])).quantize(256)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [LAST_FRAME_MS // 2, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
+    with written_whole(path) as temporary:
+        indexed[0].save(temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0)
+
+
+def _save_mp4(frames: Iterable[Image.Image], path: Path) -> None:
+    try:
+        import av
+    except ImportError as error:
+        raise LncaError("MP4 films need av: pip install 'lnca[io]'; or write a .gif") from error
+    with written_whole(path) as temporary, av.open(str(temporary), "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=RATE)
+        for number, frame in enumerate(frames):
+            # The format wants even sides.
+            width, height = (side // 2 * 2 for side in frame.size)
+            if not number:
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            picture = frame.convert("RGB").crop((0, 0, width, height))
+            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        film.mux(stream.encode())

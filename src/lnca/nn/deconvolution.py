@@ -54,7 +54,7 @@ class Deconvolution(nn.Module):
     Args:
         angles: the bank's kernels start as lines at so many angles,
         lengths: of each of these lengths in pixels; the kernels' side is the next odd number of the longest. With
-            several lengths there is one kernel more, which leaves the picture as it is.
+            several lengths there is one kernel more, which leaves the picture as it is, and the bank is not learned.
         iterations: gradient steps.
         border: what the blurred picture was made of beyond its border.
 
@@ -69,7 +69,9 @@ class Deconvolution(nn.Module):
         kernels = [motion_kernels(length, turns) for length in lengths]
         kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
         side = max(kernel.shape[-1] for kernel in kernels)
-        self.bank = nn.Parameter(torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1))
+        bank = torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1)
+        # Hundreds of taps, each of which an optimizer moves by as much as it moves any weight, are not learned.
+        self.bank = nn.Parameter(bank, requires_grad=len(lengths) == 1)
         self.side, self.border = side, border
         # Nesterov's momenta, and as long a step as a blur allows.
         times = [1.0]

@@ -1,15 +1,17 @@
 """Restores images with latent neural cellular automata.
 
     >>> import lnca
-    >>> model = lnca.load("lnca-denoise")
-    >>> clean = model.restore(noisy)  # a PIL image, an array (H, W, 3) or a tensor (B, 3, H, W)
+    >>> clean = lnca.restore(noisy)  # a PIL image, an array (H, W, 3) or a tensor (B, 3, H, W)
+    >>> model = lnca.load("lnca-denoise")  # another model, to restore many pictures
+    >>> for picture in model.iterate(noisy): ...  # step by step
 
 torch is imported when a model is asked for, not before.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import ModelInfo, models
+from .catalogue import DEFAULT_MODEL, ModelInfo, models
 from .errors import LncaError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
-__all__ = ["LncaError", "ModelInfo", "build", "load", "models"]
+__all__ = ["LncaError", "ModelInfo", "build", "load", "models", "restore"]
 
 
 def load(
@@ -40,6 +42,24 @@ def load(
     from .restoration.restorer import Restorer
 
     return Restorer(name_or_path, device, backend, precision)
+
+
+def restore(picture: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
+    """The picture restored, as the kind it came in: a PIL image, an array or a tensor.
+
+    Args:
+        picture, options: see `lnca.restoration.restorer.Restorer.restore`: steps, strength, mask, max_memory.
+        model: a name from `models()`, or a weight file; the last one stays loaded.
+
+    Raises:
+        LncaError: no such model, or a picture that cannot be restored.
+    """
+    return _loaded(model).restore(picture, **options)
+
+
+@lru_cache(1)
+def _loaded(model: Any) -> "Restorer":
+    return load(model)
 
 
 def build(name: str, **settings: Any) -> "RestorationModel":

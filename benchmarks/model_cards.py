@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from lnca.catalogue import ModelInfo, describe, shipped_weights
 from lnca.data.tile_set import open_tiles
+from lnca.evaluation.photographs import CONDITIONS, chosen_pictures, evaluate_photographs
 from lnca.evaluation.quality import evaluate, steps_curve
 from lnca.files import write_whole
 from lnca.metrics import recovered
@@ -28,7 +29,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 CARDS = ROOT / "docs" / "models"
 WEIGHTS = ROOT / "src" / "lnca" / "weights"
 
-DATA = "photographs from Debian packages, split by picture 64/16/20; tiles of 64x64 pixels shrunk to 32x32"
+DATA = "photographs from Debian packages, split by picture 64/16/20"
+CUT = {"tiles": "tiles of 64x64 pixels shrunk to 32x32", "crops": "crops at their own size and at half of it"}
 LICENCE = (
     "weights Apache-2.0; the photographs are CC0, public domain, CC BY, CC BY-SA, GPL, Apache-2.0 or BSD, "
     "each under its own licence, and are not part of the weights"
@@ -59,9 +61,18 @@ def put_into_package(path: Path) -> None:
 
 
 def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
-    """Quality on the test split of the training's own seed, and the SSIM after 0 to 128 steps."""
+    """Quality on the test split of the training's own seed: on tiles with the SSIM after 0 to 128 steps, or on whole
+    photographs."""
     restorer = Restorer(info.path, "cpu")
     card = info.card
+    if card["task"] in CONDITIONS:
+        paths = chosen_pictures(data, "test", card["seed"])
+        bar = progress.add_task(info.name, total=len(paths) * len(CONDITIONS[card["task"]]))
+        scores = evaluate_photographs(
+            restorer.restore, paths, card["task"], card["seed"], lambda: progress.advance(bar)
+        )
+        mixture = scores["conditions"]["mixture"]
+        return rounded({"split": "test", **scores, "input": mixture["input"], "output": mixture["output"]})
     tiles = open_tiles(data, "test", card["seed"], card["recipe"]["tile"])
     bar = progress.add_task(info.name, total=len(tiles))
     scores = evaluate(
@@ -71,13 +82,10 @@ def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
     return rounded({"split": "test", **scores, "steps": curve})
 
 
-def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
-    """The model card as a page."""
+def of_tiles(info: ModelInfo, control: dict[str, Any] | None) -> str:
+    """The quality of a model that was trained on tiles."""
     card, quality = info.card, info.card["quality"]
-    recipe = card["recipe"]
-    phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in PHASES[info.architecture] if recipe[p]["epochs"])
     difficulty = "noise of intensity 0.5" if card["task"] == "denoise" else "motion blur of 7 pixels"
-    changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
     rows = "".join(
         f"| {kind} | {quality[key]['ssim']['mean']:.4f} ± {quality[key]['ssim']['deviation']:.4f} "
         f"| {quality[key]['psnr']['mean']:.2f} ± {quality[key]['psnr']['deviation']:.2f} |\n"
@@ -90,6 +98,53 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
         if control
         else ""
     )
+    return f"""On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty}; mean ±
+standard deviation over tiles.
+
+| | SSIM | PSNR (dB) |
+|---|---|---|
+{rows}
+Recovered SSIM: **{quality["recovered"]:.3f}** (0: no better than the corrupted tile, 1: the clean tile).
+{compared}
+| steps | {" | ".join(curve)} |
+|---|{"---|" * len(curve)}
+| SSIM | {" | ".join(f"{value:.4f}" for value in curve.values())} |
+| recovered | {" | ".join(f"{recovered(v, quality['input']['ssim']['mean']):.3f}" for v in curve.values())} |
+"""
+
+
+def of_photographs(info: ModelInfo) -> str:
+    """The quality of a model of whole photographs."""
+    quality = info.card["quality"]
+
+    def spread(value: dict[str, float], digits: int) -> str:
+        return f"{value['mean']:.{digits}f} ± {value['deviation']:.{digits}f}"
+
+    rows = "".join(
+        f"| {name} | {row['input']['ssim']['mean']:.4f} | {spread(row['output']['ssim'], 4)} "
+        f"| {row['input']['psnr']['mean']:.2f} | {spread(row['output']['psnr'], 2)} |\n"
+        for name, row in quality["conditions"].items()
+    )
+    kept = quality["conditions"]["clean"]["kept"]["psnr"]
+    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation over photographs,
+PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of quality 95.
+
+| | SSIM before | after | PSNR before (dB) | after |
+|---|---|---|---|---|
+{rows}
+Of clean pictures it keeps {spread(kept, 1)} dB (PSNR between input and output).
+
+`lnca evaluate --model {info.name} --data PHOTOGRAPHS` computes the same.
+"""
+
+
+def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
+    """The model card as a page."""
+    card = info.card
+    recipe = card["recipe"]
+    phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in PHASES[info.architecture] if recipe[p]["epochs"])
+    changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
+    quality = of_photographs(info) if card["task"] in CONDITIONS else of_tiles(info, control)
     text = f"""# {info.name}
 
 {info.architecture} for {card["task"]}, {info.parameters} numbers, {info.path.stat().st_size // 1000} kB.
@@ -106,19 +161,7 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
 
 ## Quality
 
-On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty}; mean ±
-standard deviation over tiles.
-
-| | SSIM | PSNR (dB) |
-|---|---|---|
-{rows}
-Recovered SSIM: **{quality["recovered"]:.3f}** (0: no better than the corrupted tile, 1: the clean tile).
-{compared}
-| steps | {" | ".join(curve)} |
-|---|{"---|" * len(curve)}
-| SSIM | {" | ".join(f"{value:.4f}" for value in curve.values())} |
-| recovered | {" | ".join(f"{recovered(v, quality['input']['ssim']['mean']):.3f}" for v in curve.values())} |
-
+{quality}
 `make quality DATA=<the photographs>` computes these numbers again; they come from `benchmarks/results/quality.json`.
 """
     write_whole(CARDS / f"{info.name}.md", text.encode())
@@ -142,7 +185,7 @@ def main() -> None:
             results[name] = score(info, options.data, progress)
             card = {
                 **info.card,
-                "data": DATA,
+                "data": f"{DATA}; {CUT['crops' if info.card["task"] in CONDITIONS else "tiles']}",
                 "licence": LICENCE,
                 "quality": results[name],
             }

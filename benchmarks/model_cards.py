@@ -98,8 +98,8 @@ def of_tiles(info: ModelInfo, control: dict[str, Any] | None) -> str:
         if control
         else ""
     )
-    return f"""On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty}; mean ±
-standard deviation over tiles.
+    return f"""On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty};
+mean ± standard deviation over tiles.
 
 | | SSIM | PSNR (dB) |
 |---|---|---|
@@ -126,8 +126,8 @@ def of_photographs(info: ModelInfo) -> str:
         for name, row in quality["conditions"].items()
     )
     kept = quality["conditions"]["clean"]["kept"]["psnr"]
-    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation over photographs,
-PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of quality 95.
+    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation over
+photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of quality 95.
 
 | | SSIM before | after | PSNR before (dB) | after |
 |---|---|---|---|---|

@@ -30,7 +30,7 @@ CARDS = ROOT / "docs" / "models"
 WEIGHTS = ROOT / "src" / "lnca" / "weights"
 
 DATA = "photographs from Debian packages, split by picture 64/16/20"
-CUT = {"tiles": "tiles of 64x64 pixels shrunk to 32x32", "crops": "crops at their own size and at half of it"}
+TILES, CROPS = "tiles of 64x64 pixels shrunk to 32x32", "crops at their own size and at half of it"
 LICENCE = (
     "weights Apache-2.0; the photographs are CC0, public domain, CC BY, CC BY-SA, GPL, Apache-2.0 or BSD, "
     "each under its own licence, and are not part of the weights"
@@ -98,8 +98,8 @@ def of_tiles(info: ModelInfo, control: dict[str, Any] | None) -> str:
         if control
         else ""
     )
-    return f"""On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split, {difficulty};
-mean ± standard deviation over tiles.
+    return f"""On {quality["tiles"]} tiles of 32x32 from the {quality["pictures"]} photographs of the test split,
+{difficulty}; mean ± standard deviation over tiles.
 
 | | SSIM | PSNR (dB) |
 |---|---|---|
@@ -126,8 +126,9 @@ def of_photographs(info: ModelInfo) -> str:
         for name, row in quality["conditions"].items()
     )
     kept = quality["conditions"]["clean"]["kept"]["psnr"]
-    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation over
-photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of quality 95.
+    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation
+over photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of
+quality 95.
 
 | | SSIM before | after | PSNR before (dB) | after |
 |---|---|---|---|---|
@@ -185,7 +186,7 @@ def main() -> None:
             results[name] = score(info, options.data, progress)
             card = {
                 **info.card,
-                "data": f"{DATA}; {CUT['crops' if info.card["task"] in CONDITIONS else "tiles']}",
+                "data": f"{DATA}; {CROPS if info.card['task'] in CONDITIONS else TILES}",
                 "licence": LICENCE,
                 "quality": results[name],
             }
@@ -196,7 +197,7 @@ def main() -> None:
             write_card(describe(path), json.loads(control.read_text("utf-8")) if comparable else None)
     write_whole(file, (json.dumps(results, indent=2) + "\n").encode())
     for name, result in results.items():
-        print(f"{name}: SSIM {result['output']['ssim']['mean']:.4f}, recovered {result['recovered']:.3f}")
+        print(f"{name}: SSIM {result['input']['ssim']['mean']:.4f} -> {result['output']['ssim']['mean']:.4f}")
 
 
 if __name__ == "__main__":

@@ -127,8 +127,8 @@ def of_photographs(info: ModelInfo) -> str:
     )
     kept = quality["conditions"]["clean"]["kept"]["psnr"]
     return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation
-over photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG of
-quality 95.
+over photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG
+of quality 95.
 
 | | SSIM before | after | PSNR before (dB) | after |
 |---|---|---|---|---|

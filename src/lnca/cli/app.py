@@ -7,6 +7,7 @@ import typer
 from .. import __version__
 from .bench import app as bench
 from .data import app as data
+from .export import export
 from .inspect import convert, evaluate, models
 from .paper import app as paper
 from .pictures import compare, corrupt, demo
@@ -38,7 +39,7 @@ def common(
     """Restores images with latent neural cellular automata."""
 
 
-for command in (restore, corrupt, compare, train, evaluate, models, convert, demo):
+for command in (restore, corrupt, compare, train, evaluate, models, export, convert, demo):
     app.command()(command)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")

@@ -1,0 +1,144 @@
+"""Exported graphs make what the model makes, at any size, without torch."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import lnca
+from lnca import LncaError
+from lnca.exporting import export
+from lnca.nn.weights_file import save_weights
+from lnca.onnx import OnnxRestorer
+
+
+def picture(height, width, dtype=np.float32, seed=0):
+    values = np.random.default_rng(seed).random((height, width, 3))
+    return values.astype(dtype) if dtype == np.float32 else (values * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, weights):
+    folder = tmp_path_factory.mktemp("exported")
+    return folder, export(weights, folder, steps_in_graph=2, variants=("float32", "float16", "int8"))
+
+
+def test_graphs_are_the_model_at_other_sizes_and_steps(exported, weights):
+    folder, description = exported
+    assert description["checks"]["float32"]["largest difference"] < 1e-5
+    assert json.loads((folder / "model.json").read_text()) == description
+    model, graphs = lnca.load(weights, "cpu", "plain"), OnnxRestorer(folder)
+    for shape, steps in (((8, 8), 0), ((37, 50), 4), ((64, 23), 8)):
+        x = picture(*shape)
+        np.testing.assert_allclose(graphs.restore(x, steps), model.restore(x, steps), atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_types_and_grey_are_kept(exported, weights, dtype):
+    model, graphs = lnca.load(weights, "cpu", "plain"), OnnxRestorer(exported[0])
+    for x in (picture(20, 30, dtype), picture(20, 30, dtype)[..., 0].copy()):
+        result = graphs.restore(x)
+        assert (result.dtype, result.shape) == (x.dtype, x.shape)
+        assert np.abs(result.astype(int) - model.restore(x)).max() <= (1 if dtype == np.uint8 else 3)
+
+
+def test_every_run_of_the_steps_can_be_watched(exported):
+    graphs = OnnxRestorer(exported[0])
+    frames = list(graphs.iterate(picture(16, 16)))
+    assert len(frames) == 1 + graphs.steps // 2
+    assert not np.array_equal(frames[0], frames[-1])
+    assert np.array_equal(frames[-1], graphs.restore(picture(16, 16)))
+
+
+def test_smaller_variants_are_smaller_and_near(exported):
+    folder, description = exported
+    checks = description["checks"]
+    assert checks["float16"]["bytes"] < 0.8 * checks["float32"]["bytes"]
+    assert checks["int8"]["bytes"] < checks["float32"]["bytes"]
+    for variant, most in (("float16", 0.005), ("int8", 0.05)):
+        assert 0 < checks[variant]["mean difference"] < most
+        assert OnnxRestorer(folder, variant).restore(picture(16, 16)).shape == (16, 16, 3)
+
+
+def test_graphs_are_valid_and_say_what_they_are(exported):
+    graph = onnx.load(exported[0] / "steps.onnx")
+    onnx.checker.check_model(graph)
+    assert {p.key: p.value for p in graph.metadata_props}["steps"] == "4"
+    shape = graph.graph.input[0].type.tensor_type.shape.dim
+    assert all(side.dim_param for side in shape[:3])
+    assert shape[3].dim_value > 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [
+        ("latent-vitca", {"position": "none", "steps": 2}),
+        ("lnca", {"context": 1, "depth": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"}),
+    ],
+)
+def test_every_kind_of_latent_automaton(architecture, settings, tmp_path):
+    torch.manual_seed(0)
+    model = lnca.build(architecture, **settings)
+    torch.nn.init.normal_(model.automaton.head.weight, std=0.05)
+    save_weights(tmp_path / "w.safetensors", model, architecture, settings, {})
+    export(tmp_path / "w.safetensors", tmp_path / "out")
+    x = picture(24, 32)
+    expected = lnca.load(tmp_path / "w.safetensors", "cpu", "plain").restore(x)
+    np.testing.assert_allclose(OnnxRestorer(tmp_path / "out").restore(x), expected, atol=5e-5)
+
+
+def test_a_torch_program(weights, tmp_path):
+    export(weights, tmp_path, "torch")
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    x = torch.rand(3, 3, 16, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(program(x), lnca.load(weights, "cpu", "plain").module(x), atol=1e-5, rtol=0)
+
+
+def test_the_runner_needs_no_torch(exported):
+    code = (
+        "import sys; sys.modules['torch'] = None; import numpy; from lnca.onnx import OnnxRestorer; "
+        f"print(OnnxRestorer({str(exported[0])!r}).restore(numpy.zeros((9, 10, 3), numpy.uint8)).shape)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "(9, 10, 3)\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("image", "steps", "sentence"),
+    [
+        (np.zeros((8, 8, 4), np.uint8), None, "should have the shape"),
+        (np.zeros((8, 8, 3), np.int32), None, "should be uint8"),
+        (np.zeros((7, 8, 3), np.uint8), None, "at least 8x8"),
+        (np.full((8, 8, 3), np.nan), None, "should lie in \\[0, 1\\]"),
+        (np.zeros((8, 8, 3), np.uint8), 3, "a multiple of 2, got 3"),
+    ],
+)
+def test_what_the_runner_refuses(exported, image, steps, sentence):
+    with pytest.raises(LncaError, match=sentence):
+        OnnxRestorer(exported[0]).restore(image, steps)
+
+
+def test_exports_that_are_missing_or_damaged(exported, tmp_path):
+    with pytest.raises(LncaError, match="model.json is missing"):
+        OnnxRestorer(tmp_path)
+    for path in exported[0].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 500 if path.suffix == ".onnx" else None])
+    with pytest.raises(LncaError, match="no export that can be used"):
+        OnnxRestorer(tmp_path)
+
+
+def test_the_command(command, refused, weights, tmp_path):
+    status, out, _ = command("export", "--model", weights, "--out", tmp_path / "out", "--variants", "float32")
+    assert status == 0
+    assert out.startswith("float32  differs by at most")
+    assert "do not divide" in refused("export", "--model", weights, "--out", tmp_path, "--steps-in-graph", 3)
+    assert "float32, float16 and int8" in refused("export", "--model", weights, "--out", tmp_path, "--variants", "int4")
+    assert "onnx or torch" in refused("export", "--model", weights, "--out", tmp_path, "--format", "tflite")
+    masked = lnca.build("latent-nafca", update_rate=0.5)
+    save_weights(tmp_path / "m.safetensors", masked, "latent-nafca", {"update_rate": 0.5}, {})
+    assert "cannot be exported" in refused("export", "--model", tmp_path / "m.safetensors", "--out", tmp_path)

@@ -19,6 +19,7 @@ from .nafnet import NAFNet
 from .pixel import PixelAutomaton
 from .residual import ResidualCoder
 from .restormer import Restormer
+from .rules import rule_named
 from .vitca import ViTCA
 
 
@@ -77,9 +78,10 @@ class LatentViTCASettings(LatentSettings):
 
 @dataclass(frozen=True)
 class ResidualSettings:
-    """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and the rules."""
+    """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and `rule_named`. Those
+    of the paper's two rules mean nothing to others."""
 
-    rule: Literal["nafca", "vitca"] = "nafca"
+    rule: str = "nafca"
     width: int = 16
     shrink: int = 1
     latent_channels: int = 16
@@ -107,12 +109,11 @@ class ResidualSettings:
             blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
         )  # fmt: skip
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)
-        if self.rule == "nafca":
-            return LatentAutomaton(
-                coder, NAFCA(*channels, embed=self.embed, expansion=self.expansion, dropout=0.0), self.steps
-            )
-        rule = ViTCA(*channels, embed=self.embed, heads=self.heads, mlp=self.mlp, position="none")
-        return LatentAutomaton(coder, rule, self.steps)
+        options: dict[str, dict[str, Any]] = {
+            "nafca": {"embed": self.embed, "expansion": self.expansion, "dropout": 0.0},
+            "vitca": {"embed": self.embed, "heads": self.heads, "mlp": self.mlp, "position": "none"},
+        }
+        return LatentAutomaton(coder, rule_named(self.rule)(*channels, **options.get(self.rule, {})), self.steps)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Cell rules by name: the paper's two, and those that installed packages bring as entry points of the group lnca.rules."""
+
+from importlib.metadata import entry_points
+
+from ..catalogue import unknown
+from ..errors import LncaError
+from .automaton import Automaton
+from .nafca import NAFCA
+from .vitca import ViTCA
+
+GROUP = "lnca.rules"
+OURS: dict[str, type[Automaton]] = {"nafca": NAFCA, "vitca": ViTCA}
+
+
+def rule_named(name: str) -> type[Automaton]:
+    """The class of a rule, which is called with the numbers of input, output and hidden channels.
+
+    Raises:
+        LncaError: no such rule, or one that cannot be imported or is no `Automaton`.
+    """
+    if name in OURS:
+        return OURS[name]
+    others = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in others:
+        raise unknown("rule", name, [*OURS, *others])
+    try:
+        rule = others[name].load()
+    except (ImportError, AttributeError) as error:
+        raise LncaError(f"the rule {name!r} of {others[name].value} cannot be imported: {error}") from error
+    if not (isinstance(rule, type) and issubclass(rule, Automaton)):
+        raise LncaError(
+            f"the rule {name!r} of {others[name].value} is no class derived from lnca.nn.automaton.Automaton"
+        )
+    return rule

@@ -127,8 +127,10 @@ def guessing(way: Callable[..., np.ndarray], fixed: float) -> Callable[..., np.n
 
 
 WIDTHS = (0.3, 0.6, 1.0, 1.5, 2.5)
+NOTHING = Method(lambda x, *_: x)
 METHODS: dict[PhotoTask, dict[str, Method]] = {
     "photo-denoise": {
+        "nothing": NOTHING,
         "BM3D": Method(block_matching),
         "non-local means (OpenCV)": Method(nlm_opencv, (0.3, 0.5, 0.7, 0.9, 1.2)),
         "non-local means (scikit-image)": Method(nlm_skimage, (0.4, 0.6, 0.8, 1.0)),
@@ -136,6 +138,7 @@ METHODS: dict[PhotoTask, dict[str, Method]] = {
         "wavelets": Method(wavelet, (0.4, 0.7, 1.0, 1.4)),
     },
     "photo-deblur": {
+        "nothing": NOTHING,
         "Wiener": Method(guessing(wiener, 0.05), WIDTHS),
         "unsupervised Wiener": Method(guessing(unsupervised_wiener, 0), WIDTHS),
         "Richardson-Lucy": Method(guessing(richardson_lucy, 10), WIDTHS),
@@ -237,6 +240,18 @@ def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
         axes[0][-1].legend(fontsize="x-small")
 
 
+def table(results: dict[str, Any], task: PhotoTask) -> str:
+    """The results as a table of a document: PSNR and SSIM of each condition, and time."""
+    names = conditions(task)
+    lines = [f"| | {' | '.join(names)} | s a megapixel |", f"| --- | {'--- | ' * len(names)}--- |"]
+    for name, scored in results["quality"].items():
+        cells = [f"{scored[c]['psnr']['mean']:.2f} / {scored[c]['ssim']['mean']:.3f}" for c in names]
+        seconds = results["seconds a megapixel"].get(name)
+        time = f"{seconds['median']:.3g}" if seconds else "-"
+        lines.append(f"| {name} | {' | '.join(cells)} | {time} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=list(METHODS), required=True)
@@ -244,7 +259,7 @@ def main() -> None:
     parser.add_argument("--methods", help="comma-separated")
     parser.add_argument("--limit", type=int, help="photographs")
     parser.add_argument("--speed", action="store_true", help="measure time, not quality")
-    parser.add_argument("--draw", action="store_true", help="draw the results")
+    parser.add_argument("--draw", action="store_true", help="draw the results, and print them as a table")
     options = parser.parse_args()
     task: PhotoTask = options.task
     file = RESULTS / f"photographs-{task.removeprefix('photo-')}.json"
@@ -259,7 +274,9 @@ def main() -> None:
         return results
 
     if options.draw:
-        draw(keep("quality", {}), task, ROOT / "docs" / "images" / f"{file.stem}.png")
+        results = keep("quality", {})
+        draw(results, task, ROOT / "docs" / "images" / f"{file.stem}.png")
+        print(table(results, task))
         return
     names = options.methods.split(",") if options.methods else [*METHODS[task], task]
     methods = {Path(name).stem: METHODS[task].get(name) or ours(name) for name in names}

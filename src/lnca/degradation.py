@@ -22,6 +22,8 @@ GAMMA = 2.2
 # Of pictures: noise of a camera, independent Gaussian noise, the paper's noise, and nothing but JPEG.
 MIXTURE = (0.45, 0.4, 0.05, 0.1)
 LARGEST_SIGMA = 55 / 255
+# Variances of the shot noise of white.
+SHOT = (1e-4, 0.012)
 QUALITY = (60, 100)
 # Of pictures that were JPEG.
 COMPRESSED = 0.4
@@ -66,7 +68,7 @@ def jpeg(image_BCHW: Tensor, quality_B: Tensor) -> Tensor:
     return result
 
 
-def camera_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+def camera_noise(image_BCHW: Tensor, draw: torch.Generator, shot: tuple[float, float] = SHOT) -> Tensor:
     """Noise as a camera makes it (after Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019).
 
     The picture is taken back to linear light and the sensor's white balance, sampled by a Bayer pattern, given shot and
@@ -74,12 +76,13 @@ def camera_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
 
     Args:
         image_BCHW: (B, 3, H, W) in [0, 1].
+        shot: least and largest variance of the shot noise of white; the gain grows with it.
     """
     batch, _, height, width = image_BCHW.shape
     red, blue = 1 / uniform(batch, 1.2, 2.4, draw), 1 / uniform(batch, 1.2, 2.4, draw)
     balance = torch.cat([red, torch.ones_like(red), blue], 1)
     raw = image_BCHW**GAMMA * balance
-    shot_log = uniform(batch, math.log(1e-4), math.log(0.012), draw)
+    shot_log = uniform(batch, math.log(shot[0]), math.log(shot[1]), draw)
     read_log = 2.18 * shot_log + 1.2 + 0.26 * torch.randn(batch, 1, 1, 1, generator=draw, device=draw.device)
     variance = shot_log.exp() * raw + read_log.exp()
     raw = raw + variance.sqrt() * torch.randn(raw.shape, generator=draw, device=draw.device)

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from . import metrics
 from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
+from .degradation import camera_noise, moved
 from .errors import LncaError
 from .randomness import generator
 from .restoration.image_io import check_output, open_rgb, save_picture
@@ -20,12 +22,24 @@ from .restoration.showing import save_film
 
 PHOTOGRAPH = "lake.jpg"
 CLOSE_UP = 224
+# Variance of the shot noise of a camera at night, and pixels that a hand shook.
+NIGHT, SHAKEN = 0.008, 11
 
 
 def photograph() -> Image.Image:
     """The clean RGB photograph, 500x500 (CC0)."""
     with resources.as_file(resources.files("lnca") / "assets" / PHOTOGRAPH) as path:
         return open_rgb(path)
+
+
+def corruption(task: str) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """What the photograph suffers from, to show what a model of that task does."""
+    return {
+        "denoise": lambda x, draw: masked_noise(x, PAPER_DIFFICULTY["denoise"], draw),
+        "deblur": lambda x, draw: motion_blur(x, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect"),
+        "photo-denoise": lambda x, draw: camera_noise(x, draw, (NIGHT, NIGHT)),
+        "photo-deblur": lambda x, draw: moved(x, draw, SHAKEN),
+    }[task]
 
 
 def run_demo(
@@ -58,12 +72,7 @@ def run_demo(
     task = restorer.info.card["task"]
     clean = to_tensor(photograph())
     draw = generator("cpu", seed, "demo")
-    corrupted = (
-        masked_noise(clean, PAPER_DIFFICULTY["denoise"], draw)
-        if task == "denoise"
-        else motion_blur(clean, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect")
-    )
-    corrupted = to_tensor(to_image(corrupted[0]))
+    corrupted = to_tensor(to_image(corruption(task)(clean, draw)[0]))
     begin = time.perf_counter()
     restored = restorer.restore(corrupted)
     seconds = time.perf_counter() - begin

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 from . import __version__, metrics
 from .catalogue import ModelInfo, locate
-from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
-from .degradation import photo_blur, photo_noise
 from .errors import LncaError
 from .files import write_whole
 from .kernels.select import accelerate
@@ -207,18 +205,12 @@ def _varied(content: bytes, name: str, variant: Variant) -> bytes:
 
 def _check(model: LatentAutomaton, info: ModelInfo, folder: Path, variant: Variant) -> dict[str, float]:
     """How far the graphs are from the model on a photograph, corrupted as the model's task has it."""
-    from .demo import photograph
+    from .demo import corruption, photograph
     from .restoration.pictures import to_tensor
 
     clean = to_tensor(photograph())[..., 100:290, 100:330]
     draw = generator("cpu", 0, "export")
-    ways = {
-        "denoise": lambda: masked_noise(clean, PAPER_DIFFICULTY["denoise"], draw),
-        "deblur": lambda: motion_blur(clean, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect"),
-        "photo-denoise": lambda: photo_noise(clean, draw),
-        "photo-deblur": lambda: photo_blur(clean, draw),
-    }
-    corrupted = ways.get(info.card.get("task", ""), ways["denoise"])()
+    corrupted = corruption(info.card.get("task", "denoise"))(clean, draw)
     with torch.no_grad():
         expected = model(corrupted)
     array = corrupted[0].permute(1, 2, 0).numpy()

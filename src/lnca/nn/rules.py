@@ -1,4 +1,4 @@
-"""Cell rules by name: the paper's two, and those that installed packages bring as entry points of the group lnca.rules."""
+"""Cell rules by name: the paper's two, and those that other packages bring as entry points of the group lnca.rules."""
 
 from importlib.metadata import entry_points
 

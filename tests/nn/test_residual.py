@@ -16,7 +16,7 @@ needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler wh
 
 KINDS = [
     {}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_lengths": (5,), "iterations": 2},
-    {"context": 1, "depth": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
+    {"context": 1, "depth": 2, "scales": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
 ]  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_the_cells_say_how_to_blur_again():
         coder.scatter[-1].bias[-4:] = torch.tensor([0.0, 0, 30, 0])
     image = torch.rand(2, 3, 16, 16)
     expected = blur(image.permute(0, 2, 3, 1), coder.deconvolution.bank[2].expand(2, 4, 4, -1)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(coder.blurred(image, torch.rand(2, 4, 4, 32)), expected)
+    torch.testing.assert_close(coder.blurred(image, torch.rand(2, 4, 4, 32), image), expected)
 
 
 def test_an_untrained_model_gives_back_what_it_gets():
@@ -118,21 +118,16 @@ def test_every_layer_is_local(settings):
     """A pixel reaches correction (3 positions), deconvolution (2 pixels twice an iteration), features (2 positions), a
     cell's far corner (3), and a cell more with every step and with every convolution of cells."""
     model = trained(**settings)
-    x = torch.rand(1, 3, 64, 64).double()
+    x = torch.rand(1, 3, 96, 96).double()
     changed = x.clone()
-    changed[0, :, 40, 40] = 1 - changed[0, :, 40, 40]
+    changed[0, :, 48, 48] = 1 - changed[0, :, 48, 48]
     with torch.no_grad():
         difference = (model(x, 2) - model(changed, 2)).abs().amax((0, 1))
     shrink = settings.get("shrink", 1)
-    reach = (
-        (5 + settings.get("depth", 0)) * shrink
-        + 2 * 2 * 2
-        + 3
-        + 4 * (2 + 2 * settings.get("context", 0))
-        + 2 * (shrink - 1)
-    )
-    assert difference[40, 40] > 0
-    difference[40 - reach : 41 + reach, 40 - reach : 41 + reach] = 0
+    cells = 2 + 2 * settings.get("context", 0) + (2 * 1 if "scales" in settings else 0)
+    reach = (5 + settings.get("depth", 0)) * shrink + 2 * 2 * 2 + 3 + 4 * cells + 2 * (shrink - 1)
+    assert difference[48, 48] > 0
+    difference[48 - reach : 49 + reach, 48 - reach : 49 + reach] = 0
     assert (difference == 0).all()
 
 

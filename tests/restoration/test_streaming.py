@@ -29,7 +29,7 @@ RANDOM = {
     "residual, deconvolution": ("lnca", {"rule": "vitca", "blurs": 5, "iterations": 4}),
     "residual, refined": (
         "lnca",
-        {"context": 2, "depth": 1, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
+        {"context": 2, "depth": 1, "scales": 4, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
     ),
 }
 

@@ -12,7 +12,7 @@ from ..nn.autoencoder import AdjustedConv, AdjustedTransposedConv
 from .folding import padded
 from .native import LEVELS, PlainBand, PlainConvolution, address, loaded_library
 
-WIDEST = 512
+WIDEST = 1024
 
 Activation = Literal["swish", "sigmoid", "none"]
 

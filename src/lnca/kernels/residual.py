@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..nn.deconvolution import SIDE, Deconvolution
 from ..nn.residual import Refinement, ResidualCoder
+from ..nn.surroundings import reach, surroundings
 from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
@@ -83,7 +84,10 @@ class FusedResidualCoder:
         first, _, last = coder.features
         self.features = layers([_moved(first, coder.shrink, 0), last], "swish", "none")
         first, _, last = coder.gather
-        gather = layers([_moved(first, self.places, 0), last], "swish", "none")
+        gather = layers(
+            [_moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"
+        )
+        self.scales, self.around = coder.scales, reach(coder.scales) if coder.scales else 0
         self.gather = _with_refinements(gather, coder.gather_context, level)
         first, _, last = coder.scatter
         path_outputs = coder.width * coder.places
@@ -100,7 +104,10 @@ class FusedResidualCoder:
                          "swish", "swish", "none")  # fmt: skip
         self.correct = _with_refinements(correct, coder.correct_depth, level)
         depth = (5 + len(coder.correct_depth)) * coder.shrink
-        near, far = depth + SIDE * len(coder.scatter_context), self.deconvolution.reach if self.deconvolution else 0
+        near, far = (
+            depth + SIDE * (len(coder.scatter_context) + self.around),
+            self.deconvolution.reach if self.deconvolution else 0,
+        )
         self.border = 2 * -(-(near + far) // SIDE) + 2
         # Image, result and what is scattered, joined and corrected.
         here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
@@ -114,7 +121,8 @@ class FusedResidualCoder:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
 
         def cells(top: int, bottom: int) -> Tensor:
-            return unshuffled(self._features(image, height, top * self.places, bottom * self.places), self.places)
+            features = self._features(image, height, top * self.places, bottom * self.places)
+            return self._with_surroundings(unshuffled(features, self.places), image, height, top, bottom)
 
         return _chain(self.gather, cells, height // SIDE, begin, end).values
 
@@ -129,9 +137,12 @@ class FusedResidualCoder:
         positions = height // self.shrink
         corrected: list[Tensor] = []
 
+        def cells(top: int, bottom: int) -> Tensor:
+            return self._with_surroundings(latent(top, bottom), image, height, top, bottom)
+
         def joined(first: int, last: int) -> Tensor:
             top, bottom = first // self.places, -(-last // self.places)
-            path = shuffled(_chain(self.scatter, latent, height // SIDE, top, bottom).values, self.places)
+            path = shuffled(_chain(self.scatter, cells, height // SIDE, top, bottom).values, self.places)
             parts = [
                 self._features(image, height, first, last),
                 path[:, first - top * self.places : last - top * self.places],
@@ -142,7 +153,7 @@ class FusedResidualCoder:
                 above, below = first * self.shrink, last * self.shrink
                 reach = self.deconvolution.reach
                 top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
-                scores = _chain(self.scores, latent, height // SIDE, top, bottom)
+                scores = _chain(self.scores, cells, height // SIDE, top, bottom)
                 rows = image(top * SIDE, bottom * SIDE)
                 sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)
                 parts.append(unshuffled(sharp, self.shrink))
@@ -151,6 +162,14 @@ class FusedResidualCoder:
 
         x = _chain(self.correct, joined, positions, begin // self.shrink, end // self.shrink)
         return (corrected.pop() + shuffled(x.values, self.shrink)).clamp_(0, 1)
+
+    def _with_surroundings(self, cells: Tensor, image: Source, height: int, top: int, bottom: int) -> Tensor:
+        """Rows of cells [top, bottom), and the means around them."""
+        if not self.scales:
+            return cells
+        first, last = max(top - self.around, 0), min(bottom + self.around, height // SIDE)
+        means = surroundings(image(first * SIDE, last * SIDE), self.scales)
+        return torch.cat([cells, means[:, top - first : bottom - first]], -1)
 
     def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows of the path's positions."""
@@ -198,13 +217,13 @@ def _moved(
     layer: nn.Module, side: int, dimension: int, begin: int = 0, end: int | None = None, *, keep: bool = False
 ) -> nn.Conv2d:
     """A convolution whose inputs (`dimension` 0) or outputs (1) `begin` to `end` are ordered as `unshuffled` does, not
-    by channel first as `pixel_unshuffle` does; without the others, or with those before `begin` as they are."""
+    by channel first as `pixel_unshuffle` does; without the others, or with those as they are."""
     assert isinstance(layer, nn.Conv2d)
 
     def ordered(x: Tensor) -> Tensor:
         part = x[begin:end]
         part = part.unflatten(0, (-1, side, side)).movedim(0, 2).flatten(0, 2) if len(part) else part
-        return torch.cat([x[:begin], part]) if keep else part
+        return torch.cat([x[:begin], part, x[len(x) if end is None else end :]]) if keep else part
 
     weight = layer.weight.detach()
     assert layer.bias is not None

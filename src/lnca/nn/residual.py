@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .autoencoder import Coder
 from .deconvolution import SIDE, Border, Deconvolution
+from .surroundings import surroundings
 
 
 class Refinement(nn.Module):
@@ -40,13 +41,14 @@ class ResidualCoder(Coder):
         mixing: channels between the two maps from the path's positions to a cell, and back.
         context: refinements of cells between those maps, on the way to the automaton and on the way back.
         depth: refinements of the path before the last map of the correction.
+        scales: of the `surroundings` that encoder and decoder are given beside the path; 0 leaves them out.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
     """
 
     def __init__(
         self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
-        output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, blurs: int = 0,
+        output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, scales: int = 0, blurs: int = 0,
         blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
     ):  # fmt: skip
         super().__init__(SIDE)
@@ -65,11 +67,12 @@ class ResidualCoder(Coder):
         def refinements(channels: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(Refinement(channels) for _ in range(count)))
 
-        self.gather = maps(width * self.places, latent_channels)
+        self.scales = scales
+        around = image_channels * scales
+        self.gather = maps(width * self.places + around, latent_channels)
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
-        self.scatter = maps(
-            output_channels, width * self.places + (len(self.deconvolution.bank) if self.deconvolution else 0)
-        )
+        kernels = len(self.deconvolution.bank) if self.deconvolution else 0
+        self.scatter = maps(output_channels + around, width * self.places + kernels)
         joined = 2 * width + (self.pixels if blurs else 0)
         self.correct = nn.Sequential(
             nn.Conv2d(joined, width, 3, padding=1), nn.SiLU(),
@@ -86,34 +89,43 @@ class ResidualCoder(Coder):
         (B, 12 + width, H / 2, W / 2) where `shrink` is 2."""
         pixels = F.pixel_unshuffle(image_BCHW, self.shrink)
         features = self.features(pixels)
-        latent = _around(self.gather, self.gather_context, F.pixel_unshuffle(features, SIDE // self.shrink))
+        cells = self._with_surroundings(F.pixel_unshuffle(features, SIDE // self.shrink), image_BCHW)
+        latent = _around(self.gather, self.gather_context, cells)
         return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
 
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
         """The cells' output and the path -> image (B, 3, H, W), in [0, 1] but in training, where it has to have a
         gradient."""
         pixels, features = skip_BCHW.split([self.pixels, self.width], 1)
-        path, scores = self._scattered(latent_BHWC)
-        joined = [features, F.pixel_shuffle(path, SIDE // self.shrink)]
         image = F.pixel_shuffle(pixels, self.shrink)
+        path, scores = self._scattered(latent_BHWC, image)
+        joined = [features, F.pixel_shuffle(path, SIDE // self.shrink)]
         if self.deconvolution is not None:
             image = self.deconvolution(image, scores)
             joined.append(F.pixel_unshuffle(image, self.shrink))
         restored = image + F.pixel_shuffle(_around(self.correct, self.correct_depth, torch.cat(joined, 1)), self.shrink)
         return restored if self.training else restored.clamp(0, 1)
 
-    def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor) -> Tensor:
+    def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor, given_BCHW: Tensor) -> Tensor:
         """An image blurred as the cells' output says that the given one was; needs a `deconvolution`."""
         assert self.deconvolution is not None
-        kernels = self.deconvolution.kernels(self._scattered(latent_BHWC)[1])
+        kernels = self.deconvolution.kernels(self._scattered(latent_BHWC, given_BCHW)[1])
         image = image_BCHW.permute(0, 2, 3, 1).contiguous()
         return self.deconvolution.blur(image, kernels, self.deconvolution.border).permute(0, 3, 1, 2)
 
-    def _scattered(self, latent_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+    def _scattered(self, latent_BHWC: Tensor, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """For the path, (B, width * places, H / 4, W / 4), and the scores of the blurs, (B, blurs, H / 4, W / 4)."""
-        scattered = _around(self.scatter, self.scatter_context, latent_BHWC.permute(0, 3, 1, 2))
+        cells = self._with_surroundings(latent_BHWC.permute(0, 3, 1, 2), image_BCHW)
+        scattered = _around(self.scatter, self.scatter_context, cells)
         path = self.width * self.places
         return scattered[:, :path], scattered[:, path:]
+
+    def _with_surroundings(self, cells_BChw: Tensor, image_BCHW: Tensor) -> Tensor:
+        """Channels of cells, and the means around them."""
+        if not self.scales:
+            return cells_BChw
+        means = surroundings(image_BCHW.permute(0, 2, 3, 1), self.scales)
+        return torch.cat([cells_BChw, means.permute(0, 3, 1, 2).to(cells_BChw.dtype)], 1)
 
 
 def _around(maps: nn.Sequential, inner: nn.Sequential, x_BCHW: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class ResidualTrainer:
             terms["ssim"] = dissimilarity(restored, batch.anchor)
         coder = model.autoencoder
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
-            difference = (coder.blurred(batch.anchor, output) - batch.positive).abs()
+            difference = (coder.blurred(batch.anchor, output, batch.positive) - batch.positive).abs()
             # What lies beyond the border is known only where it is nothing.
             margin = 0 if coder.deconvolution.border == "zero" else coder.deconvolution.side // 2
             terms["blur"] = difference[

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .. import __version__, metrics
@@ -43,7 +44,8 @@ CROPS = 10_000
 
 
 def begin_with(model: RestorationModel, path: Path) -> str:
-    """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random.
+    """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random. A map with
+    more inputs than it had begins with zeros for them.
 
     Returns:
         How many, such as "36 of 48 tensors of lnca-denoise".
@@ -53,7 +55,12 @@ def begin_with(model: RestorationModel, path: Path) -> str:
     """
     own = model.state_dict()
     given = load_weights(path)[0].state_dict()
-    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    fitting = {}
+    for name, tensor in given.items():
+        more = own[name].shape[1] - tensor.shape[1] if name in own and tensor.ndim == own[name].ndim == 4 else 0
+        wider = F.pad(tensor, (0, 0, 0, 0, 0, max(more, 0))) if more else tensor
+        if name in own and own[name].shape == wider.shape:
+            fitting[name] = wider
     if 2 * len(fitting) < len(own):
         raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
     model.load_state_dict(own | fitting)

@@ -5,7 +5,7 @@
 
 namespace LNCA_ISA {
 
-constexpr int WIDEST = 512;  // channels that are read
+constexpr int WIDEST = 1024;  // channels that are read
 
 // Output rows and columns at `out` read input `in` through tap `tap`; false when they do not.
 inline bool reads(int kind, int64_t out, int tap, int64_t &in) {

@@ -219,6 +219,13 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
     deeper = Plan("lnca", "photo-deblur", pictures, load_recipe("paper", [*changes, "model.lnca.depth=1"]), 0, first)
     card = lnca.load(Run(deeper, tmp_path / "deeper")(), "cpu").info.card
     assert card["initial"] == "43 of 45 tensors of lnca-denoise"
-    other = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", [*changes, "model.lnca.width=6"]), 0, first)
+    other = Plan(
+        "lnca",
+        "photo-denoise",
+        pictures,
+        load_recipe("paper", [*changes, "model.lnca.width=6", "model.lnca.rule=vitca"]),
+        0,
+        first,
+    )
     with pytest.raises(LncaError, match="another shape"):
         Run(other, tmp_path / "other")

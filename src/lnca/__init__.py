@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
-__all__ = ["LncaError", "ModelInfo", "build", "load", "models", "restore"]
+__all__ = ["LncaError", "ModelInfo", "build", "from_pretrained", "load", "models", "restore"]
 
 
 def load(
@@ -55,6 +55,18 @@ def restore(picture: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
         LncaError: no such model, or a picture that cannot be restored.
     """
     return _loaded(model).restore(picture, **options)
+
+
+def from_pretrained(where: Any, revision: str | None = None, **options: Any) -> "Restorer":
+    """A trained model from the Hugging Face hub ("owner/name"), a folder, a weight file, or the shipped ones; see
+    `lnca.hub.from_pretrained`.
+
+    Raises:
+        LncaError: no such model, or the hub cannot be reached.
+    """
+    from .hub import from_pretrained
+
+    return from_pretrained(where, revision, **options)
 
 
 @lru_cache(1)

@@ -1,0 +1,129 @@
+"""Models on the Hugging Face hub, or in a folder laid out as there: weights, settings and card; nothing pickled.
+
+>>> model = lnca.from_pretrained("owner/name", revision="v1")
+>>> lnca.hub.save_pretrained("lnca-denoise", "folder")
+>>> lnca.hub.push_to_hub("runs/mine/lnca-denoise.safetensors", "owner/name")
+"""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .catalogue import ModelInfo, describe, locate, shipped_weights
+from .errors import LncaError
+from .files import write_whole
+
+if TYPE_CHECKING:
+    from .restoration.restorer import Restorer
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def from_pretrained(where: str | Path, revision: str | None = None, **options: Any) -> "Restorer":
+    """A trained model from a folder, a weight file, the shipped ones, or the hub.
+
+    Args:
+        where: a folder that `save_pretrained` wrote, a weight file, a name from `lnca.models()`, or a hub id owner/name.
+        revision: a branch, tag or commit of the hub's repository; pin one for results that stay.
+        options: of `lnca.load`: device, backend, precision.
+
+    Raises:
+        LncaError: no such model, or the hub cannot be reached.
+    """
+    from .restoration.restorer import Restorer
+
+    return Restorer(_found(where, revision), **options)
+
+
+def _found(where: str | Path, revision: str | None) -> Path:
+    path = Path(where)
+    if path.is_dir():
+        if not (path / WEIGHTS).is_file():
+            raise LncaError(f"{path} holds no {WEIGHTS}; `lnca.hub.save_pretrained` writes one")
+        return path / WEIGHTS
+    if path.is_file() or str(where) in shipped_weights() or not HUB_ID.fullmatch(str(where)):
+        return locate(where)
+    hub = _library()
+    try:
+        return Path(hub.hf_hub_download(str(where), WEIGHTS, revision=revision))
+    # The hub's errors are of many kinds, its own and its transports'.
+    except Exception as error:
+        pinned = f" at {revision}" if revision else ""
+        raise LncaError(f"{where}{pinned} cannot be had from the hub: {' '.join(str(error).split())[:200]}") from error
+
+
+def save_pretrained(name_or_path: str | Path, folder: str | Path) -> Path:
+    """Writes a model as the hub has it: model.safetensors, config.json and README.md, its card.
+
+    Raises:
+        LncaError: no such model, or the folder cannot be written.
+    """
+    source, folder = locate(name_or_path), Path(folder)
+    info = describe(source)
+    settings = {"library": "lnca", "architecture": info.architecture, "settings": info.settings}
+    write_whole(folder / WEIGHTS, source.read_bytes())
+    write_whole(folder / CONFIG, (json.dumps(settings, indent=2) + "\n").encode())
+    write_whole(folder / CARD, card(info).encode())
+    return folder
+
+
+def push_to_hub(name_or_path: str | Path, repository: str, private: bool = False) -> str:
+    """Uploads what `save_pretrained` writes to "owner/name", which is made if need be; returns the commit's address.
+
+    Raises:
+        LncaError: no such model, no such name, or the hub refuses.
+    """
+    if not HUB_ID.fullmatch(repository):
+        raise LncaError(f"{repository!r} is no repository of the hub; write owner/name")
+    hub = _library()
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(name_or_path, folder)
+        try:
+            client = hub.HfApi()
+            client.create_repo(repository, private=private, exist_ok=True)
+            return str(client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model"))
+        except Exception as error:
+            raise LncaError(f"the hub refused {repository}: {' '.join(str(error).split())[:200]}") from error
+
+
+def card(info: ModelInfo) -> str:
+    """A model's card in Markdown, with the hub's header."""
+    task = info.card.get("task", "restoration")
+    quality = info.card.get("quality")
+    scores = ""
+    if quality:
+        before, after = quality["input"], quality["output"]
+        scores = (
+            "| | SSIM | PSNR (dB) |\n| --- | --- | --- |\n"
+            f"| corrupted | {before['ssim']['mean']:.4f} | {before['psnr']['mean']:.2f} |\n"
+            f"| restored | {after['ssim']['mean']:.4f} | {after['psnr']['mean']:.2f} |\n"
+        )
+    licence = info.card.get("licence", "not stated")
+    return f"""---
+library_name: lnca
+license: {"apache-2.0" if "Apache-2.0" in licence else "other"}
+pipeline_tag: image-to-image
+tags: [lnca, neural-cellular-automata, image-restoration]
+---
+
+# {info.name}
+
+A latent neural cellular automaton ({info.architecture}) for {task}, {info.parameters} numbers.
+
+    pip install 'lnca[hub]'
+    python -c "import lnca; lnca.from_pretrained('OWNER/NAME')"
+
+Data: {info.card.get("data", "not stated")}. Licence: {licence}.
+
+{scores}"""
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise LncaError("the hub needs huggingface_hub: pip install 'lnca[hub]'") from error
+    return huggingface_hub

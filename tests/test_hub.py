@@ -1,0 +1,83 @@
+"""Models from the hub's cache, folders and files; what is uploaded. The real library, without the network."""
+
+import json
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+
+import lnca
+from lnca import LncaError
+from lnca.hub import push_to_hub, save_pretrained
+
+COMMITS = {"main": "a" * 40, "v1": "b" * 40}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch, weights):
+    """The hub's cache, with two commits of a model, the older of them another model; and no network."""
+    root = tmp_path / "cache" / "models--someone--small"
+    for name, commit in COMMITS.items():
+        (root / "refs").mkdir(parents=True, exist_ok=True)
+        (root / "refs" / name).write_text(commit)
+        save_pretrained(weights if name == "main" else "lnca-denoise", root / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+def test_the_hub_with_and_without_a_revision(cache, weights):
+    assert lnca.from_pretrained("someone/small", device="cpu").info.settings == lnca.load(weights).info.settings
+    assert lnca.from_pretrained("someone/small", "v1").info.architecture == "lnca"
+    assert lnca.from_pretrained("someone/small", COMMITS["v1"]).info.architecture == "lnca"
+    with pytest.raises(LncaError, match="someone/small at v9 cannot be had from the hub"):
+        lnca.from_pretrained("someone/small", "v9")
+    with pytest.raises(LncaError, match="someone/else cannot be had from the hub"):
+        lnca.from_pretrained("someone/else")
+
+
+def test_folders_files_and_shipped_names(tmp_path, weights, picture):
+    expected = lnca.load(weights).restore(picture).tobytes()
+    folder = save_pretrained(weights, tmp_path / "folder")
+    for where in (folder, str(folder), weights):
+        assert lnca.from_pretrained(where).restore(picture).tobytes() == expected
+    assert lnca.from_pretrained("lnca-denoise").info.name == "lnca-denoise"
+    with pytest.raises(LncaError, match="no model 'lnca-denois'; did you mean lnca-denoise"):
+        lnca.from_pretrained("lnca-denois")
+    with pytest.raises(LncaError, match="holds no model.safetensors"):
+        lnca.from_pretrained(tmp_path)
+
+
+def test_a_folder_says_what_it_holds(tmp_path):
+    folder = save_pretrained("lnca-denoise", tmp_path / "folder")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert json.loads((folder / "config.json").read_text())["architecture"] == "lnca"
+    card = huggingface_hub.ModelCard.load(folder / "README.md")
+    assert (card.data.library_name, card.data.license) == ("lnca", "apache-2.0")
+    assert "| restored | 0.8440 |" in card.text
+
+
+def test_what_is_uploaded(monkeypatch, weights):
+    calls = []
+
+    class Api:
+        def create_repo(self, name, private, exist_ok):
+            calls.append((name, private, exist_ok))
+
+        def upload_folder(self, repo_id, folder_path, commit_message):
+            import pathlib
+
+            calls.append(sorted(path.name for path in pathlib.Path(folder_path).iterdir()))
+            return "https://example.org/commit"
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    assert push_to_hub(weights, "someone/small", private=True) == "https://example.org/commit"
+    assert calls == [("someone/small", True, True), ["README.md", "config.json", "model.safetensors"]]
+    with pytest.raises(LncaError, match="is no repository of the hub; write owner/name"):
+        push_to_hub(weights, "small")
+
+    def refuse(*_, **__):
+        raise PermissionError("401 Unauthorized")
+
+    monkeypatch.setattr(Api, "create_repo", refuse)
+    with pytest.raises(LncaError, match="the hub refused someone/small: 401"):
+        push_to_hub(weights, "someone/small")

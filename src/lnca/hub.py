@@ -26,7 +26,7 @@ def from_pretrained(where: str | Path, revision: str | None = None, **options: A
     """A trained model from a folder, a weight file, the shipped ones, or the hub.
 
     Args:
-        where: a folder that `save_pretrained` wrote, a weight file, a name from `lnca.models()`, or a hub id owner/name.
+        where: a folder that `save_pretrained` wrote, a file, a name from `lnca.models()`, or a hub id owner/name.
         revision: a branch, tag or commit of the hub's repository; pin one for results that stay.
         options: of `lnca.load`: device, backend, precision.
 

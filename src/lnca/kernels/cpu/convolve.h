@@ -20,46 +20,69 @@ inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
     return true;
 }
 
-inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                         int64_t row) {
+// `N` vectors of outputs from `o` on, of one row: each input is loaded once for all of them.
+template <int N>
+inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                             int64_t row, int o) {
     static const float zeros[WIDEST] = {};
     int wide = padded(layer.outputs), taps = layer.kind == 3 ? 1 : 3;
     const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
     float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
     // Columns of equal parity read through the same taps, so a transposed layer does even and odd ones in turn.
     int64_t apart = layer.kind == 2 ? 2 : 1;
-    for (int o = 0; o < wide; o += V)
-        for (int64_t parity = 0; parity < apart; parity++)
-            for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
-                vec sums[CELLS];
-                for (int m = 0; m < CELLS; m++) sums[m] = load(layer.bias + o);
-                for (int tap = 0; tap < taps * taps; tap++) {
-                    int64_t y, column;
-                    if (!reads(layer.kind, output.first + row, tap / taps, y) || !reads(layer.kind, begin, tap % taps, column))
-                        continue;
-                    const float *x[CELLS];
-                    for (int m = 0; m < CELLS; m++) {
-                        reads(layer.kind, begin + m * apart, tap % taps, column);
-                        bool inside = y >= 0 && y < input.height && column >= 0 && column < input.columns;
-                        x[m] = inside ? picture + ((y - input.first) * input.columns + column) * layer.inputs : zeros;
-                    }
-                    const float *weight = layer.weight + tap * layer.inputs * wide + o;
-                    for (int c = 0; c < layer.inputs; c++, weight += wide)
-#pragma GCC unroll 8
-                        for (int m = 0; m < CELLS; m++) sums[m] += all(x[m][c]) * load(weight);
+    for (int64_t parity = 0; parity < apart; parity++)
+        for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
+            vec sums[N][CELLS];
+            for (int n = 0; n < N; n++)
+                for (int m = 0; m < CELLS; m++) sums[n][m] = load(layer.bias + o + n * V);
+            for (int tap = 0; tap < taps * taps; tap++) {
+                int64_t y, column;
+                if (!reads(layer.kind, output.first + row, tap / taps, y) || !reads(layer.kind, begin, tap % taps, column))
+                    continue;
+                const float *x[CELLS];
+                for (int m = 0; m < CELLS; m++) {
+                    reads(layer.kind, begin + m * apart, tap % taps, column);
+                    bool inside = y >= 0 && y < input.height && column >= 0 && column < input.columns;
+                    x[m] = inside ? picture + ((y - input.first) * input.columns + column) * layer.inputs : zeros;
                 }
-                int count = layer.outputs - o < V ? layer.outputs - o : V;
-                for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
-                    alignas(64) float value[V];
-                    vec result_m = sums[m];
-                    if (layer.activation != 2) {
-                        vec sigmoid = 1.0f / (1.0f + exponential(minimum(-sums[m], all(80.0f))));
-                        result_m = layer.activation ? sigmoid : sums[m] * sigmoid;
+                const float *weight = layer.weight + tap * layer.inputs * wide + o;
+                for (int c = 0; c < layer.inputs; c++, weight += wide) {
+                    vec weights[N];
+                    for (int n = 0; n < N; n++) weights[n] = load(weight + n * V);
+#pragma GCC unroll 8
+                    for (int m = 0; m < CELLS; m++) {
+                        vec value = all(x[m][c]);
+#pragma GCC unroll 3
+                        for (int n = 0; n < N; n++) sums[n][m] += value * weights[n];
                     }
-                    store(value, result_m);
-                    std::memcpy(result + (begin + m * apart) * layer.outputs + o, value, sizeof(float) * count);
                 }
             }
+            for (int n = 0; n < N; n++) {
+                int first = o + n * V, count = std::min(layer.outputs - first, V);
+                for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
+                    alignas(64) float value[V];
+                    vec result_m = sums[n][m];
+                    if (layer.activation != 2) {
+                        vec sigmoid = 1.0f / (1.0f + exponential(minimum(-result_m, all(80.0f))));
+                        result_m = layer.activation ? sigmoid : result_m * sigmoid;
+                    }
+                    store(value, result_m);
+                    std::memcpy(result + (begin + m * apart) * layer.outputs + first, value, sizeof(float) * count);
+                }
+            }
+        }
+}
+
+inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                         int64_t row) {
+    int wide = padded(layer.outputs), o = 0;
+    // As many accumulators as the registers hold.
+    if constexpr (V == 16) {
+        if (wide % (3 * V) == 0)
+            for (; o < wide; o += 3 * V) convolve_outputs<3>(layer, input, output, image, row, o);
+        for (; wide - o >= 2 * V; o += 2 * V) convolve_outputs<2>(layer, input, output, image, row, o);
+    }
+    for (; o < wide; o += V) convolve_outputs<1>(layer, input, output, image, row, o);
 }
 
 }  // namespace LNCA_ISA

@@ -72,7 +72,7 @@ class Decoder(nn.Module):
 
 
 def export(
-    name_or_path: str | Path, folder: Path, kind: Format = "onnx", steps_in_graph: int = 1,
+    name_or_path: str | Path, folder: str | Path, kind: Format = "onnx", steps_in_graph: int = 1,
     variants: Sequence[Variant] = (FLOAT32,),
 ) -> dict[str, Any]:  # fmt: skip
     """Writes a model's graphs, or its program, and a description of them to a folder.
@@ -92,6 +92,7 @@ def export(
         LncaError: no such model, one that is no latent automaton or has masks, a missing library, or graphs that differ
             from the model.
     """
+    folder = Path(folder)
     module, info = load_weights(locate(name_or_path))
     if not isinstance(module, LatentAutomaton) or module.automaton.update_rate < 1:
         raise LncaError(f"{info.name} cannot be exported: only latent automata whose cells all take part in a step can")

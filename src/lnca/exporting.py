@@ -73,7 +73,7 @@ class Decoder(nn.Module):
 
 def export(
     name_or_path: str | Path, folder: str | Path, kind: Format = "onnx", steps_in_graph: int = 1,
-    variants: Sequence[Variant] = (FLOAT32,),
+    variants: Sequence[Variant] = (FLOAT32,), overwrite: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Writes a model's graphs, or its program, and a description of them to a folder.
 
@@ -84,23 +84,39 @@ def export(
         steps_in_graph: steps that one run of steps.onnx makes; it divides the model's number.
         variants: "float32", "float16" (weights and arithmetic) and "int8" (weights of the steps' products), in files of
             their own.
+        overwrite: replace what an earlier export left there.
 
     Returns:
         The description, with each variant's largest difference from the model, and the SSIM it costs.
 
     Raises:
-        LncaError: no such model, one that is no latent automaton or has masks, a missing library, or graphs that differ
-            from the model.
+        LncaError: no such model, one that is no latent automaton or has masks, a missing library, an export that is
+            there already, or graphs that differ from the model.
     """
-    folder = Path(folder)
     module, info = load_weights(locate(name_or_path))
     if not isinstance(module, LatentAutomaton) or module.automaton.update_rate < 1:
         raise LncaError(f"{info.name} cannot be exported: only latent automata whose cells all take part in a step can")
     if steps_in_graph < 1 or module.steps % steps_in_graph:
         raise LncaError(f"{steps_in_graph} steps a graph do not divide the model's {module.steps}")
     accelerate(module, torch.device("cpu"), "plain")
-    if kind == "torch":
-        return _export_program(module, info, folder)
+    earlier = [path for path in Path(folder).glob("*") if path.suffix in (".onnx", ".pt2") or path.name == DESCRIPTION]
+    if earlier and not overwrite:
+        raise LncaError(f"{folder} holds an export; add --overwrite to replace it")
+    with tempfile.TemporaryDirectory() as room:
+        if kind == "torch":
+            description = _export_program(module, info, Path(room))
+        else:
+            description = _export_graphs(module, info, Path(room), steps_in_graph, variants)
+        for path in earlier:
+            path.unlink(missing_ok=True)
+        for path in Path(room).iterdir():
+            write_whole(Path(folder) / path.name, path.read_bytes())
+    return description
+
+
+def _export_graphs(
+    module: LatentAutomaton, info: ModelInfo, folder: Path, steps_in_graph: int, variants: Sequence[Variant]
+) -> dict[str, Any]:
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

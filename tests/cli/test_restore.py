@@ -51,6 +51,20 @@ def test_several_files_json_and_quiet(command, weights, pictures, tmp_path):
     assert command(*arguments, "--overwrite", "--quiet") == (0, "", "")
 
 
+def test_several_files_without_an_output_go_beside_themselves(command, weights, pictures):
+    status, out, _ = command("restore", pictures / "0.png", pictures / "1.png", "--model", weights)
+    assert (status, out) == (0, "2 of 2 pictures restored\n")
+    assert all((pictures / f"{index}-restored.png").is_file() for index in (0, 1))
+    assert not list(pictures.rglob("*.jsonl"))
+
+
+def test_a_pattern_for_one_folder_that_is_done(command, weights, pictures, tmp_path):
+    arguments = ("restore", f"{pictures}/bel*", "-o", tmp_path / "out", "--model", weights)
+    assert command(*arguments)[0] == 0
+    status, out, _ = command(*arguments)
+    assert (status, "1 were there already" in out) == (0, True)
+
+
 def test_a_dry_run_writes_nothing(command, weights, pictures, tmp_path):
     _, out, _ = command("restore", pictures, "-o", tmp_path / "out", "--model", weights, "--dry-run")
     assert f"{pictures / '0.png'} -> {tmp_path / 'out' / '0.png'}" in out.splitlines()
@@ -149,6 +163,8 @@ def test_before_and_after_in_one_picture_and_the_steps_as_a_film(command, refuse
     assert "exists; add --overwrite" in refused("restore", source, "-o", tmp_path / "b.png", *beside)
     command(*arguments, "--overwrite", "--frames", tmp_path / "folder", "--steps", 2)
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["000.png", "001.png", "002.png"]
+    command(*arguments, "--overwrite", "--frames", tmp_path / "still", "--strength", 0)
+    assert np.array_equal(pixels(tmp_path / "still" / "004.png"), pixels(source))
     assert "should end in .gif or .mp4" in refused(*arguments, "--overwrite", "--frames", tmp_path / "f.avi")
     assert "--compare is for one picture" in refused("restore", pictures, "--compare", tmp_path / "x.png")
 

@@ -61,6 +61,12 @@ def test_scores_are_means_over_photographs(folder):
     assert rows["kept"]["psnr"]["mean"] == HIGHEST_PSNR
 
 
+def test_a_photograph_that_is_too_small_is_named(tmp_path):
+    textured(60, 40, 0).save(tmp_path / "small.png")
+    with pytest.raises(LncaError, match="small.png is 60x40, too small to be scored for photo-deblur"):
+        next(cases([tmp_path / "small.png"], "photo-deblur", "mixture", 0))
+
+
 def test_too_few_photographs_to_split(tmp_path):
     textured(32, 32, 0).save(tmp_path / "one.png")
     with pytest.raises(LncaError, match="--split all"):

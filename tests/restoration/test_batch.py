@@ -1,5 +1,7 @@
 """Where restored files go, and what is written down of each."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,8 +32,6 @@ def test_a_folder_gives_the_same_tree(pictures, tmp_path):
 
 
 def test_a_folder_named_by_a_dot(pictures, monkeypatch):
-    from pathlib import Path
-
     monkeypatch.chdir(pictures)
     assert pictures.parent / "pictures-restored" / "0.png" in targets(Path("."))
 
@@ -62,14 +62,21 @@ def test_plans_that_are_refused(pictures, tmp_path, source, output, sentence):
 def test_what_is_done_is_left_out_unless_it_is_to_be_done_again(pictures, tmp_path):
     (tmp_path / "out" / "below").mkdir(parents=True)
     (tmp_path / "out" / "below" / "5.png").touch()
-    jobs, done = plan([pictures], tmp_path / "out", False)
-    assert (len(jobs), done) == (5, 1)
-    jobs, done = plan([pictures], tmp_path / "out", True)
-    assert (len(jobs), done) == (6, 0)
+    planned = plan([pictures], tmp_path / "out", False)
+    assert (len(planned.jobs), planned.done, planned.single) == (5, 1, False)
+    planned = plan([pictures], tmp_path / "out", True)
+    assert (len(planned.jobs), planned.done, planned.folder) == (6, 0, tmp_path / "out")
+
+
+def test_an_output_folder_is_known_however_it_is_written(pictures, monkeypatch):
+    monkeypatch.chdir(pictures)
+    (pictures / "out").mkdir()
+    (pictures / "0.png").rename(pictures / "out" / "0.png")
+    assert len(plan([Path(".")], pictures / "out", True).jobs) == 5
 
 
 def test_patterns_files_and_folders_together(pictures, tmp_path):
-    jobs, _ = plan([pictures / "[01].png", pictures / "below"], tmp_path / "out", False)
+    jobs, *_ = plan([pictures / "[01].png", pictures / "below"], tmp_path / "out", False)
     assert [job.output.relative_to(tmp_path / "out").as_posix() for job in jobs] == ["0.png", "1.png", "below/5.png"]
     with pytest.raises(LncaError, match="would both become"):
         plan([pictures / "below", pictures / "0.png", pictures / "below" / ".." / "0.png"], tmp_path / "out", False)
@@ -99,7 +106,7 @@ def test_workers_write_the_same_files(weights, pictures, tmp_path):
     (pictures / "2.png").write_bytes(b"broken")
     way = Way(str(weights), "cpu")
     for name, workers in (("one", 1), ("two", 2)):
-        jobs, _ = plan([pictures], tmp_path / name, False)
+        jobs, *_ = plan([pictures], tmp_path / name, False)
         records = list(restore_files(jobs, way, workers))
         assert sorted(record.file for record in records) == sorted(str(job.source) for job in jobs)
         assert [record.file for record in records if record.error] == [str(pictures / "2.png")]

@@ -221,3 +221,103 @@ def test_a_first_frame_counts_where_the_rest_are_other_pictures(tmp_path):
     with Image.open(tmp_path / "a.jpg") as picture:
         assert len(list(ImageSequence.Iterator(picture))) == 2
     assert len(open_photo(tmp_path / "a.jpg").frames) == 1
+
+
+def test_an_orientation_in_xmp_is_not_left_behind(tmp_path):
+    """Other programs would turn the picture, which stands upright already, again."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" a:b="c"/></x:xmpmeta>'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(ramp(np.uint8, 3, 16, 32)).save(tmp_path / "a.jpg", exif=exif, xmp=xmp)
+    photo = open_photo(tmp_path / "a.jpg")
+    assert photo.xmp == xmp.replace(b' tiff:Orientation="6"', b"")
+    save_photo(photo, tmp_path / "b.jpg")
+    assert open_photo(tmp_path / "b.jpg").frames[0].shape == (32, 16, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_pixel_limit_counts_pages_of_any_size(tmp_path, dtype):
+    pages = [ramp(dtype, 3, 8, 8), *[ramp(dtype, 3, 100, 100)] * 3]
+    save_photo(Photo(pages), tmp_path / "a.tif")
+    assert len(open_photo(tmp_path / "a.tif", 30064).frames) == 4
+    with pytest.raises(LncaError, match="the limit is 0 million"):
+        open_photo(tmp_path / "a.tif", 30063)
+
+
+def test_pillows_own_limit_does_not_stand_in_the_way(tmp_path, monkeypatch):
+    save_photo(Photo([ramp(np.uint8)] * 2), tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert len(open_photo(tmp_path / "a.tif").frames) == 2
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_deep_tiffs_of_other_colours_and_depths(tmp_path):
+    import tifffile
+
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, ramp(np.uint16, 4), photometric="separated", planarconfig="contig")
+    with pytest.raises(LncaError, match="is not grey or RGB"):
+        open_photo(path)
+    values = ramp(np.uint16, 0) % 4096
+    tifffile.imwrite(path, values, bitspersample=12, photometric="minisblack")
+    photo = open_photo(path)
+    assert photo.notes == ["12 bits became 16"]
+    np.testing.assert_allclose(photo.frames[0] / 65535, values / 4095, atol=1e-4)
+
+
+def test_alpha_is_not_scaled_with_floating_point_colours(tmp_path):
+    import tifffile
+
+    frame = ramp(np.float32, 4) * 10
+    frame[..., 3] = 1
+    tifffile.imwrite(tmp_path / "a.tif", frame, photometric="rgb", extrasamples=["unassalpha"])
+    photo = open_photo(tmp_path / "a.tif")
+    assert (photo.frames[0][..., 3] == 1).all()
+    assert photo.frames[0][..., :3].max() == 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "xmp", "name", "sentence"),
+    [
+        ([np.zeros((8, 17000, 3), np.uint8)], None, "a.webp", "cannot be written as WEBP"),
+        ([np.zeros((8, 70000, 3), np.uint8)], None, "a.gif", "cannot be written as GIF"),
+        ([ramp(np.uint8)], b"x" * 70000, "a.jpg", "cannot be written as JPEG: XMP data is too long"),
+        ([ramp(np.uint8), ramp(np.uint8, 3, 9, 9)], None, "a.gif", "room for frames of one size; write TIFF"),
+    ],
+)
+def test_what_an_encoder_cannot_do_is_said_and_leaves_nothing(tmp_path, frames, xmp, name, sentence):
+    with pytest.raises(LncaError, match=sentence):
+        save_photo(Photo(frames, xmp=xmp), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_goes_with_it_and_has_no_room_is_said(tmp_path):
+    photo = Photo([ramp(np.uint8)], described(), XMP, ICC)
+    assert save_photo(photo, tmp_path / "a.bmp") == ["EXIF, XMP and the colour profile were left out"]
+    deep = Photo([ramp(np.uint16)], described())
+    assert save_photo(deep, tmp_path / "a.tif") == ["EXIF of exposure and place was left out"]
+
+
+def test_an_animation_that_is_played_once_is_played_once(tmp_path):
+    frames = [np.full((16, 24, 3), value, np.uint8) for value in (10, 200)]
+    save_photo(Photo(frames, durations=[50, 60]), tmp_path / "a.gif")
+    photo = open_photo(tmp_path / "a.gif")
+    assert photo.loop is None
+    save_photo(photo, tmp_path / "a.webp")
+    assert open_photo(tmp_path / "a.webp").loop == 1
+
+
+def test_without_the_libraries_no_depth_is_lost_in_silence(tmp_path, monkeypatch):
+    import sys
+
+    save_photo(Photo([ramp(np.uint16)]), tmp_path / "rgb.tif")
+    save_photo(Photo([ramp(np.uint16)]), tmp_path / "rgb.png")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(LncaError, match=r"need imagecodecs: pip install 'lnca\[io\]'"):
+        open_photo(tmp_path / "rgb.png")
+    with pytest.raises(LncaError, match="need tifffile"):
+        open_photo(tmp_path / "rgb.tif")
+    for name in ("grey.tif", "grey.png"):
+        save_photo(Photo([ramp(np.uint16, 0)]), tmp_path / name)
+        assert np.array_equal(open_photo(tmp_path / name).frames[0], ramp(np.uint16, 0))

@@ -86,6 +86,21 @@ def test_tensors_keep_shape_and_type(dtype):
     torch.testing.assert_close(again, x, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("strength", "mask", "sentence"),
+    [
+        (1.5, None, "strength should lie between 0 and 1, got 1.5"),
+        (1, np.zeros((9, 8), np.float32), "the mask is 8x9, the picture 9x8"),
+        (1, np.full((8, 9), 255, np.uint8), "divide bytes by 255"),
+        (1, np.full((8, 9), 2.0), "values in \\[0, 1\\]"),
+        (1, np.full((8, 9), np.nan), "values in \\[0, 1\\]"),
+    ],
+)
+def test_shares_that_are_refused(strength, mask, sentence):
+    with pytest.raises(LncaError, match=sentence):
+        Rows(np.zeros((8, 9, 3), np.uint8), strength, mask)
+
+
 def test_the_last_bit_is_rounded():
     assert np.asarray(to_image(torch.full((3, 1, 1), 0.9999))).flatten().tolist() == [255] * 3
     assert np.asarray(to_image(torch.full((3, 1, 1), 1.7))).flatten().tolist() == [255] * 3

@@ -8,7 +8,7 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
-from .options import Json
+from .options import Json, Overwrite
 
 if TYPE_CHECKING:
     from ..exporting import Format
@@ -25,13 +25,14 @@ def export(
     variants: Annotated[
         str, typer.Option(help="Of ONNX, comma-separated: float32, float16, int8.")
     ] = "float32,float16,int8",
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write a model as ONNX graphs or as a torch program, checked against the model."""
     from ..exporting import export
 
     chosen = [_checked_variant(name) for name in variants.split(",")]
-    description = export(model, out, _checked_format(kind), steps_in_graph, chosen)
+    description = export(model, out, _checked_format(kind), steps_in_graph, chosen, overwrite)
     if json:
         print(json_format.dumps(description, indent=2))
         return

@@ -81,12 +81,12 @@ def restore(
         strength, None if region is None else parse_region(region), mask, max_pixels,
     )  # fmt: skip
     if STREAM in (*sources, output):
-        if sources != [STREAM] or output not in (None, STREAM) or heat_map or compare or frames or show_plan or dry_run:
+        beside_it = (heat_map, compare, frames, manifest, json or None, show_plan or None, dry_run or None)
+        if sources != [STREAM] or output not in (None, STREAM) or any(other is not None for other in beside_it):
             raise LncaError("- reads one picture from stdin and writes it to stdout, with nothing beside it")
-        _stream(way)
+        _stream(way, quiet)
         return
-    jobs, done = plan(sources, output, overwrite)
-    single = len(jobs) + done == 1 and not sources[0].is_dir()
+    jobs, done, single, folder = plan(sources, output, overwrite)
     beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
     for option, path in beside.items():
         if path is not None:
@@ -99,7 +99,6 @@ def restore(
     if show_plan:
         _show_plans(jobs, way)
         return
-    folder = None if single else jobs[0].root if jobs else None
     failed = 0
     for record in _restored(jobs, way, workers, manifest, folder):
         failed += record.error is not None
@@ -120,7 +119,7 @@ def restore(
             print(jobs[0].output)
         return
     if not quiet and not json:
-        print(f"{len(jobs) - failed} of {len(jobs)} pictures restored to {folder or output or 'their folders'}")
+        print(f"{len(jobs) - failed} of {len(jobs)} pictures restored{f' to {folder}' if folder else ''}")
         if done:
             print(f"{done} were there already; --overwrite restores them again")
     if failed:
@@ -138,13 +137,15 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
     return int(text)
 
 
-def _stream(way: "Way") -> None:
+def _stream(way: "Way", quiet: bool) -> None:
     from ..restoration.batch import restore_stream
 
     record = restore_stream(sys.stdin.buffer.read(), sys.stdout.buffer, way)
     sys.stdout.buffer.flush()
     if record.error is not None:
         raise LncaError(record.error)
+    for note in [] if quiet else record.notes:
+        print(note, file=sys.stderr)
 
 
 def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> None:
@@ -217,6 +218,7 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
 
     from ..restoration.batch import restorer_of
     from ..restoration.image_io import save_picture
+    from ..restoration.mask import mask_of
     from ..restoration.photo_read import open_photo
     from ..restoration.photo_write import of_depth
     from ..restoration.showing import draw_heat_map, save_film, side_by_side
@@ -231,4 +233,6 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
         save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple), heat_map)
     if frames is not None:
         steps = way.steps if isinstance(way.steps, int) else None
-        save_film((Image.fromarray(frame) for frame in restorer.iterate(before, steps)), frames)
+        mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
+        film = restorer.iterate(before, steps, way.strength, mask)
+        save_film((Image.fromarray(frame) for frame in film), frames)

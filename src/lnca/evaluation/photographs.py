@@ -87,6 +87,9 @@ def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: i
         if side is not None:
             top, left = (max(0, size - side) // 2 for size in clean.shape[-2:])
             clean = clean[..., top : top + side, left : left + side]
+        if min(clean.shape[-2:]) < 2 * margin + metrics.WINDOW:
+            sides = f"{clean.shape[-1]}x{clean.shape[-2]}"
+            raise LncaError(f"{path} is {sides}, too small to be scored for {task}; leave it out")
         degraded = CONDITIONS[task][condition](clean, generator("cpu", seed, "photographs", condition, path.name))
         height, width = clean.shape[-2:]
         inner = (..., slice(margin, height - margin), slice(margin, width - margin))

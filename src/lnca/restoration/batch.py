@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, BinaryIO, Literal
+from typing import IO, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -91,8 +91,18 @@ def find_photos(folder: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith(".lnca-"))
 
 
-def plan(sources: list[Path], output: Path | None, overwrite: bool) -> tuple[list[Job], int]:
-    """One job a picture, and how many have been done already. A folder's outputs form the same tree.
+class Planned(NamedTuple):
+    """What is to be done, how many pictures have been done already, whether one file was named, and the folder that all
+    outputs lie in, if there is one."""
+
+    jobs: list[Job]
+    done: int
+    single: bool
+    folder: Path | None
+
+
+def plan(sources: list[Path], output: Path | None, overwrite: bool) -> Planned:
+    """One job a picture. A folder's outputs form the same tree.
 
     Args:
         sources: picture files, and folders with some; patterns such as photos/*.jpg where no such file exists.
@@ -104,7 +114,7 @@ def plan(sources: list[Path], output: Path | None, overwrite: bool) -> tuple[lis
             that exists.
     """
     sources = [path for source in sources for path in _expanded(source)]
-    several = len(sources) > 1
+    several, single = len(sources) > 1, len(sources) == 1 and not sources[0].is_dir()
     if output is not None and (several or sources[0].is_dir()) and output.is_file():
         raise LncaError(f"{output} is a file; give a folder for the pictures of {sources[0]}")
     jobs: list[Job] = []
@@ -112,7 +122,8 @@ def plan(sources: list[Path], output: Path | None, overwrite: bool) -> tuple[lis
         root = _beside(source) if output is None else output
         if source.is_dir():
             base = root / source.resolve().name if several and output is not None else root
-            found = [path for path in find_photos(source) if not path.is_relative_to(base)]
+            below = root.resolve()
+            found = [path for path in find_photos(source) if not path.resolve().is_relative_to(below)]
             jobs += [Job(path, _written_as(base / path.relative_to(source)), base) for path in found]
         elif output is None or not (several or output.is_dir()):
             jobs.append(Job(source, _written_as(root) if output is None else root, root))
@@ -126,10 +137,11 @@ def plan(sources: list[Path], output: Path | None, overwrite: bool) -> tuple[lis
             raise LncaError(f"{job.output} should end in one of {', '.join(FORMATS)}")
         if seen.setdefault(job.output, job.source) != job.source:
             raise LncaError(f"{seen[job.output]} and {job.source} would both become {job.output}; restore them apart")
-    if len(jobs) == 1 and not sources[0].is_dir() and jobs[0].output.exists() and not overwrite:
+    if single and jobs[0].output.exists() and not overwrite:
         raise LncaError(f"{jobs[0].output} exists; add --overwrite to replace it")
     left = [job for job in jobs if overwrite or not job.output.exists()]
-    return left, len(jobs) - len(left)
+    folder = None if single else jobs[0].root if not several else output
+    return Planned(left, len(jobs) - len(left), single, folder)
 
 
 def _expanded(source: Path) -> list[Path]:
@@ -169,7 +181,7 @@ def restore_photo(photo: Photo, way: Way) -> tuple[Photo, float | None]:
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     frames, taken = [], []
     for frame in photo.frames:
-        mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask)
+        mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
         if way.steps == "auto":
             settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
             frames.append(settled.picture)
@@ -197,7 +209,10 @@ def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:
     def write(photo: Photo) -> list[str]:
         room = io.BytesIO()
         notes = write_photo(photo, room, photo.kind if photo.kind in FORMATS.values() else "PNG", "the output")
-        output.write(room.getvalue())
+        try:
+            output.write(room.getvalue())
+        except OSError as error:
+            raise LncaError(f"cannot write the output: {error.strerror or error}") from error
         return notes
 
     read = io.BytesIO(source)

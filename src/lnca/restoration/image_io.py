@@ -1,6 +1,8 @@
 """Reading and writing pictures: what is refused, in one sentence each, and writing that is whole or not at all."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,28 +61,32 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
         raise LncaError(f"{name} is broken or truncated ({error}); get a whole copy of it") from error
 
 
-def lazily_opened(file: BinaryIO) -> Image.Image:
-    """Pillow's image of a file, whose size is to be checked before its pixels are read."""
+@contextmanager
+def lazily_opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """Pillow's image of a file, whose size is to be checked (`check_size`) before its pixels are read; Pillow's own
+    limit is off."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file)
+            with Image.open(file) as picture:
+                yield picture
         finally:
             Image.MAX_IMAGE_PIXELS = previous
 
 
-def check_size(width: int, height: int, name: str, pixel_limit: int, sides: tuple[int, int] | None = None) -> None:
-    """Raises `LncaError` for more pixels than the limit, or sides shorter than 8; `sides` are those of one frame, when
-    width and height are of all together."""
-    if width * height > pixel_limit:
+def check_size(width: int, height: int, name: str, pixel_limit: int, before: int = 0) -> int:
+    """How many pixels there are with those of the frames `before`; raises `LncaError` for more than the limit, or a
+    side shorter than 8."""
+    pixels = before + width * height
+    if pixels > pixel_limit:
         raise LncaError(
-            f"{name} has {width * height / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} million; "
+            f"{name} has {pixels / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} million; "
             "raise it with --max-pixels if you trust the file"
         )
-    columns, rows = sides or (width, height)
-    if min(columns, rows) < SMALLEST_SIDE:
-        raise LncaError(f"{name} is {columns}x{rows}; a picture needs at least 8x8 pixels")
+    if min(width, height) < SMALLEST_SIDE:
+        raise LncaError(f"{name} is {width}x{height}; a picture needs at least 8x8 pixels")
+    return pixels
 
 
 def open_rgb(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LncaError
+from .image_io import PIXEL_LIMIT
+from .photo_deep import colours_of
 from .photo_read import open_photo
 from .photo_write import of_depth
 from .pictures import LUMA
@@ -26,14 +28,16 @@ def parse_region(text: str) -> tuple[int, int, int, int]:
 
 
 def mask_of(
-    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | None
-) -> np.ndarray | None:
+    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | None,
+    max_pixels: int = PIXEL_LIMIT,
+) -> np.ndarray | None:  # fmt: skip
     """The share of each pixel that is restored, float32 (height, width) in [0, 1]; None when all are.
 
     Args:
         width, height: of the picture.
         region: left, top, width, height; it fades at its border, inside.
         picture: a file of that size, white where to restore.
+        max_pixels: the most pixels of that file.
 
     Raises:
         LncaError: a region outside the picture, a mask that cannot be read or has another size.
@@ -45,7 +49,7 @@ def mask_of(
             raise LncaError(f"the region begins at {left},{top}, outside the picture of {width}x{height}")
         mask = np.outer(_faded(height, top, high), _faded(width, left, wide)).astype(np.float32)
     if picture is not None:
-        drawn = _drawn(picture)
+        drawn = _drawn(picture, max_pixels)
         if drawn.shape != (height, width):
             raise LncaError(
                 f"the mask {picture} is {drawn.shape[1]}x{drawn.shape[0]}, the picture {width}x{height}; "
@@ -65,9 +69,8 @@ def _faded(size: int, begin: int, length: int) -> np.ndarray:
 
 
 @lru_cache(1)
-def _drawn(path: Path) -> np.ndarray:
-    frame = of_depth(open_photo(path).frames[0], np.uint16)
+def _drawn(path: Path, max_pixels: int) -> np.ndarray:
+    frame = colours_of(of_depth(open_photo(path, max_pixels).frames[0], np.uint16))
     if frame.ndim == 3:
-        colours = frame[..., : frame.shape[2] - 1] if frame.shape[2] in (2, 4) else frame
-        frame = colours[..., 0] if colours.shape[2] == 1 else colours @ np.array(LUMA)
+        frame = frame[..., 0] if frame.shape[2] == 1 else frame @ np.array(LUMA)
     return (frame / 65535).astype(np.float32)

@@ -1,6 +1,7 @@
 """What a picture file holds: frames at their own depth, and what goes with them."""
 
 import importlib
+import re
 import warnings
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -11,6 +12,9 @@ from PIL import Image
 from ..errors import LncaError
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
+XMP_ORIENTATION = re.compile(
+    rb"""\s*tiff:Orientation\s*=\s*["'][^"']*["']|<tiff:Orientation>[^<]*</tiff:Orientation>"""
+)
 # Tags of the first directory that say something of the picture, not of how its pixels lie in the file: description,
 # make, model, resolution, software, date, artist, copyright, and Windows's title, comment, author, keywords, subject.
 DESCRIPTIVE = (
@@ -61,8 +65,13 @@ class Photo:
 
 
 def xmp_of(picture: Image.Image) -> bytes | None:
-    xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
-    return xmp.encode() if isinstance(xmp, str) else xmp
+    return upright_xmp(picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp"))
+
+
+def upright_xmp(xmp: str | bytes | None) -> bytes | None:
+    """XMP without an orientation: the pixels stand upright already."""
+    content = xmp.encode() if isinstance(xmp, str) else xmp
+    return None if content is None else XMP_ORIENTATION.sub(b"", bytes(content))
 
 
 def exif_of(picture: Image.Image) -> Image.Exif:

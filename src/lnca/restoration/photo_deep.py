@@ -7,10 +7,12 @@ import numpy as np
 
 from ..errors import LncaError
 from .image_io import check_size, lazily_opened
-from .photo import DESCRIPTIVE, ORIENTATION, Photo, exif_of, needed, xmp_of
+from .photo import DESCRIPTIVE, DIRECTORIES, ORIENTATION, Photo, exif_of, needed, upright_xmp, xmp_of
 from .pictures import CHANNELS
 
 MIN_IS_WHITE = 0
+# TIFF's kinds of colours: grey either way round, and RGB.
+PHOTOMETRIC = (MIN_IS_WHITE, 1, 2)
 ICC_TAG, XMP_TAG = 34675, 700
 
 
@@ -20,6 +22,8 @@ def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
         xmp, icc, exif = xmp_of(picture), picture.info.get("icc_profile"), picture.getexif()
         orientation = exif.get(ORIENTATION, 1)
         photo = Photo([], exif_of(picture), xmp, icc, kind="PNG")
+        if getattr(picture, "n_frames", 1) > 1:
+            photo.notes.append("only the first frame of an animation of 16 bits is read")
     file.seek(0)
     values = needed("imagecodecs", "colours of 16 bits in PNG").png_decode(file.read())
     photo.frames.append(upright(values, orientation))
@@ -57,16 +61,18 @@ def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
 
     with tifffile.TiffFile(file) as tiff:
         pages: list[Any] = [page for page in tiff.pages if not getattr(page, "is_reduced", False)]
-        first = pages[0]
-        check_size(first.imagewidth, first.imagelength * len(pages), name, limit, (first.imagewidth, first.imagelength))
-        photo = Photo([upright(values, tag(page, ORIENTATION, 1)) for page, values in _pages(pages, name, limit)])
-        profile, xmp = tag(first, ICC_TAG, None), tag(first, XMP_TAG, None)
-        photo.icc = None if profile is None else bytes(profile)
-        photo.xmp = xmp.encode() if isinstance(xmp, str) else None if xmp is None else bytes(xmp)
+        first, photo = pages[0], Photo([])
+        photo.frames = [
+            upright(values, tag(page, ORIENTATION, 1)) for page, values in _pages(pages, photo, name, limit)
+        ]
+        profile = tag(first, ICC_TAG, None)
+        photo.icc, photo.xmp = None if profile is None else bytes(profile), upright_xmp(tag(first, XMP_TAG, None))
         for number in DESCRIPTIVE:
             value = tag(first, number, None)
             if isinstance(value, str):
                 photo.exif[number] = value
+        if any(tag(first, number, None) is not None for number in DIRECTORIES):
+            photo.notes.append("EXIF of exposure and place was left out")
     return scaled(photo, name)
 
 
@@ -76,11 +82,14 @@ def tag(page: Any, number: int, default: Any) -> Any:
     return default if found is None else found.value
 
 
-def _pages(pages: list[Any], name: str, limit: int) -> Iterator[tuple[Any, np.ndarray]]:
+def _pages(pages: list[Any], photo: Photo, name: str, limit: int) -> Iterator[tuple[Any, np.ndarray]]:
+    pixels = 0
     for page in pages:
-        check_size(page.imagewidth, page.imagelength, name, limit)
+        pixels = check_size(page.imagewidth, page.imagelength, name, limit, pixels)
         if page.samplesperpixel not in CHANNELS:
             raise LncaError(f"{name} has {page.samplesperpixel} channels; keep 1 to 4 of them")
+        if page.photometric not in PHOTOMETRIC or page.imagedepth != 1:
+            raise LncaError(f"{name} is not grey or RGB, or no flat picture; convert it to grey or RGB first")
         if page.dtype.kind not in "fu" or page.dtype.itemsize > (8 if page.dtype.kind == "f" else 2):
             raise LncaError(
                 f"{name} has pixels of type {page.dtype}; convert it to 8 or 16 bits or floating point first"
@@ -90,9 +99,21 @@ def _pages(pages: list[Any], name: str, limit: int) -> Iterator[tuple[Any, np.nd
             values = np.moveaxis(values, 0, -1)
         if page.axes.replace("S", "") != "YX":
             raise LncaError(f"{name} has axes {page.axes}; give pages of rows and columns")
-        if page.photometric == MIN_IS_WHITE and values.dtype.kind == "u":
-            values = np.iinfo(values.dtype).max - values
-        yield page, values.astype(np.float32) if values.dtype.kind == "f" else values
+        if values.dtype.kind == "f":
+            yield page, values.astype(np.float32)
+            continue
+        white, full = 2**page.bitspersample - 1, np.iinfo(values.dtype).max
+        if page.photometric == MIN_IS_WHITE:
+            values = white - values
+        if white != full:
+            photo.notes.append(f"{page.bitspersample} bits became {8 * values.dtype.itemsize}")
+            values = (values * (full / white)).round().clip(0, full).astype(values.dtype)
+        yield page, values
+
+
+def colours_of(frame: np.ndarray) -> np.ndarray:
+    """A view of a frame without its alpha channel."""
+    return frame[..., :-1] if frame.ndim == 3 and frame.shape[2] in (2, 4) else frame
 
 
 def scaled(photo: Photo, name: str) -> Photo:
@@ -101,10 +122,16 @@ def scaled(photo: Photo, name: str) -> Photo:
         return photo
     if not all(np.isfinite(frame).all() for frame in photo.frames):
         raise LncaError(f"{name} holds NaN or infinite values; replace them first")
-    low, high = min(float(f.min()) for f in photo.frames), max(float(f.max()) for f in photo.frames)
+    low = min(float(colours_of(frame).min()) for frame in photo.frames)
+    high = max(float(colours_of(frame).max()) for frame in photo.frames)
+    photo.frames = [frame.copy() for frame in photo.frames]
     if low < 0 or high > 1:
         photo.scale = (low, (high - low) or 1.0)
-        photo.frames = [((frame - low) / photo.scale[1]).clip(0, 1).astype(np.float32) for frame in photo.frames]
+        for frame in photo.frames:
+            colours = colours_of(frame)
+            colours[...] = (colours - low) / photo.scale[1]
+    for frame in photo.frames:
+        frame.clip(0, 1, out=frame)
     return photo
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import LncaError
 from .image_io import PIXEL_LIMIT, check_size, lazily_opened
-from .photo import Photo, exif_of, xmp_of
+from .photo import Photo, exif_of, needed, xmp_of
 from .photo_deep import is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
 from .pictures import GREY_16, MODES
 
@@ -76,21 +76,22 @@ def _short(error: Exception) -> str:
 
 def _read_with_pillow(file: BinaryIO, name: str, limit: int) -> Photo:
     with lazily_opened(file) as picture:
-        several = picture.format in SEVERAL
-        count = getattr(picture, "n_frames", 1) if several else 1
-        check_size(picture.width, picture.height * count, name, limit, (picture.width, picture.height))
-        photo = Photo([], kind={"MPO": "JPEG"}.get(str(picture.format), str(picture.format)))
+        kind = str(picture.format)
+        if kind == "TIFF" and picture.mode not in DEEP_GREY and max(picture.tag_v2.get(258, (8,))) > 8:  # type: ignore[attr-defined]
+            needed("tifffile", "colours of more than 8 bits in TIFF")
+        check_size(*picture.size, name, limit)
+        photo = Photo([], kind={"MPO": "JPEG"}.get(kind, kind))
+        count = getattr(picture, "n_frames", 1) if kind in SEVERAL else 1
+        pixels, durations = 0, []
         for frame in ImageSequence.Iterator(picture) if count > 1 else [picture]:
-            check_size(*frame.size, name, limit)
+            pixels = check_size(*frame.size, name, limit, pixels)
+            frame.load()
             if not photo.frames:
-                photo.icc, photo.xmp = frame.info.get("icc_profile"), xmp_of(frame)
+                photo.icc, photo.xmp, photo.exif = frame.info.get("icc_profile"), xmp_of(frame), exif_of(frame)
+                photo.loop = frame.info.get("loop")
             photo.frames.append(_array_of(ImageOps.exif_transpose(frame), photo, name))
-            if "duration" in frame.info and count > 1:
-                photo.durations.append(int(frame.info["duration"]))
-        if len(photo.durations) != len(photo.frames):
-            photo.durations = []
-        photo.exif = exif_of(picture)
-        photo.loop = picture.info.get("loop")
+            durations.append(int(frame.info.get("duration", 0)))
+        photo.durations = durations if count > 1 and any(durations) else []
         return scaled(photo, name)
 
 

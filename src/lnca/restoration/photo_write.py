@@ -40,19 +40,37 @@ def write_photo(photo: Photo, file: BinaryIO, kind: str, name: str) -> list[str]
     """`save_photo` for an open file and a format of `FORMATS`."""
     if len(photo.frames) > 1 and kind in ("JPEG", "BMP"):
         raise LncaError(f"{name} has room for one frame, not for {len(photo.frames)}; write PNG, WebP, GIF or TIFF")
+    if kind != "TIFF" and len({frame.shape[:2] for frame in photo.frames}) > 1:
+        raise LncaError(f"{name} has room for frames of one size; write TIFF")
     notes: list[str] = []
-    deep = photo.frames[0].dtype != np.uint8
-    if kind == "TIFF" and deep:
+    try:
+        _write(photo, file, kind, notes)
+    except (LncaError, OSError):
+        raise
+    # Encoders have limits of their own, of sides and of what goes with a picture.
+    except Exception as error:
+        raise LncaError(f"{name} cannot be written as {kind}: {' '.join(str(error).split())[:120]}") from error
+    return notes
+
+
+def _write(photo: Photo, file: BinaryIO, kind: str, notes: list[str]) -> None:
+    frame = photo.frames[0]
+    deep = frame.dtype != np.uint8
+    # Grey of 16 bits Pillow writes itself.
+    simple = frame.dtype == np.uint16 and frame.ndim == 2
+    if kind == "TIFF" and deep and not simple:
+        if any(photo.exif.get_ifd(directory) for directory in DIRECTORIES):
+            notes.append("EXIF of exposure and place was left out")
         _write_deep_tiff(photo, file)
-    elif kind == "PNG" and deep and len(photo.frames) == 1:
-        if photo.frames[0].dtype != np.uint16:
+    elif kind == "PNG" and deep and not simple and len(photo.frames) == 1:
+        if frame.dtype != np.uint16:
             notes.append("floating point became 16 bits")
         _write_deep_png(photo, file)
     else:
-        if deep:
-            notes.append(f"{'floating point' if photo.frames[0].dtype.kind == 'f' else '16 bits'} became 8")
-        _write_with_pillow(photo, file, kind, notes)
-    return notes
+        keeps = simple and (kind == "TIFF" or (kind == "PNG" and len(photo.frames) == 1))
+        if deep and not keeps:
+            notes.append(f"{'floating point' if frame.dtype.kind == 'f' else '16 bits'} became 8")
+        _write_with_pillow(photo, file, kind, np.uint16 if keeps else np.uint8, notes)
 
 
 def of_depth(frame: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
@@ -64,11 +82,17 @@ def of_depth(frame: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.n
     return (frame * (wanted / white)).round().astype(dtype)
 
 
-def _write_with_pillow(photo: Photo, file: BinaryIO, kind: str, notes: list[str]) -> None:
-    images = [Image.fromarray(of_depth(frame, np.uint8)) for frame in photo.frames]
+def _write_with_pillow(
+    photo: Photo, file: BinaryIO, kind: str, dtype: type[np.uint8] | type[np.uint16], notes: list[str]
+) -> None:
+    images = [Image.fromarray(of_depth(frame, dtype)) for frame in photo.frames]
     if kind in ("JPEG", "BMP") and any("A" in image.mode for image in images):
         notes.append("transparency was left out")
         images = [image.convert("L" if image.mode == "LA" else "RGB") for image in images]
+    if kind in ("BMP", "GIF") and (photo.icc or photo.xmp or set(photo.exif) - {SOFTWARE}):
+        notes.append("EXIF, XMP and the colour profile were left out")
+    if kind == "GIF":
+        images = [image.convert("RGBA") if image.mode == "LA" else image for image in images]
     if kind == "WEBP":
         images = [image.convert("RGBA" if "A" in image.mode else "RGB") for image in images]
     options: dict[str, Any] = {"quality": QUALITY}
@@ -96,8 +120,10 @@ def _write_with_pillow(photo: Photo, file: BinaryIO, kind: str, notes: list[str]
         options |= {"save_all": True, "append_images": images[1:]}
         if photo.durations and kind != "TIFF":
             options["duration"] = photo.durations
-        if photo.loop is not None and kind != "TIFF":
-            options["loop"] = photo.loop
+        # Without a word a GIF is played once, the others for ever.
+        loop = photo.loop if photo.loop is not None or kind == "GIF" else 1
+        if loop is not None and kind != "TIFF":
+            options["loop"] = loop
     images[0].save(file, kind, **options)
 
 

@@ -131,6 +131,8 @@ class Rows:
         if mask is not None and mask.shape != (self.height, self.width):
             sizes = f"{mask.shape[-1]}x{mask.shape[0]}, the picture {self.width}x{self.height}"
             raise LncaError(f"the mask is {sizes}; they should have the same size")
+        if mask is not None and not (mask.dtype.kind == "f" and mask.min() >= 0 and mask.max() <= 1):
+            raise LncaError("a mask should be floating point with values in [0, 1]; divide bytes by 255")
 
     @property
     def bytes(self) -> int:
@@ -164,7 +166,7 @@ class Rows:
             share = torch.tensor(self.strength)
             if self.mask is not None:
                 share = share * torch.from_numpy(self.mask[begin:end, :, None])
-            values = torch.lerp(self.read(begin, end, self.width), values.cpu().float(), share.float())
+            values = torch.lerp(self.read(begin, end, self.width).cpu(), values.cpu().float(), share.float())
         if room.dtype in WHITE:
             values = (values * WHITE[room.dtype]).round()
         room[:, begin:end] = values

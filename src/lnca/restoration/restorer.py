@@ -13,7 +13,7 @@ from ..kernels.select import Backend, OnCpu, accelerate
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel, SteppedModel
 from ..nn.weights_file import load_weights
-from .pictures import Picture, Rows, like, to_tensor
+from .pictures import Picture, Rows, to_tensor
 from .streaming import Plan, Streamer, parse_bytes
 
 # Rounded products keep cells moving.
@@ -168,15 +168,18 @@ class Restorer:
             raise self._explained(error, rows.width, rows.height) from error
 
     @torch.no_grad()
-    def iterate(self, picture: Picture, steps: int | None = None) -> Iterator[Picture]:
+    def iterate(
+        self, picture: Picture, steps: int | None = None, strength: float = 1.0, mask: np.ndarray | None = None
+    ) -> Iterator[Picture]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
-        steps = self._checked(steps)
+        steps, rows = self._checked(steps), Rows(picture, strength, mask)
         if self.streamer is not None:
-            yield from self.streamer.frames(Rows(picture), self.stepped.steps if steps is None else steps)
+            yield from self.streamer.frames(rows, self.stepped.steps if steps is None else steps)
             return
-        x = to_tensor(picture).to(self.device)
-        for frame in self.stepped.frames(x, steps):
-            yield like(frame, picture)
+        for frame in self.stepped.frames(to_tensor(picture).to(self.device), steps):
+            room = rows.empty()
+            rows.write(room, 0, frame.permute(0, 2, 3, 1).cpu())
+            yield rows.finish(room)
 
     def plan(self, picture: Rows, max_memory: str | int | None = None, settle: bool = False) -> Plan:
         """How `restore` or `settle` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""

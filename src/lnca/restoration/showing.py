@@ -16,12 +16,11 @@ FILMS = (".gif", ".mp4")
 
 def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
     """The left half of one picture and the right half of the other, RGB, with a line between them."""
-    result = before.convert("RGB")
-    middle = result.width // 2
-    result.paste(after.convert("RGB").crop((middle, 0, result.width, result.height)), (middle, 0))
-    line = max(1, result.width // 400)
-    result.paste((255, 255, 255), (middle - line, 0, middle + line, result.height))
-    return result
+    result, other = np.array(before.convert("RGB")), np.asarray(after.convert("RGB"))
+    middle, line = before.width // 2, max(1, before.width // 400)
+    result[:, middle:] = other[:, middle:]
+    result[:, middle - line : middle + line] = 255
+    return Image.fromarray(result)
 
 
 def draw_heat_map(steps: np.ndarray, side: int) -> Image.Image:

@@ -14,6 +14,7 @@ import torch
 
 import lnca
 from lnca import metrics
+from lnca.corruption import PAPER_DIFFICULTY
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import pairs
 from lnca.files import write_whole
@@ -47,7 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
-    results = {model.name: ceilings(model.name, options.data) for model in lnca.models()}
+    results = {
+        model.name: ceilings(model.name, options.data)
+        for model in lnca.models()
+        if model.card["task"] in PAPER_DIFFICULTY
+    }
     write_whole(RESULTS, (json.dumps(results, indent=2) + "\n").encode())
     for name, result in results.items():
         best, start = result["clean_latent_corrupted_skip"], result["corrupted"]

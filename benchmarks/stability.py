@@ -14,6 +14,7 @@ from rich.progress import track
 
 import lnca
 from lnca import metrics
+from lnca.corruption import PAPER_DIFFICULTY
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import pairs
 from lnca.files import write_whole
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=2048, help="tiles")
     options = parser.parse_args()
     results = {}
-    for model in lnca.models():
+    for model in (model for model in lnca.models() if model.card["task"] in PAPER_DIFFICULTY):
         values = results[model.name] = {str(k): v for k, v in curve(model.name, options.data, options.limit).items()}
         late = values["640"] - values["64"]
         rising = min(b - a for a, b in zip(list(values.values())[3:], list(values.values())[4:], strict=False))

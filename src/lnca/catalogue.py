@@ -17,7 +17,7 @@ from .errors import LncaError
 HEADER = "lnca"
 VERSION = 1
 # The model of `lnca restore` and `lnca.restore`.
-DEFAULT_MODEL = "lnca-denoise"
+DEFAULT_MODEL = "photo-denoise"
 
 
 @dataclass(frozen=True)

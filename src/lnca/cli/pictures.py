@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
 from .options import PIXEL_LIMIT, Device, Json, MaxPixels, Overwrite
 
@@ -61,7 +62,7 @@ def compare(
 
 def demo(
     output: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo"),
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = "lnca-denoise",
+    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
     seed: Annotated[int, typer.Option(help="Of the corruption.")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,

@@ -93,7 +93,7 @@ def test_real_restorations_are_the_same(name):
     fused = lnca.load(name, "cpu", "fused")
     assert fused.backend == f"fused {best_level()} float32"
     # A deconvolution makes rounding errors larger, as it does with all that is fine.
-    error = 5e-5 if name in ("lnca-deblur", "photo-deblur") else 1e-5
+    error = 5e-5 if name == "lnca-deblur" else 1e-5
     torch.testing.assert_close(fused.restore(corrupted), expected, rtol=0, atol=error)
     frames = [frame for _, frame in zip(range(4), fused.iterate(corrupted), strict=False)]
     for step, frame in enumerate(frames):

@@ -233,14 +233,16 @@ def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
     with figure(path, 1, len(names), (3.2 * len(names), 3.6)) as (_, axes):
         for axis, condition in zip(axes[0], names, strict=True):
             for name, scored in results["quality"].items():
-                if name in results["seconds a megapixel"]:
+                if name == "nothing":
+                    axis.axhline(scored[condition]["psnr"]["mean"], linestyle="dotted", label=name)
+                elif name in results["seconds a megapixel"]:
                     seconds = results["seconds a megapixel"][name]["median"]
                     axis.scatter(1000 * seconds, scored[condition]["psnr"]["mean"], label=name)
             axis.set_xscale("log")
             axis.set_title(condition)
             axis.set_xlabel("ms a megapixel, one core")
         axes[0][0].set_ylabel("PSNR (dB)")
-        axes[0][-1].legend(fontsize="x-small")
+        axes[0][0].legend(fontsize="x-small", loc="lower right")
 
 
 def table(results: dict[str, Any], task: PhotoTask) -> str:
@@ -283,7 +285,8 @@ def main() -> None:
     names = options.methods.split(",") if options.methods else [*METHODS[task], task]
     methods = {Path(name).stem: METHODS[task].get(name) or ours(name) for name in names}
     if options.speed:
-        keep("seconds a megapixel", {"environment": environment(torch.device("cpu")), **speed(methods, task)})
+        measured = speed(methods, task)
+        keep("seconds a megapixel", {"environment": environment(torch.device("cpu")), **measured})
         return
     with Progress() as progress:
         for name, method in methods.items():

@@ -110,7 +110,7 @@ def test_restoring_until_cells_settle(command, tmp_path):
     assert restorer.restore(picture, "auto", "1MB").tobytes() == expected.picture.tobytes()
     arguments = ("restore", tmp_path / "p.png", "--model", "latent-vitca-denoise", "--device", "cpu", "--overwrite")
     status, _, error = command(*arguments, "--steps", "auto", "--heat-map", tmp_path / "heat.png")
-    assert (status, error) == (0, f"{expected.steps.mean():.1f} steps a cell\n")
+    assert (status, error) == (0, f"{tmp_path / 'p.png'}: {expected.steps.mean():.1f} steps a cell\n")
     assert Image.open(tmp_path / "p-restored.png").tobytes() == expected.picture.tobytes()
     heat = np.asarray(Image.open(tmp_path / "heat.png"), int).sum(-1)
     assert heat.shape == (44, 60)

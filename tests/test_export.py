@@ -139,9 +139,9 @@ def test_the_command(command, refused, weights, tmp_path):
     again = ("export", "--model", weights, "--out", tmp_path / "out")
     assert "holds an export; add --overwrite" in refused(*again)
     (tmp_path / "out" / "steps-int8.onnx").touch()
-    (tmp_path / "out" / "notes.txt").touch()
+    (tmp_path / "out" / "others.onnx").touch()
     assert command(*again, "--format", "torch", "--overwrite")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.json", "model.pt2", "notes.txt"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.json", "model.pt2", "others.onnx"]
     assert "do not divide" in refused("export", "--model", weights, "--out", tmp_path, "--steps-in-graph", 3)
     assert "float32, float16 and int8" in refused("export", "--model", weights, "--out", tmp_path, "--variants", "int4")
     assert "onnx or torch" in refused("export", "--model", weights, "--out", tmp_path, "--format", "tflite")

@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,8 @@ def export(
     if steps_in_graph < 1 or module.steps % steps_in_graph:
         raise LncaError(f"{steps_in_graph} steps a graph do not divide the model's {module.steps}")
     accelerate(module, torch.device("cpu"), "plain")
-    earlier = [path for path in Path(folder).glob("*") if path.suffix in (".onnx", ".pt2") or path.name == DESCRIPTION]
+    files = [f"{name}{OnnxRestorer.suffix(variant)}.onnx" for name in GRAPHS for variant in get_args(Variant)]
+    earlier = [path for name in (*files, PROGRAM, DESCRIPTION) if (path := Path(folder) / name).exists()]
     if earlier and not overwrite:
         raise LncaError(f"{folder} holds an export; add --overwrite to replace it")
     with tempfile.TemporaryDirectory() as room:

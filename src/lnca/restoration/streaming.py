@@ -31,7 +31,7 @@ from .pictures import Rows
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
 # Of the memory that is allowed: the rest is for what an allocator does not give back at once.
-SHARE = 0.9
+SHARE = 0.84
 
 
 @dataclass(frozen=True)

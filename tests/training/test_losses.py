@@ -149,3 +149,15 @@ def test_a_training_step_of_phase_2_has_the_authors_losses_and_directions():
     gradient = model.automaton.head.weight.grad
     clear = gradient.abs() > 1e-3 * gradient.abs().max()
     assert (moved.sign() == -gradient.sign())[clear].double().mean() > 0.999
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_balanced_errors_weigh_pictures_by_a_power_of_their_error(balance):
+    y = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    restored = (y + torch.tensor([0.04, 0.005])[:, None, None, None]).requires_grad_()
+    losses.balanced_error(y, restored, balance).backward()
+    of_first, of_second = restored.grad.flatten(1).sum(1)
+    assert (of_first / of_second).item() == pytest.approx((0.04 / 0.005) ** -balance)
+    assert losses.balanced_error(y, y.clone(), balance) == 0
+    if not balance:
+        assert losses.balanced_error(y, restored).item() == pytest.approx((restored - y).abs().mean().item())

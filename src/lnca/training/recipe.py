@@ -110,6 +110,7 @@ class ResidualPhase:
     Args:
         epochs, fewest_steps, most_steps: as in `AutomatonPhase`.
         l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture.
+        balance: power of its own mean absolute error by which a picture's error is divided (`losses.balanced_error`).
         overflow: weight of equation (9) for output and hidden channels, whose interval is [-3, 3].
         blur: of a model with a deconvolution, weight of the mean absolute difference between the corrupted picture and
             the clean one, blurred as the cells say that it was.
@@ -123,6 +124,7 @@ class ResidualPhase:
     most_steps: int = 20
     l1: float = 1.0
     ssim: float = 0.1
+    balance: float = 0.0
     overflow: float = 1e-3
     blur: float = 1.0
     settled: float = 0.25

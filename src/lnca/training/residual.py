@@ -52,7 +52,7 @@ class ResidualTrainer:
             restored = model.autoencoder.decode(output, skip).float()
         state = cells[..., model.automaton.input_channels :]
         terms = {
-            "l1": (restored - batch.anchor).abs().mean(),
+            "l1": losses.balanced_error(batch.anchor, restored, phase.balance),
             "overflow": losses.overflow(state, -OVERFLOW, OVERFLOW),
         }
         if phase.ssim:

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import lnca
+from conftest import textured
 from golden import NAFCA, Golden, needs_golden
 from lnca import metrics
 from lnca.corruption import masked_noise
+from lnca.data.crops import open_crops
 from lnca.training.autoencoder import AutoencoderTrainer
 from lnca.training.automaton import AutomatonTrainer, PixelTrainer
 from lnca.training.batch import Batch, Exploded, derangement
@@ -368,3 +370,23 @@ def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeyp
     assert 3 < len(free) < 17
     assert max(free) > recipe.residual.most_steps
     assert all(4 <= steps <= 20 for steps, gradient in lengths if gradient)
+
+
+def test_the_residual_trainer_teaches_the_cells_the_kernel(tmp_path):
+    """From kernels alone, with nothing decoded; the decoder's own parts stay as they are."""
+    for number in range(4):
+        textured(150, 140, number).save(tmp_path / f"{number}.png")
+    recipe = load_recipe("photo-deblur", ["residual.l1=0", "residual.kernel=1", "residual.settled=0", "compile=false"])
+    torch.manual_seed(0)
+    model = lnca.build("lnca", blurs=4, blur_lengths=(3, 12, 24), iterations=1, echoes=4, width=4)
+    trainer = ResidualTrainer(model, recipe, recipe.residual, 40)
+    crops = open_crops(tmp_path, "train", 0, 64, 8, 16)
+    clean, blurred, kernels = crops.blurred(torch.arange(2), torch.Generator().manual_seed(0))
+    before, draw = snapshot(model), torch.Generator().manual_seed(0)
+    given = Batch(clean, blurred, torch.arange(2), kernels)
+    values = [trainer.train_batch(given, draw) for _ in range(40)]
+    assert set(values[0]) == {"loss", "overflow", "kernel"}
+    assert values[-1]["kernel"] < 0.7 * values[0]["kernel"]
+    moved = changed(model, before)
+    assert "autoencoder.scatter.2.weight" in moved
+    assert not {name for name in moved if "correct" in name or "deconvolution" in name}

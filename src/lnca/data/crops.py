@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..corruption import Task
-from ..degradation import PhotoTask, degraded
+from ..degradation import PhotoTask, degraded, photo_blur, photo_kernels
 from ..errors import LncaError
 from ..restoration.image_io import find_pictures
 from .source import FilePicture
@@ -55,9 +55,20 @@ class CropSet:
     ) -> tuple[Tensor, Tensor]:
         """As many clean and degraded crops (B, 3, side, side) in [0, 1] as `index` is long, on the device of `draw`;
         the rest as `TileSet.pairs`."""
+        clean = self._clean(len(index), draw, augment)
+        return self._inner(clean), self._inner(degraded(clean, task, draw))  # type: ignore[arg-type]
+
+    def blurred(self, index: Tensor, draw: torch.Generator, augment: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """What `pairs` gives for the task photo-deblur, and the kernels (B, 31, 31) of the blur."""
+        clean = self._clean(len(index), draw, augment)
+        kernels = photo_kernels(len(index), draw)
+        return self._inner(clean), self._inner(photo_blur(clean, draw, kernels)), kernels
+
+    def _clean(self, batch: int, draw: torch.Generator, augment: bool) -> Tensor:
+        """Crops with their margins."""
         areas = torch.tensor([float(p.shape[0] * p.shape[1]) for p in self.pictures], device=draw.device)
-        chosen = torch.multinomial(areas, len(index), replacement=True, generator=draw).tolist()
-        places = torch.rand(len(index), 2, generator=draw, device=draw.device).tolist()
+        chosen = torch.multinomial(areas, batch, replacement=True, generator=draw).tolist()
+        places = torch.rand(batch, 2, generator=draw, device=draw.device).tolist()
         crops, taken = [], self.side + 2 * self.margin
         for number, place in zip(chosen, places, strict=True):
             picture = self.pictures[number]
@@ -65,9 +76,12 @@ class CropSet:
             crops.append(picture[top : top + taken, left : left + taken])
         clean = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(draw.device).float() / 255
         if augment:
-            clean = turned(clean, torch.randint(8, (len(index),), generator=draw, device=draw.device))
+            clean = turned(clean, torch.randint(8, (batch,), generator=draw, device=draw.device))
+        return clean
+
+    def _inner(self, crops: Tensor) -> Tensor:
         inner = slice(self.margin, self.margin + self.side)
-        return clean[..., inner, inner], degraded(clean, task, draw)[..., inner, inner]  # type: ignore[arg-type]
+        return crops[..., inner, inner]
 
 
 def open_crops(data: Path, split: Split, seed: int, side: int, count: int, margin: int = 0) -> CropSet:

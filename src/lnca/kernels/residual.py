@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.deconvolution import SIDE, Deconvolution
+from ..nn.echoes import CHANNELS, FAR, echoes
 from ..nn.residual import Refinement, ResidualCoder
 from ..nn.surroundings import reach, surroundings
 from .autoencoder import Source
@@ -89,6 +90,7 @@ class FusedResidualCoder:
         )
         self.scales, self.around = coder.scales, reach(coder.scales) if coder.scales else 0
         self.gather = _with_refinements(gather, coder.gather_context, level)
+        self.echoes, self.heard = coder.echoes, reach(coder.echoes) if coder.echoes else 0
         first, _, last = coder.scatter
         path_outputs = coder.width * coder.places
 
@@ -108,21 +110,26 @@ class FusedResidualCoder:
             depth + SIDE * (len(coder.scatter_context) + self.around),
             self.deconvolution.reach if self.deconvolution else 0,
         )
-        self.border = 2 * -(-(near + far) // SIDE) + 2
+        # Cells whose echoes are needed beyond a band, and what echoes need beyond those.
+        hearing = 2 * self.heard * SIDE + FAR if self.echoes else 0
+        self.border = max(2 * -(-(near + far) // SIDE), hearing // SIDE) + 2
         # Image, result and what is scattered, joined and corrected.
         here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
         if coder.deconvolution is not None:
             # It alone reaches far: pictures, and of each cell the kernel, the turned one and scores.
             beyond = 30 + 3 * sum(coder.deconvolution.bank.shape) // SIDE**2
-        self.floats = here + beyond
-        self.halo = 2 * ((near + SIDE) * here + (near + far + SIDE) * beyond)
+        # Of each cell the echoes, as sums, smoothed and divided.
+        heard = 6 * CHANNELS // SIDE**2 if self.echoes else 0
+        self.floats = here + max(beyond, heard)
+        self.halo = max(2 * ((near + SIDE) * here + (near + far + SIDE) * beyond), hearing * (here + heard))
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
 
         def cells(top: int, bottom: int) -> Tensor:
             features = self._features(image, height, top * self.places, bottom * self.places)
-            return self._with_surroundings(unshuffled(features, self.places), image, height, top, bottom)
+            cells = self._with_surroundings(unshuffled(features, self.places), image, height, top, bottom)
+            return self._with_echoes(cells, image, height, top, bottom)
 
         return _chain(self.gather, cells, height // SIDE, begin, end).values
 
@@ -170,6 +177,15 @@ class FusedResidualCoder:
         first, last = max(top - self.around, 0), min(bottom + self.around, height // SIDE)
         means = surroundings(image(first * SIDE, last * SIDE), self.scales)
         return torch.cat([cells, means[:, top - first : bottom - first]], -1)
+
+    def _with_echoes(self, cells: Tensor, image: Source, height: int, top: int, bottom: int) -> Tensor:
+        """Rows of cells [top, bottom), and what they hear."""
+        if not self.echoes:
+            return cells
+        first, last = max(top - self.heard, 0), min(bottom + self.heard, height // SIDE)
+        rows = image(first * SIDE, min(last * SIDE + FAR + 1, height))
+        heard = echoes(rows, self.echoes, last - first)
+        return torch.cat([cells, heard[:, top - first : bottom - first]], -1)
 
     def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows of the path's positions."""

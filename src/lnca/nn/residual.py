@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .autoencoder import Coder
 from .deconvolution import SIDE, Border, Deconvolution
+from .echoes import CHANNELS, echoes
 from .surroundings import surroundings
 
 
@@ -42,14 +43,15 @@ class ResidualCoder(Coder):
         context: refinements of cells between those maps, on the way to the automaton and on the way back.
         depth: refinements of the path before the last map of the correction.
         scales: of the `surroundings` that encoder and decoder are given beside the path; 0 leaves them out.
+        echoes: scales of the `echoes` that the encoder is given; 0 leaves them out.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
     """
 
     def __init__(
         self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
-        output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, scales: int = 0, blurs: int = 0,
-        blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
+        output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, scales: int = 0, echoes: int = 0,
+        blurs: int = 0, blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
     ):  # fmt: skip
         super().__init__(SIDE)
         if shrink not in (1, 2):
@@ -67,9 +69,9 @@ class ResidualCoder(Coder):
         def refinements(channels: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(Refinement(channels) for _ in range(count)))
 
-        self.scales = scales
+        self.scales, self.echoes = scales, echoes
         around = image_channels * scales
-        self.gather = maps(width * self.places + around, latent_channels)
+        self.gather = maps(width * self.places + around + (CHANNELS if echoes else 0), latent_channels)
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         kernels = len(self.deconvolution.bank) if self.deconvolution else 0
         self.scatter = maps(output_channels + around, width * self.places + kernels)
@@ -90,6 +92,9 @@ class ResidualCoder(Coder):
         pixels = F.pixel_unshuffle(image_BCHW, self.shrink)
         features = self.features(pixels)
         cells = self._with_surroundings(F.pixel_unshuffle(features, SIDE // self.shrink), image_BCHW)
+        if self.echoes:
+            heard = echoes(image_BCHW.permute(0, 2, 3, 1), self.echoes)
+            cells = torch.cat([cells, heard.permute(0, 3, 1, 2).to(cells.dtype)], 1)
         latent = _around(self.gather, self.gather_context, cells)
         return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
 
@@ -106,10 +111,14 @@ class ResidualCoder(Coder):
         restored = image + F.pixel_shuffle(_around(self.correct, self.correct_depth, torch.cat(joined, 1)), self.shrink)
         return restored if self.training else restored.clamp(0, 1)
 
+    def scores(self, latent_BHWC: Tensor, image_BCHW: Tensor) -> Tensor:
+        """What the cells' output says of the bank's kernels, before softmax: (B, kernels, H / 4, W / 4)."""
+        return self._scattered(latent_BHWC, image_BCHW)[1]
+
     def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor, given_BCHW: Tensor) -> Tensor:
         """An image blurred as the cells' output says that the given one was; needs a `deconvolution`."""
         assert self.deconvolution is not None
-        kernels = self.deconvolution.kernels(self._scattered(latent_BHWC, given_BCHW)[1])
+        kernels = self.deconvolution.kernels(self.scores(latent_BHWC, given_BCHW))
         image = image_BCHW.permute(0, 2, 3, 1).contiguous()
         return self.deconvolution.blur(image, kernels, self.deconvolution.border).permute(0, 3, 1, 2)
 

@@ -31,7 +31,7 @@ def surroundings(image_BHWC: Tensor, scales: int) -> Tensor:
         total = total + pixel
     means = [total / SIDE**2]
     for scale in range(scales - 1):
-        means.append(_smoothed(_smoothed(means[-1], 1, 2**scale), 2, 2**scale))
+        means.append(smoothed(smoothed(means[-1], 1, 2**scale), 2, 2**scale))
     return torch.cat(means, -1)
 
 
@@ -40,7 +40,7 @@ def reach(scales: int) -> int:
     return 2 ** (scales - 1) - 1
 
 
-def _smoothed(x: Tensor, dimension: int, hole: int) -> Tensor:
+def smoothed(x: Tensor, dimension: int, hole: int) -> Tensor:
     """The binomial filter 1/4, 1/2, 1/4 with holes, along one dimension."""
     size = x.shape[dimension]
     place = torch.arange(size, device=x.device)

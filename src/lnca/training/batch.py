@@ -13,11 +13,13 @@ from ..errors import LncaError
 
 @dataclass
 class Batch:
-    """Clean tiles (`anchor`), their corrupted versions (`positive`), and the tiles' numbers (`sample`)."""
+    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and the kernels
+    (B, 31, 31) they were blurred with, where a phase asks for them."""
 
     anchor: Tensor
     positive: Tensor
     sample: Tensor
+    kernels: Tensor | None = None
 
 
 class Exploded(Exception):

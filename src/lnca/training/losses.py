@@ -4,6 +4,8 @@ Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (anoth
 (B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,3 +68,26 @@ def balanced_error(y: Tensor, restored: Tensor, balance: float = 0.0) -> Tensor:
     """
     errors = (restored - y).abs().flatten(1).mean(1)
     return (errors * (errors.detach().clamp(min=TYPICAL_ERROR / 100) / TYPICAL_ERROR) ** -balance).mean()
+
+
+def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BNhw: Tensor) -> Tensor:
+    """How far the cells' blur kernels are from the true ones, relative to these, both smoothed by about a pixel: mean
+    over cells of |G (mixed - true)|^2 / |G true|^2.
+
+    Args:
+        true_BKK: kernels that sum to 1.
+        bank_NT: a bank of kernels, odd squares row by row, no larger than the true ones.
+        shares_BNhw: of the bank's kernels in each cell's.
+    """
+    side, taps = true_BKK.shape[-1], math.isqrt(bank_NT.shape[1])
+    bank = F.pad(bank_NT.unflatten(1, (taps, taps)), 4 * [(side - taps) // 2])
+    near, true = _smoothed(bank).flatten(1), _smoothed(true_BKK).flatten(1)
+    mixed = torch.einsum("bnhw,nt->bhwt", shares_BNhw, near)
+    distance = (mixed - true[:, None, None]).square().sum(-1)
+    return (distance / true.square().sum(-1)[:, None, None]).mean()
+
+
+def _smoothed(kernels_NKK: Tensor) -> Tensor:
+    """By the binomial filter of five taps, in both directions."""
+    line = torch.tensor([1.0, 4, 6, 4, 1], dtype=kernels_NKK.dtype, device=kernels_NKK.device) / 16
+    return F.conv2d(kernels_NKK[:, None], (line[:, None] * line)[None, None], padding=2)[:, 0]

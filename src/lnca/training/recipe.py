@@ -114,6 +114,8 @@ class ResidualPhase:
         overflow: weight of equation (9) for output and hidden channels, whose interval is [-3, 3].
         blur: of a model with a deconvolution, weight of the mean absolute difference between the corrupted picture and
             the clean one, blurred as the cells say that it was.
+        kernel: of such a model and the task photo-deblur, weight of the distance between the true kernel and the
+            cells' (`losses.kernel`).
         settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
             rule learns to keep what it has restored.
         longest: see `settled`.
@@ -127,6 +129,7 @@ class ResidualPhase:
     balance: float = 0.0
     overflow: float = 1e-3
     blur: float = 1.0
+    kernel: float = 0.0
     settled: float = 0.25
     longest: int = 64
     optimizer: OptimizerSettings = OptimizerSettings(

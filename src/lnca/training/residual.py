@@ -33,7 +33,7 @@ class ResidualTrainer:
         self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient step; returns the unweighted losses."""
+        """The gradient step; returns the unweighted losses, without those of weight 0."""
         model, phase = self.model.train(), self.phase
 
         def draw(low: int, high: int) -> int:
@@ -48,23 +48,25 @@ class ResidualTrainer:
             cells = torch.cat([latent.float(), state], -1)
         cells = self._run(cells, draw(phase.fewest_steps, phase.most_steps), draw(0, 2**31 - 1))
         output = model.automaton.read(cells)
-        with self._autocast(cells):
-            restored = model.autoencoder.decode(output, skip).float()
         state = cells[..., model.automaton.input_channels :]
-        terms = {
-            "l1": losses.balanced_error(batch.anchor, restored, phase.balance),
-            "overflow": losses.overflow(state, -OVERFLOW, OVERFLOW),
-        }
-        if phase.ssim:
-            terms["ssim"] = dissimilarity(restored, batch.anchor)
+        terms = {"overflow": losses.overflow(state, -OVERFLOW, OVERFLOW)}
+        if phase.l1 or phase.ssim:
+            with self._autocast(cells):
+                restored = model.autoencoder.decode(output, skip).float()
+            terms["l1"] = losses.balanced_error(batch.anchor, restored, phase.balance)
+            if phase.ssim:
+                terms["ssim"] = dissimilarity(restored, batch.anchor)
         coder = model.autoencoder
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
-            difference = (coder.blurred(batch.anchor, output, batch.positive) - batch.positive).abs()
-            # What lies beyond the border is known only where it is nothing.
-            margin = 0 if coder.deconvolution.border == "zero" else coder.deconvolution.side // 2
-            terms["blur"] = difference[
-                ..., margin : difference.shape[-2] - margin, margin : difference.shape[-1] - margin
-            ].mean()
+            if phase.blur:
+                difference = (coder.blurred(batch.anchor, output, batch.positive) - batch.positive).abs()
+                # What lies beyond the border is known only where it is nothing.
+                margin = 0 if coder.deconvolution.border == "zero" else coder.deconvolution.side // 2
+                height, width = difference.shape[-2:]
+                terms["blur"] = difference[..., margin : height - margin, margin : width - margin].mean()
+            if batch.kernels is not None:
+                shares = coder.scores(output, batch.positive).float().softmax(1)
+                terms["kernel"] = losses.kernel(batch.kernels, coder.deconvolution.bank, shares)
         total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
         if not total.item() < self.recipe.exploded:
             raise Exploded(f"the loss became {total.item():g}")

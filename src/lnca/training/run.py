@@ -186,9 +186,8 @@ class Run:
             key = (self.plan.seed, phase, epoch, batch)
             draw = generator(self.device, *key)
             torch.manual_seed(derive(*key, "dropout"))
-            anchor, positive = self.train.pairs(sample, self.plan.task, difficulty, draw, augment=self.recipe.augment)
             try:
-                values = self.trainer.train_batch(Batch(anchor, positive, sample.to(self.device)), draw)
+                values = self.trainer.train_batch(self._batch(phase, sample, difficulty, draw), draw)
             except Exploded as error:
                 raise LncaError(
                     f"{error}, in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {last_good(self.folder)}; "
@@ -210,6 +209,13 @@ class Run:
             if self.position["step"] % self.recipe.checkpoint_every == 0:
                 self._save()
         self._end_epoch(phase, epoch, difficulty)
+
+    def _batch(self, phase: str, sample: Tensor, difficulty: float, draw: torch.Generator) -> Batch:
+        task, augment, here = self.plan.task, self.recipe.augment, sample.to(self.device)
+        if phase == "residual" and self.recipe.residual.kernel and isinstance(self.train, CropSet):
+            anchor, positive, kernels = self.train.blurred(sample, draw, augment=augment)
+            return Batch(anchor, positive, here, kernels)
+        return Batch(*self.train.pairs(sample, task, difficulty, draw, augment=augment), here)
 
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""

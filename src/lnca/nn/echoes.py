@@ -1,0 +1,84 @@
+"""What a blur leaves for the cells to find it by: how far the picture's gradients are like themselves some way off.
+
+Where a picture was moved, each edge comes twice, with opposite signs, as far apart as the motion was long: the
+autocorrelation of its gradients is low there, and high on the way (Yitzhaky and Kopeika, "Identification of Blur
+Parameters from Motion Blurred Images", Graphical Models and Image Processing 1997). Means over wide surroundings tell
+it from what the picture shows.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .surroundings import SIDE, smoothed
+
+DISTANCES = (1, 2, 3, 4, 6, 8, 11, 14, 17, 20, 24, 28)
+FAR = DISTANCES[-1]
+# Positions between which autocorrelations are taken: every second row and column.
+STRIDE = 2
+# Less than the square of a gradient of one level of 255.
+LITTLE = 1e-6
+# Of photographs, likenesses some way off are of about the size of 1 so.
+GAIN = 5
+
+
+def _lags() -> list[tuple[int, int]]:
+    """Rows down and columns to the right, about two pixels apart, of the half plane below."""
+    found = set()
+    for distance in DISTANCES:
+        angles = max(4, min(24, int(math.pi * distance / 2.2)))
+        for angle in (math.pi * number / angles for number in range(angles)):
+            row, column = round(distance * math.sin(angle)), round(distance * math.cos(angle))
+            found.add((-row, -column) if (row, column) < (0, 0) else (row, column))
+    return sorted(found)
+
+
+LAGS = _lags()
+CHANNELS = 2 * (len(LAGS) + 1)
+
+
+def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
+    """Autocorrelations of the gradients to the right and down, over surroundings that are as wide as the widest of
+    `surroundings` with so many scales.
+
+    As there, a value is made by the same sums wherever it lies, and cells beyond the border are the nearest ones;
+    gradients beyond it are zero.
+
+    Args:
+        image_BHWC: sides are multiples of 4, but for rows beyond `rows`.
+        scales: at least 1.
+        rows: of cells; `FAR` + 1 rows of pixels beyond them, or all that there are, are needed besides. All of the
+            image's when None.
+
+    Returns:
+        (B, rows, W / 4, `CHANNELS`): for each gradient its likeness to the one at each of `LAGS`, from -`GAIN` to
+        `GAIN`, and the logarithm of its mean square, moved and scaled to about 0 +- 1.
+    """
+    height = SIDE * (image_BHWC.shape[1] // SIDE if rows is None else rows)
+    width, channels = image_BHWC.shape[2:]
+    grey = image_BHWC[..., 0]
+    for channel in range(1, channels):
+        grey = grey + image_BHWC[..., channel]
+    grey = grey / channels
+    found = []
+    for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
+        around = F.pad(gradient, (FAR, FAR, 0, FAR))
+        here = gradient[:, :height:STRIDE, ::STRIDE]
+
+        def like(row: int, column: int, here: Tensor = here, around: Tensor = around) -> Tensor:
+            there = around[:, row : row + height : STRIDE, FAR + column : FAR + column + width : STRIDE]
+            product = here * there
+            columns = product[:, :, ::2] + product[:, :, 1::2]
+            return columns[:, ::2] + columns[:, 1::2]
+
+        own, *others = (like(*lag) for lag in [(0, 0), *LAGS])
+        found.append(torch.stack([own, *others], -1))
+    sums = torch.cat(found, -1) / (SIDE // STRIDE) ** 2
+    for scale in range(scales - 1):
+        sums = smoothed(smoothed(sums, 1, 2**scale), 2, 2**scale)
+    likenesses = []
+    for own, others in (part.split([1, len(LAGS)], -1) for part in sums.chunk(2, -1)):
+        likenesses += [GAIN * others / (own + LITTLE), (own + LITTLE).log() / 2 + 4]
+    return torch.cat(likenesses, -1)

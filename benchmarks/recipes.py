@@ -17,6 +17,7 @@ from lnca.errors import LncaError
 from lnca.evaluation.quality import steps_curve
 from lnca.files import write_whole
 from lnca.restoration.restorer import Restorer
+from lnca.training.checkpoint import checkpoints
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
 from lnca.training.run import Run
@@ -51,7 +52,7 @@ def run_variant(name: str, data: Path, folder: Path, progress: Progress) -> dict
         first.setdefault(phase, values["loss"])
         progress.update(bar, description=f"{name}: {phase}", completed=done, total=total)
 
-    resume = (folder / "checkpoint.pt").exists()
+    resume = bool(checkpoints(folder))
     run = Run(Plan("latent-nafca", "denoise", data, recipe), folder, resume=resume, progress=report)
     result: dict[str, Any] = {"batch_size": recipe.batch_size, "first_losses": first}
     try:

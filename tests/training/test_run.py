@@ -14,6 +14,7 @@ from PIL import Image
 
 import lnca
 from lnca import LncaError
+from lnca.training.checkpoint import checkpoints, open_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
 from lnca.training.run import Interrupted, Run
@@ -125,7 +126,7 @@ def test_an_exploding_loss_names_the_last_good_checkpoint(pictures, tmp_path):
     ):
         run()
     Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0"]), tmp_path / "good")()
-    weights = torch.load(tmp_path / "good" / "checkpoint.pt", weights_only=True)["model"]
+    weights = open_checkpoint(checkpoints(tmp_path / "good")[0])["model"]
     assert all(value.isfinite().all() for value in weights.values())
 
 
@@ -136,7 +137,7 @@ def test_a_nan_in_the_automaton_stops_the_run_and_keeps_the_checkpoint(pictures,
 
     run = Run(plan(pictures), tmp_path, progress=poison)
     with pytest.raises(
-        LncaError, match=r"worst is pool entry \d, training tile \d+ after .*checkpoint is .*checkpoint.pt"
+        LncaError, match=r"worst is pool entry \d, training tile \d+ after .*checkpoint is .*checkpoint-0+14.lnca"
     ):
         run()
     assert Run(plan(pictures), tmp_path, resume=True)().exists()
@@ -155,8 +156,8 @@ def test_a_folder_with_another_run_is_refused(pictures, uninterrupted, changes, 
 
 
 def test_a_damaged_checkpoint_is_named(pictures, tmp_path):
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    with pytest.raises(LncaError, match=r"checkpoint.pt is damaged; delete it"):
+    (tmp_path / "checkpoint-000000002.lnca").write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(LncaError, match=r"checkpoint-000000002.lnca is damaged \(.*\); delete it"):
         Run(plan(pictures), tmp_path, resume=True)
 
 

@@ -25,9 +25,9 @@ class RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s")
 
 
-def progress_bar(*details: str) -> Progress:
-    """A bar with description, count, rate and time left on stderr, when that is a terminal; `details` are further
-    columns, such as "loss {task.fields[loss]:.3f}"."""
+def progress_bar(*details: str, shown: bool = True) -> Progress:
+    """A bar with description, count, rate and time left on stderr, when that is a terminal and it is to be `shown`;
+    `details` are further columns, such as "loss {task.fields[loss]:.3f}"."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -37,15 +37,15 @@ def progress_bar(*details: str) -> Progress:
         RateColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not (shown and console.is_terminal),
     )
 
 
 @contextmanager
-def training_bars() -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
+def training_bars(shown: bool = True) -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
     """A bar for each phase of a training, with its loss and best validation SSIM; gives what `Run` reports to."""
     bars: dict[str, TaskID] = {}
-    with progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}") as progress:
+    with progress_bar("loss {task.fields[loss]:.3f}", "best SSIM {task.fields[ssim]:.4f}", shown=shown) as progress:
 
         def report(phase: str, done: int, total: int, values: dict[str, float]) -> None:
             if phase not in bars:

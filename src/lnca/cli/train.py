@@ -1,5 +1,6 @@
 """`lnca train`."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,9 @@ def train(
         str | None, typer.Option("--init", help="Begin with these weights: a model's name, or a weight file.")
     ] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch, one on each GPU; see docs/scale.md for more.")
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:
     """Train a model on a folder of pictures."""
@@ -35,6 +39,7 @@ def train(
     from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
     from ..training.run import Interrupted, Run
+    from ..training.world import launch
 
     changes = [*(change or []), *([] if batch_size is None else [f"batch_size={batch_size}"])]
     chosen = load_recipe(recipe, changes)
@@ -42,10 +47,13 @@ def train(
         chosen = with_epochs(chosen, epochs)
     beginning = None if initial is None else locate(initial)
     plan = Plan(model, checked_task(task), data, chosen, seed, beginning)
+    world, place = launch(choose_device(device), devices)
     try:
-        with training_bars() as report:
-            weights = Run(plan, out, choose_device(device), resume=resume, progress=report)()
+        with training_bars(shown=world.first) as report:
+            weights = Run(plan, out, place, resume=resume, progress=report, world=world)()
     except Interrupted as interruption:
-        print(f"stopped; {out} holds everything, go on with --resume")
-        raise typer.Exit(130) from interruption
-    print(weights)
+        if world.first:
+            print(f"stopped; {out} holds everything, go on with --resume")
+        raise typer.Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
+    if world.first:
+        print(weights)

@@ -18,6 +18,7 @@ from ..files import write_whole
 from ..nn.model import SteppedModel
 from ..nn.registry import resolve
 from ..restoration.restorer import Restorer
+from ..training.checkpoint import checkpoints
 from ..training.plan import Plan, commit
 from ..training.recipe import PHASES, Recipe
 from ..training.run import Interrupted, Run
@@ -100,8 +101,8 @@ def run_experiment(
     if not weights.exists():
         if deadline is not None and time.monotonic() >= deadline:
             return None
-        run = Run(plan, out, device, resume=(out / "checkpoint.pt").exists(), progress=progress)
-        timer = threading.Timer(max(0.0, (deadline or 0.0) - time.monotonic()), run.stop.set)
+        run = Run(plan, out, device, resume=bool(checkpoints(out)), progress=progress)
+        timer = threading.Timer(max(0.0, (deadline or 0.0) - time.monotonic()), run.interrupt)
         timer.daemon = True
         if deadline is not None:
             timer.start()

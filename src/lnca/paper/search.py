@@ -17,6 +17,7 @@ import yaml
 from ..corruption import Task
 from ..errors import LncaError
 from ..files import write_whole
+from ..training.checkpoint import checkpoints
 from ..training.plan import Plan
 from ..training.recipe import Recipe, load_recipe
 from ..training.run import Run
@@ -85,7 +86,7 @@ class Search:
         number = list(itertools.product(*self.grid.values())).index(tuple(values.values()))
         folder = self.folder / f"point-{number:03d}"
         plan = Plan(self.model, self.task, self.data, self.recipe_of(values), self.seed)
-        run = Run(plan, folder, resume=(folder / "checkpoint.pt").exists())
+        run = Run(plan, folder, resume=bool(checkpoints(folder)))
         try:
             run()
         except LncaError as error:

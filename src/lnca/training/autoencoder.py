@@ -1,28 +1,38 @@
 """Phase 1 (paper 3.2.1): the autoencoder learns a latent for the automaton."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..nn.latent import LatentAutomaton
 from . import losses
-from .batch import Batch, Exploded, derangement, dissimilarity
+from .batch import Batch, Exploded, derangement, dissimilarity, shared
+from .batch_norm import synchronise
 from .optimizer import Optimizer
 from .recipe import AutoencoderPhase, Recipe
+from .world import ALONE, World
 
 
 class AutoencoderTrainer:
     """Phase 1: the automaton is by-passed; two gradient steps a batch."""
 
-    def __init__(self, model: LatentAutomaton, recipe: Recipe, phase: AutoencoderPhase, batches: int):
-        self.model, self.phase, self.recipe = model, phase, recipe
-        self.optimizer = Optimizer(model.autoencoder.parameters(), phase.optimizer, 2 * batches)
+    def __init__(
+        self, model: LatentAutomaton, recipe: Recipe, phase: AutoencoderPhase, batches: int, world: World = ALONE
+    ):
+        self.model, self.phase, self.recipe, self.world = model, phase, recipe, world
+        synchronise(model, world)
+        self.optimizer = Optimizer(model.autoencoder.parameters(), phase.optimizer, 2 * batches, world)
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """Both gradient steps; returns the unweighted losses."""
         self.model.train()
-        negative = batch.anchor[derangement(len(batch.anchor), generator).to(batch.anchor.device)]
-        first = self.first_step(batch, negative)
-        second = self.second_step(batch, generator)
+        if self.phase.batch_norm == "frozen":
+            for layer in self.model.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        part = self.world.part(len(batch.anchor))
+        negative = batch.anchor[derangement(len(batch.anchor), generator).to(batch.anchor.device)][part]
+        first = self.first_step(batch.of(part), negative)
+        second = self.second_step(batch.of(part), generator)
         return {"loss": first.pop("total") + second.pop("total"), **first, **second}
 
     def first_step(self, batch: Batch, negative: Tensor) -> dict[str, float]:
@@ -35,7 +45,7 @@ class AutoencoderTrainer:
         mask = losses.corrupted_pixels(batch.anchor, batch.positive)
         terms = {
             "reconstruction": losses.reconstruction_autoencoder(x, reconstructed),
-            "distance": losses.distance(latent_A, latent_P, latent_N, phase.margin),
+            "distance": losses.distance(latent_A, latent_P, latent_N, phase.margin, self.world.mean),
             "task": losses.task(batch.positive, reconstructed.chunk(3)[1], mask),
         }
         return self._descend(terms)
@@ -46,7 +56,8 @@ class AutoencoderTrainer:
         latent, skip = autoencoder.encode(torch.cat([batch.anchor, batch.positive]))
         latent_A, latent_P = latent.chunk(2)
         skip_A, skip_P = skip.chunk(2)
-        noise = torch.randn(latent_A.shape, generator=generator, device=latent_A.device)
+        whole = (self.world.size * len(latent_A), *latent_A.shape[1:])
+        noise = torch.randn(whole, generator=generator, device=latent_A.device)[self.world.part(whole[0])]
         smoothed = latent_A + self.phase.perturbation * noise
         swapped = autoencoder.decode(torch.cat([smoothed, latent_P]), torch.cat([skip_P, skip_A]))
         swapped_A, swapped_P = swapped.chunk(2)
@@ -58,10 +69,11 @@ class AutoencoderTrainer:
 
     def _descend(self, terms: dict[str, Tensor]) -> dict[str, float]:
         total = torch.stack([getattr(self.phase, name) * value for name, value in terms.items()]).sum()
-        if not total.item() < self.recipe.exploded:
-            raise Exploded(f"the autoencoder's loss became {total.item():g}")
+        values = shared({"total": total, **terms}, self.world)
+        if not values["total"] < self.recipe.exploded:
+            raise Exploded(f"the autoencoder's loss became {values['total']:g}")
         self.optimizer.step(total)
-        return {"total": total.item(), **{name: value.item() for name, value in terms.items()}}
+        return values
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from ..nn.latent import LatentAutomaton
 from ..nn.model import SteppedModel
 from ..nn.pixel import PixelAutomaton
 from . import losses
-from .batch import Batch, Exploded, dissimilarity, split
+from .batch import Batch, Exploded, dissimilarity, shared, split
 from .optimizer import Optimizer
 from .pool import Entries, ReplayPool
 from .recipe import AutomatonPhase, PixelPhase, Recipe
 from .unroll import Step, checked, compiled, unroll
+from .world import ALONE, World
 
 Run = Callable[[Tensor], Tensor]
 
@@ -30,16 +31,18 @@ class PoolTrainer(ABC):
         trained: the part of the model that is trained.
         recipe, phase: what to do.
         batches: how many there will be in all.
+        world: who shares each batch.
     """
 
     def __init__(
         self, model: SteppedModel, automaton: Automaton, trained: torch.nn.Module, recipe: Recipe,
-        phase: AutomatonPhase | PixelPhase, batches: int,
+        phase: AutomatonPhase | PixelPhase, batches: int, world: World = ALONE,
     ):  # fmt: skip
-        self.whole, self.automaton, self.recipe = model, automaton, recipe
+        self.whole, self.automaton, self.recipe, self.world = model, automaton, recipe, world
         self.bounds = phase.fewest_steps, phase.most_steps
-        self.optimizer = Optimizer(trained.parameters(), phase.optimizer, (2 if phase.pool else 1) * batches)
-        self.pool = ReplayPool(phase.pool)
+        descents = (2 if phase.pool else 1) * batches
+        self.optimizer = Optimizer(trained.parameters(), phase.optimizer, descents, world)
+        self.pool = ReplayPool(phase.pool, world)
         self.backward = checked(recipe.backward, recipe.compile)
         self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
 
@@ -52,7 +55,8 @@ class PoolTrainer(ABC):
         """Rows and columns of the cells of a picture."""
 
     def about(self, entries: Entries) -> Any:
-        """What the losses have to know of the whole batch, when they are given parts of it."""
+        """What the losses have to know of the whole batch, of which `entries` are this process's, when they are given
+        parts of it."""
         return None
 
     @abstractmethod
@@ -79,33 +83,37 @@ class PoolTrainer(ABC):
         return result
 
     def _descend(
-        self, entries: Entries, generator: torch.Generator, slots: Tensor | None = None
+        self, whole: Entries, generator: torch.Generator, slots: Tensor | None = None
     ) -> tuple[dict[str, float], Entries]:
+        """A gradient step on a batch; its unweighted losses, and the batch as it is afterwards."""
         fewest, most = self.bounds
         steps = int(torch.randint(fewest, most + 1, (), generator=generator, device=generator.device))
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        own = self.world.part(len(whole.age))
+        names = list(vars(whole))
+        entries = Entries(**{name: value[own] for name, value in vars(whole).items()})
         about = self.about(entries)
         states: list[Tensor] = []
         values: dict[str, float] = {}
 
         def parts() -> Iterator[Tensor]:
-            names = list(vars(entries))
             for tensors in split(list(vars(entries).values()), self.recipe.micro_batches):
                 part = Entries(**dict(zip(names, tensors, strict=True)))
                 terms, cells = self.losses(part, about, lambda cells: self._run(cells, steps, seed))
                 total = torch.stack([weight * value for weight, value in terms.values()]).sum()
-                if not total.item() < self.recipe.exploded:
-                    here = slots if slots is None else slots[sum(map(len, states)) :]
-                    raise Exploded(self._blame(total.item(), cells, part, steps, here))
+                found = shared({"loss": total, **{name: value for name, (_, value) in terms.items()}}, self.world)
+                if not found["loss"] < self.recipe.exploded:
+                    here = slots if slots is None else slots[own][sum(map(len, states)) :]
+                    raise Exploded(self._blame(found["loss"], cells, part, steps, here))
                 share = len(part.age) / len(entries.age)
-                for name, value in {"loss": total, **{name: value for name, (_, value) in terms.items()}}.items():
-                    values[name] = values.get(name, 0.0) + share * value.item()
+                for name, value in found.items():
+                    values[name] = values.get(name, 0.0) + share * value
                 states.append(cells[..., self.automaton.input_channels :].detach())
                 yield share * total
 
         self.optimizer.step_on_sum(parts())
-        state = torch.cat(states)
-        return values, Entries(entries.positive, entries.anchor, state, entries.sample, entries.age + steps)
+        state = self.world.gathered(torch.cat(states))
+        return values, Entries(whole.positive, whole.anchor, state, whole.sample, whole.age + steps)
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
         """`Automaton.run` with the step that may be compiled, in the recipe's precision; the cells keep their type."""
@@ -118,10 +126,11 @@ class PoolTrainer(ABC):
         size = cells.detach().abs().flatten(1).amax(1).nan_to_num(torch.inf, posinf=torch.inf)
         worst = int(size.argmax())
         where = "a fresh sample" if slots is None else f"pool entry {int(slots[worst])}"
-        return (
+        mine = (
             f"the automaton's loss became {total:g}; worst is {where}, training tile {int(entries.sample[worst])} "
             f"after {int(entries.age[worst]) + steps} steps (largest cell value {size[worst].item():g})"
         )
+        return max(self.world.told((size[worst].item(), mine)))[1]
 
     def state_dict(self) -> dict:
         return {"optimizer": self.optimizer.state_dict(), "pool": self.pool.state_dict()}
@@ -146,9 +155,10 @@ class AutomatonTrainer(PoolTrainer):
     """
 
     def __init__(
-        self, model: LatentAutomaton, recipe: Recipe, phase: AutomatonPhase, batches: int, *, joint: bool = False
-    ):
-        super().__init__(model, model.automaton, model if joint else model.automaton, recipe, phase, batches)
+        self, model: LatentAutomaton, recipe: Recipe, phase: AutomatonPhase, batches: int, world: World = ALONE, *,
+        joint: bool = False,
+    ):  # fmt: skip
+        super().__init__(model, model.automaton, model if joint else model.automaton, recipe, phase, batches, world)
         self.model, self.phase, self.joint = model, phase, joint
 
     def prepare(self) -> None:
@@ -162,9 +172,11 @@ class AutomatonTrainer(PoolTrainer):
     @torch.no_grad()
     def about(self, entries: Entries) -> Clean:
         clean, _ = self.model.autoencoder.encode(entries.anchor)
-        phase = self.phase
-        low, high = clean.aminmax() if isinstance(phase.output_range, str) else phase.output_range
-        return Clean(low, high, clean.var() if phase.standardise_latent else 1.0)
+        phase, world = self.phase, self.world
+        low, high = world.extremes(*clean.aminmax()) if isinstance(phase.output_range, str) else phase.output_range
+        count = clean.numel() * world.size
+        variance = world.mean((clean - world.mean(clean.mean())).square().mean()) * count / (count - 1)
+        return Clean(low, high, variance if phase.standardise_latent else 1.0)
 
     def losses(self, entries: Entries, about: Clean, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
         """Equations (7), (8) and (9), and what the recipe adds."""
@@ -199,8 +211,8 @@ class AutomatonTrainer(PoolTrainer):
 class PixelTrainer(PoolTrainer):
     """ViTCA in pixel space (Tesfaldet et al., arXiv:2211.01233): L1 and overflow losses."""
 
-    def __init__(self, model: PixelAutomaton, recipe: Recipe, phase: PixelPhase, batches: int):
-        super().__init__(model, model.automaton, model, recipe, phase, batches)
+    def __init__(self, model: PixelAutomaton, recipe: Recipe, phase: PixelPhase, batches: int, world: World = ALONE):
+        super().__init__(model, model.automaton, model, recipe, phase, batches, world)
         self.model, self.phase = model, phase
 
     def prepare(self) -> None:

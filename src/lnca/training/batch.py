@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..errors import LncaError
+from .world import World
 
 
 @dataclass
@@ -21,9 +22,24 @@ class Batch:
     sample: Tensor
     kernels: Tensor | None = None
 
+    def of(self, rows: slice) -> "Batch":
+        """Some of the samples."""
+        return Batch(
+            self.anchor[rows],
+            self.positive[rows],
+            self.sample[rows],
+            None if self.kernels is None else self.kernels[rows],
+        )
+
 
 class Exploded(Exception):
     """A loss that is not a number or too large; the message names the sample that caused it."""
+
+
+def shared(values: dict[str, Tensor], world: World) -> dict[str, float]:
+    """Means over the processes of what each found on its share."""
+    means = world.mean(torch.stack([value.detach().float() for value in values.values()]))
+    return dict(zip(values, means.tolist(), strict=True))
 
 
 def derangement(count: int, generator: torch.Generator) -> Tensor:
@@ -52,17 +68,19 @@ class Trainer(Protocol):
     """What one phase does with a batch."""
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient steps of one batch; returns the total "loss" and its unweighted terms.
+        """The gradient steps of one batch, which is the same in all processes; returns the total "loss" and its
+        unweighted terms, of the whole batch.
 
         Raises:
             Exploded: the loss is not a number or too large.
+            NotFinite: a gradient is not a number.
         """
 
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
         """What the phase is validated by: restored pictures (B, 3, H, W)."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model that a resumed run needs."""
+        """Everything but the model that a resumed run needs, with however many processes; all of them have to ask."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` gave."""

@@ -1,6 +1,8 @@
-"""The file a run continues from."""
+"""The files a run continues from: the last few, each with a checksum."""
 
+import hashlib
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +12,76 @@ from ..errors import LncaError
 from ..files import write_whole
 from .plan import Plan
 
-NAME = "checkpoint.pt"
+PATTERN = "checkpoint-*.lnca"
+MARK = b"lnca checkpoint 1\n"
+KEPT = 3
 
 
-def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
-    """Replaces the folder's checkpoint; tensors and plain data only."""
+class Damaged(Exception):
+    """A checkpoint that cannot be read, or is not what was written."""
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob(PATTERN), reverse=True)
+
+
+def write_checkpoint(folder: Path, step: int, content: dict[str, Any]) -> None:
+    """Writes the checkpoint after so many batches, tensors and plain data only, and removes all but the last `KEPT`.
+
+    Raises:
+        LncaError: it cannot be written; those that are there stay.
+    """
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_whole(folder / NAME, buffer.getvalue())
+    payload = buffer.getbuffer()
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    write_whole(folder / PATTERN.replace("*", f"{step:09d}"), b"".join([MARK, digest, b"\n", payload]))
+    for path in checkpoints(folder)[KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def open_checkpoint(path: Path) -> dict[str, Any]:
+    """What was written; raises `Damaged`."""
+    try:
+        content = path.read_bytes()
+        mark, digest, payload = content.split(b"\n", 2)
+        if mark + b"\n" != MARK or hashlib.sha256(payload).hexdigest().encode() != digest:
+            raise ValueError("the checksum does not fit")
+        saved = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        if not isinstance(saved, dict) or not isinstance(saved.get("plan"), dict):
+            raise ValueError("this is no checkpoint of a run")
+    except Exception as error:
+        raise Damaged(str(error)) from error
+    return saved
 
 
 def read_checkpoint(folder: Path, plan: Plan, resume: bool) -> dict[str, Any] | None:
-    """The folder's checkpoint, or None where a new run begins.
+    """The folder's newest checkpoint that is whole, or None where a new run begins; a damaged one is reported.
 
     Raises:
-        LncaError: there is one and `resume` was not asked for, or it is damaged or belongs to another plan.
+        LncaError: there is one and `resume` was not asked for, all are damaged, or it belongs to another plan.
     """
-    path = folder / NAME
-    if not path.exists():
+    paths = checkpoints(folder)
+    if not paths:
         return None
     if not resume:
         raise LncaError(f"{folder} already holds a run; add --resume to continue it, or choose another --out")
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        same = saved["plan"] == plan.describe()
-    except Exception as error:
-        raise LncaError(f"{path} is damaged; delete it to start the run again") from error
-    if not same:
-        raise LncaError(f"{folder} was started with other settings (see run.json there); resume with the same ones")
-    return saved
+    for path, older in zip(paths, [*paths[1:], None], strict=True):
+        try:
+            saved = open_checkpoint(path)
+        except Damaged as error:
+            if older is None:
+                raise LncaError(f"{path} is damaged ({error}); delete it to start the run again") from error
+            print(f"warning: {path} is damaged ({error}); going on from {older.name}", file=sys.stderr)
+            continue
+        if saved["plan"] != plan.describe():
+            raise LncaError(f"{folder} was started with other settings (see run.json there); resume with the same ones")
+        return saved
+    return None
 
 
 def last_good(folder: Path) -> str:
     """Where a run that failed can be continued from, for its error."""
-    path = folder / NAME
-    return f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint yet"
+    paths = checkpoints(folder)
+    return f"the last good checkpoint is {paths[0]}" if paths else "there is no checkpoint yet"

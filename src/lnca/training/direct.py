@@ -10,6 +10,7 @@ from ..nn.model import RestorationModel
 from .batch import Batch, Exploded, split
 from .optimizer import Optimizer
 from .recipe import DirectPhase, Recipe
+from .world import ALONE, World
 
 
 def negative_psnr(restored: Tensor, anchor: Tensor) -> Tensor:
@@ -28,20 +29,21 @@ LOSSES = {"psnr": negative_psnr, "l1": absolute}
 class DirectTrainer:
     """One gradient step a batch."""
 
-    def __init__(self, model: RestorationModel, recipe: Recipe, phase: DirectPhase, batches: int):
-        self.model, self.recipe = model, recipe
+    def __init__(self, model: RestorationModel, recipe: Recipe, phase: DirectPhase, batches: int, world: World = ALONE):
+        self.model, self.recipe, self.world = model, recipe, world
         self.loss = LOSSES[phase.loss]
-        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches)
+        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches, world)
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """The gradient step; returns its loss."""
         self.model.train()
+        batch = batch.of(self.world.part(len(batch.anchor)))
         values: list[float] = []
 
         def parts() -> Iterator[Tensor]:
             for positive, anchor in split((batch.positive, batch.anchor), self.recipe.micro_batches):
                 loss = self.loss(self._restored(positive), anchor) * (len(positive) / len(batch.positive))
-                values.append(loss.item())
+                values.append(self.world.mean(loss.detach()).item())
                 if not values[-1] < self.recipe.exploded:
                     raise Exploded(f"the loss became {values[-1]:g}")
                 yield loss

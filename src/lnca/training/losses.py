@@ -5,6 +5,7 @@ Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (anoth
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +17,20 @@ def reconstruction_autoencoder(x: Tensor, reconstructed: Tensor) -> Tensor:
     return F.mse_loss(reconstructed, x)
 
 
-def distance(latent_A: Tensor, latent_P: Tensor, latent_N: Tensor, margin: float = 1.0) -> Tensor:
+def distance(
+    latent_A: Tensor,
+    latent_P: Tensor,
+    latent_N: Tensor,
+    margin: float = 1.0,
+    mean: Callable[[Tensor], Tensor] = lambda part: part,
+) -> Tensor:
     """Equation (4): max(0, MSE(A, P) - MSE(A, N) + margin), so that a picture's latent lies nearer to its corrupted
-    version's than to another picture's."""
-    return (F.mse_loss(latent_A, latent_P) - F.mse_loss(latent_A, latent_N) + margin).clamp(min=0)
+    version's than to another picture's.
+
+    Args:
+        mean: over the parts of a batch that several processes share.
+    """
+    return (mean(F.mse_loss(latent_A, latent_P) - F.mse_loss(latent_A, latent_N)) + margin).clamp(min=0)
 
 
 def corrupted_pixels(x_A: Tensor, x_P: Tensor) -> Tensor:

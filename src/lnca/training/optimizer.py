@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .world import ALONE, World
+
 
 @dataclass(frozen=True)
 class OptimizerSettings:
@@ -41,11 +43,17 @@ def normalise(gradients: Iterable[Tensor]) -> None:
         gradient.div_(gradient.norm() + 1e-8)
 
 
-class Optimizer:
-    """Adam as `OptimizerSettings` says, for `steps` optimizer steps in all."""
+class NotFinite(Exception):
+    """A gradient is infinite or not a number; the parameters are as they were."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], settings: OptimizerSettings, steps: int):
-        self.parameters = list(parameters)
+
+class Optimizer:
+    """Adam as `OptimizerSettings` says, for `steps` optimizer steps in all; gradients are means over a world."""
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], settings: OptimizerSettings, steps: int, world: World = ALONE
+    ):
+        self.parameters, self.world = list(parameters), world
         self.settings = settings
         self.adam = torch.optim.AdamW(
             self.parameters, lr=settings.learning_rate, eps=1e-7, weight_decay=settings.weight_decay
@@ -59,12 +67,20 @@ class Optimizer:
         self.step_on_sum([loss])
 
     def step_on_sum(self, losses: Iterable[Tensor]) -> None:
-        """One gradient descent step on a sum, whose parts may be made one after the other."""
+        """One gradient descent step on a sum, whose parts may be made one after the other.
+
+        Raises:
+            NotFinite: of a gradient that is no number.
+        """
         self.adam.zero_grad(set_to_none=True)
         for loss in losses:
             loss.backward()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        self.world.average(gradients)
+        if not nn.utils.get_total_norm(gradients).isfinite():
+            raise NotFinite
         if self.settings.normalise_gradients:
-            normalise(p.grad for p in self.parameters if p.grad is not None)
+            normalise(gradients)
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         self.adam.step()

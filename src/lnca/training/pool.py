@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .world import ALONE, World
+
 
 @dataclass
 class Entries:
@@ -22,10 +24,17 @@ class Entries:
 
 
 class ReplayPool:
-    """At most `size` samples; a new one replaces the oldest when the pool is full."""
+    """At most `size` samples; a new one replaces the oldest when the pool is full.
 
-    def __init__(self, size: int):
-        self.size = size
+    All processes of a world see the same pool. Each keeps every so-many-th slot of it, and they send one another what
+    is drawn.
+
+    Attributes:
+        entries: this process's slots.
+    """
+
+    def __init__(self, size: int, world: World = ALONE):
+        self.size, self.world = size, world
         self.pushed = 0
         self.entries: Entries | None = None
 
@@ -37,7 +46,8 @@ class ReplayPool:
         tensors = {name: value.detach()[-self.size :] for name, value in vars(new).items()}
         count = len(tensors["age"])
         if self.entries is None:
-            self.entries = Entries(**{n: v.new_zeros((self.size, *v.shape[1:])) for n, v in tensors.items()})
+            own = -(-self.size // self.world.size)
+            self.entries = Entries(**{n: v.new_zeros((own, *v.shape[1:])) for n, v in tensors.items()})
         slots = (self.pushed + torch.arange(count, device=tensors["age"].device)) % self.size
         self.put_back(slots, Entries(**tensors))
         self.pushed += count
@@ -47,18 +57,44 @@ class ReplayPool:
         assert self.entries is not None
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         slots = order[:count].to(self.entries.age.device)
-        return slots, Entries(**{name: value[slots] for name, value in vars(self.entries).items()})
+        mine, places = self._own(slots)
+
+        def collected(value: Tensor) -> Tensor:
+            drawn = value.new_zeros((len(slots), *value.shape[1:]))
+            drawn[mine] = value[places]
+            return self.world.summed(drawn)
+
+        return slots, Entries(**{name: collected(value) for name, value in vars(self.entries).items()})
 
     def put_back(self, slots: Tensor, entries: Entries) -> None:
         """Overwrites the given slots."""
+        mine, places = self._own(slots)
         for name, value in vars(entries).items():
-            getattr(self.entries, name)[slots] = value.detach()
+            getattr(self.entries, name)[places] = value.detach()[mine]
+
+    def _own(self, slots: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of some slots this process keeps, and where."""
+        mine = (slots % self.world.size == self.world.rank).nonzero()[:, 0]
+        return mine, slots[mine] // self.world.size
 
     def state_dict(self) -> dict:
-        """Everything in the pool, for a checkpoint."""
-        return {"pushed": self.pushed, "entries": None if self.entries is None else dict(vars(self.entries))}
+        """Everything in the pool, of all processes, for a checkpoint."""
+
+        def whole(own: Tensor) -> Tensor:
+            parts = self.world.gathered(own).unflatten(0, (self.world.size, -1))
+            return parts.transpose(0, 1).flatten(0, 1)[: self.size]
+
+        entries = None if self.entries is None else {name: whole(value) for name, value in vars(self.entries).items()}
+        return {"pushed": self.pushed, "entries": entries}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what `state_dict` gave."""
+        """Restores what `state_dict` gave, in a world of any size."""
+
+        def own(whole: Tensor) -> Tensor:
+            missing = -self.size % self.world.size
+            padded = torch.cat([whole, whole.new_zeros((missing, *whole.shape[1:]))])
+            return padded[self.world.rank :: self.world.size].clone()
+
         self.pushed = state["pushed"]
-        self.entries = None if state["entries"] is None else Entries(**state["entries"])
+        entries = state["entries"]
+        self.entries = None if entries is None else Entries(**{name: own(value) for name, value in entries.items()})

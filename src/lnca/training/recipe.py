@@ -34,6 +34,8 @@ class AutoencoderPhase:
         margin: alpha of equation (4).
         perturbation: standard deviation of epsilon in equation (6).
         ssim: weight of 1 - SSIM, added for D(clean latent, corrupted skip) beside equation (6) (0 in the paper).
+        batch_norm: "synchronised": by the statistics of a batch, of all processes together; "frozen": by those that the
+            weights it begins with have.
     """
 
     epochs: int = 20
@@ -44,6 +46,7 @@ class AutoencoderPhase:
     margin: float = 1.0
     perturbation: float = 0.5
     ssim: float = 0.0
+    batch_norm: typing.Literal["synchronised", "frozen"] = "synchronised"
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
 

@@ -10,10 +10,11 @@ from ..kernels.blur import fused_blur
 from ..nn.latent import LatentAutomaton
 from ..nn.residual import ResidualCoder
 from . import losses
-from .batch import Batch, Exploded, dissimilarity
+from .batch import Batch, Exploded, dissimilarity, shared
 from .optimizer import Optimizer
 from .recipe import Recipe, ResidualPhase
 from .unroll import Step, checked, compiled, unroll
+from .world import ALONE, World
 
 OVERFLOW = 3
 
@@ -21,9 +22,11 @@ OVERFLOW = 3
 class ResidualTrainer:
     """One gradient step a batch."""
 
-    def __init__(self, model: LatentAutomaton, recipe: Recipe, phase: ResidualPhase, batches: int):
-        self.model, self.recipe, self.phase = model, recipe, phase
-        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches)
+    def __init__(
+        self, model: LatentAutomaton, recipe: Recipe, phase: ResidualPhase, batches: int, world: World = ALONE
+    ):
+        self.model, self.recipe, self.phase, self.world = model, recipe, phase, world
+        self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches, world)
         self.backward = checked(recipe.backward, recipe.compile)
         automaton, coder = model.automaton, model.autoencoder
         # Convolutions are a quarter faster so.
@@ -35,6 +38,7 @@ class ResidualTrainer:
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """The gradient step; returns the unweighted losses, without those of weight 0."""
         model, phase = self.model.train(), self.phase
+        batch = batch.of(self.world.part(len(batch.anchor)))
 
         def draw(low: int, high: int) -> int:
             return int(torch.randint(low, high + 1, (), generator=generator, device=generator.device))
@@ -68,10 +72,11 @@ class ResidualTrainer:
                 shares = coder.scores(output, batch.positive).float().softmax(1)
                 terms["kernel"] = losses.kernel(batch.kernels, coder.deconvolution.bank, shares)
         total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
-        if not total.item() < self.recipe.exploded:
-            raise Exploded(f"the loss became {total.item():g}")
+        values = shared({"loss": total, **terms}, self.world)
+        if not values["loss"] < self.recipe.exploded:
+            raise Exploded(f"the loss became {values['loss']:g}")
         self.optimizer.step(total)
-        return {"loss": total.item(), **{name: value.item() for name, value in terms.items()}}
+        return values
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
         automaton = self.model.automaton

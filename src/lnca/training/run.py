@@ -35,9 +35,11 @@ from .batch import Batch, Exploded, Trainer
 from .checkpoint import last_good, read_checkpoint, write_checkpoint
 from .direct import DirectTrainer
 from .log import ContactSheet, Log
+from .optimizer import NotFinite
 from .plan import Plan, commit
 from .recipe import PHASES
 from .residual import ResidualTrainer
+from .world import ALONE, World
 
 # Crops that make an epoch, where the recipe does not say.
 CROPS = 10_000
@@ -68,7 +70,15 @@ def begin_with(model: RestorationModel, path: Path) -> str:
 
 
 class Interrupted(Exception):
-    """Ctrl-C: the run was saved and can be resumed."""
+    """The run was asked to stop, was saved, and can be resumed.
+
+    Args:
+        signal: SIGINT, of Ctrl-C, or SIGTERM, as batch systems send it.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.signal = number
 
 
 class Run:
@@ -78,8 +88,9 @@ class Run:
         plan: what is trained.
         folder: gets checkpoint, logs, contact sheets and, in the end, the weights.
         device: where.
-        resume: continue from the folder's checkpoint; without it the folder must not hold one.
+        resume: continue from the folder's newest checkpoint; without it the folder must not hold one.
         progress: called as progress(phase, done, total, values) after every batch.
+        world: the processes that share the work. All of them read the data and the folder; the first one writes.
     """
 
     def __init__(
@@ -90,8 +101,9 @@ class Run:
         *,
         resume: bool = False,
         progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
+        world: World = ALONE,
     ):
-        self.plan, self.folder, self.device = plan, folder, torch.device(device)
+        self.plan, self.folder, self.device, self.world = plan, folder, torch.device(device), world
         self.recipe, self.progress = plan.recipe, progress
         self.curriculum = plan.recipe.curriculum(plan.task)
         self.settings = plan.recipe.model.get(plan.model, {})
@@ -99,6 +111,7 @@ class Run:
         self.phases = PHASES[architecture]
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
+        world.part(plan.recipe.batch_size)
         saved = read_checkpoint(folder, plan, resume)
         self.train, self.validation = self._data("train"), self._data("validation")
         self.train.check(plan.task)
@@ -118,12 +131,12 @@ class Run:
         self.history: list[dict[str, Any]] = []
         self.trainer: Trainer | None = None
         self.sums: dict[str, float] = {}
-        self.stop = threading.Event()
-        if saved is None:
-            write_whole(folder / "run.json", (json.dumps(plan.describe(), indent=2) + "\n").encode())
-        else:
+        self.stop: int | None = None
+        if saved is not None:
             self._restore(saved)
-        self.log = Log(folder, self.position["step"])
+        elif world.first:
+            write_whole(folder / "run.json", (json.dumps(plan.describe(), indent=2) + "\n").encode())
+        self.log = Log(folder, self.position["step"]) if world.first else None
         self.sheet = ContactSheet(folder / "sheets")
 
     def _data(self, split: Split) -> TileSet | CropSet:
@@ -144,13 +157,17 @@ class Run:
         """Trains to the end; returns the weight file.
 
         Raises:
-            Interrupted: after Ctrl-C, when the state is saved.
-            LncaError: a loss exploded; the message names the last good checkpoint.
+            Interrupted: after Ctrl-C or SIGTERM, when the state is saved.
+            LncaError: a loss exploded, or a batch did not fit into memory; the message names the last good checkpoint.
         """
         with self._interruptible():
             while self.position["phase"] < len(self.phases):
                 self._phase(self.phases[self.position["phase"]])
         return self._finish()
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Ends the run, as that signal does, after the batch in progress."""
+        self.stop = number
 
     def _phase(self, phase: str) -> None:
         epochs = self.epochs(phase)
@@ -167,16 +184,16 @@ class Run:
 
     def _trainer(self, phase: str) -> Trainer:
         batches = self.epochs(phase) * self.batches_per_epoch
-        model, recipe = self.model, self.recipe
+        model, recipe, world = self.model, self.recipe, self.world
         if isinstance(model, PixelAutomaton):
-            return PixelTrainer(model, recipe, recipe.vitca, batches)
+            return PixelTrainer(model, recipe, recipe.vitca, batches, world)
         if not isinstance(model, LatentAutomaton):
-            return DirectTrainer(model, recipe, getattr(recipe, phase), batches)
+            return DirectTrainer(model, recipe, getattr(recipe, phase), batches, world)
         if phase == "residual":
-            return ResidualTrainer(model, recipe, recipe.residual, batches)
+            return ResidualTrainer(model, recipe, recipe.residual, batches, world)
         if phase == "autoencoder":
-            return AutoencoderTrainer(model, recipe, recipe.autoencoder, batches)
-        return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, joint=phase == "joint")
+            return AutoencoderTrainer(model, recipe, recipe.autoencoder, batches, world)
+        return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, world, joint=phase == "joint")
 
     def _epoch(self, phase: str, epoch: int) -> None:
         assert self.trainer is not None
@@ -185,27 +202,36 @@ class Run:
         for batch, sample in self._batches(phase, epoch):
             key = (self.plan.seed, phase, epoch, batch)
             draw = generator(self.device, *key)
-            torch.manual_seed(derive(*key, "dropout"))
+            # Of several processes each has its own.
+            torch.manual_seed(derive(*key, "dropout", *[self.world.rank] * (self.world.size > 1)))
+            where = f"in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {last_good(self.folder)}"
             try:
                 values = self.trainer.train_batch(self._batch(phase, sample, difficulty, draw), draw)
-            except Exploded as error:
+            except (Exploded, NotFinite) as error:
+                what = str(error) or "a gradient became infinite or no number"
+                raise LncaError(f"{what}, {where}; lower the learning rate, or use the recipe 'stable'") from error
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
                 raise LncaError(
-                    f"{error}, in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {last_good(self.folder)}; "
-                    "lower the learning rate, or use the recipe 'stable'"
+                    f"a batch of {self.recipe.batch_size} does not fit into memory, {where}; cut it into parts with "
+                    f"--set micro_batches={2 * self.recipe.micro_batches}, or choose a smaller --batch-size"
                 ) from error
             for name, value in values.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.position["batch"] = batch + 1
             self.position["step"] += 1
-            self.log.scalars(phase, self.position["step"], values)
+            if self.log is not None:
+                self.log.scalars(phase, self.position["step"], values)
             best = self.best["ssim"]
             self.progress(
                 phase, epoch * per_epoch + batch + 1, epochs * per_epoch,
                 {"loss": values["loss"], "ssim": best if best is not None else float("nan")},
             )  # fmt: skip
-            if self.stop.is_set():
+            asked = max(self.world.told(self.stop or 0))
+            if asked:
                 self._save()
-                raise Interrupted
+                raise Interrupted(asked)
             if self.position["step"] % self.recipe.checkpoint_every == 0:
                 self._save()
         self._end_epoch(phase, epoch, difficulty)
@@ -234,9 +260,10 @@ class Run:
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,
                   **{f"validation_{name}": value for name, value in quality.items()}}  # fmt: skip
         self.history.append(record)
-        self.log.epoch(self.position["step"], record)
-        if (epoch + 1) % self.recipe.sheet_every == 0 or epoch + 1 == self.epochs(phase):
-            self.sheet.save(f"{phase}-{epoch + 1:03d}.png", examples)
+        if self.log is not None:
+            self.log.epoch(self.position["step"], record)
+            if (epoch + 1) % self.recipe.sheet_every == 0 or epoch + 1 == self.epochs(phase):
+                self.sheet.save(f"{phase}-{epoch + 1:03d}.png", examples)
         self.sums = {}
         self.position.update(epoch=epoch + 1, batch=0)
         self._save()
@@ -251,19 +278,33 @@ class Run:
             index = torch.arange(start, min(start + 256, len(self.validation)))
             draw = generator(self.device, self.plan.seed, "validation", start)
             anchor, positive = self.validation.pairs(index, self.plan.task, self.curriculum.test, draw)
-            restored = self.trainer.restore(anchor, positive).float()
+            restored = self._restored(anchor, positive)
             scores["ssim"].append(metrics.ssim(restored, anchor))
             scores["psnr"].append(metrics.psnr(restored, anchor))
             scores["input_ssim"].append(metrics.ssim(positive, anchor))
             examples = examples or [anchor[:8], positive[:8], restored[:8]]
         return {name: torch.cat(values).mean().item() for name, values in scores.items()}, examples
 
+    def _restored(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """By all processes, in equal shares as far as they go."""
+        assert self.trainer is not None
+        world = self.world
+        shared = len(anchor) // world.size * world.size
+        parts = []
+        if shared:
+            own = world.part(shared)
+            parts.append(world.gathered(self.trainer.restore(anchor[own], positive[own])))
+        if shared < len(anchor):
+            parts.append(self.trainer.restore(anchor[shared:], positive[shared:]))
+        return torch.cat(parts).float()
+
     def _finish(self) -> Path:
         path = self.folder / f"{self.plan.name}.safetensors"
         begun = {} if self.begun is None else {"initial": self.begun}
         card = {**self.plan.describe(), **begun, "lnca": __version__, "commit": commit(), "history": self.history}
-        save_weights(path, self.model, self.plan.model, self.settings, card)
-        self.log.close()
+        if self.log is not None:
+            save_weights(path, self.model, self.plan.model, self.settings, card)
+            self.log.close()
         return path
 
     def _save(self) -> None:
@@ -278,7 +319,8 @@ class Run:
             "history": self.history,
             "begun": self.begun,
         }
-        write_checkpoint(self.folder, content)
+        if self.world.first:
+            write_checkpoint(self.folder, self.position["step"], content)
 
     def _restore(self, saved: dict) -> None:
         if saved["digest"] != self.train.digest:
@@ -292,18 +334,28 @@ class Run:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C ends the run after the batch in progress; a second Ctrl-C ends it at once."""
+        """Ctrl-C and SIGTERM end the run after the batch in progress; a second one ends it at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = signal.getsignal(signal.SIGINT)
+        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
         def ask(number: int, frame: object) -> None:
-            self.stop.set()
-            signal.signal(signal.SIGINT, previous)
+            self.interrupt(number)
+            restore()
 
-        signal.signal(signal.SIGINT, ask)
+        for number in previous:
+            signal.signal(number, ask)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, previous)
+            restore()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the processor or of a GPU, was not enough."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

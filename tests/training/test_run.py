@@ -1,11 +1,14 @@
 """A run killed at any moment and resumed ends with the bytes of an uninterrupted one."""
 
+import errno
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from PIL import Image
 
 import lnca
 from lnca import LncaError
+from lnca.data.prepare import prepare
+from lnca.data.sets import data_set
 from lnca.training.checkpoint import checkpoints, open_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
@@ -230,3 +235,126 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
     )
     with pytest.raises(LncaError, match="another shape"):
         Run(other, tmp_path / "other")
+
+
+def stopped(pictures, folder, phase="automaton", batch=4):
+    """A run that was stopped after a batch, with several checkpoints."""
+
+    def press(now, done, total, values):
+        if (now, done) == (phase, batch):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        Run(plan(pictures), folder, progress=press)()
+    return checkpoints(folder)
+
+
+def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures, uninterrupted, tmp_path, capsys):
+    newest, second, third = stopped(pictures, tmp_path)
+    steps = [open_checkpoint(path)["position"]["step"] for path in (newest, second, third)]
+    assert steps == [16, 14, 12]
+    content = newest.read_bytes()
+    newest.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    second.write_bytes(second.read_bytes()[:1000])
+    weights = Run(plan(pictures), tmp_path, resume=True)()
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" is damaged")[0] for line in said] == [f"warning: {newest}", f"warning: {second}"]
+    assert said[1].endswith(f"going on from {third.name}")
+    assert weights.read_bytes() == uninterrupted[0].read_bytes()
+    assert len(checkpoints(tmp_path)) == 3
+
+
+def test_a_full_disk_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, tmp_path, monkeypatch):
+    whole = [(path, path.read_bytes()) for path in stopped(pictures, tmp_path)]
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = Run(plan(pictures), tmp_path, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        with pytest.raises(LncaError, match=r"cannot write .*checkpoint-0+18.lnca: No space left on device"):
+            run()
+    assert [(path, path.read_bytes()) for path in checkpoints(tmp_path)] == whole
+    assert not list(tmp_path.glob(".lnca-*"))
+    assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
+
+
+def test_sigterm_saves_and_exits_with_0(pictures, uninterrupted, tmp_path):
+    options = [part for change in CHANGES for part in ("--set", change)]
+    command = [sys.executable, "-m", "lnca", "train", "--model", "latent-nafca", "--task", "denoise", "--seed", "3",
+               "--data", pictures, "--out", tmp_path / "run", "--device", "cpu", *options]  # fmt: skip
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=threads)
+    while not checkpoints(tmp_path / "run"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert (
+        process.communicate(timeout=60)[0].strip()
+        == f"stopped; {tmp_path / 'run'} holds everything, go on with --resume"
+    )
+    assert process.returncode == 0
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+    weights = Run(plan(pictures), tmp_path / "run", resume=True)()
+    assert weights.read_bytes() == uninterrupted[0].read_bytes()
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_have_it(pictures, uninterrupted, tmp_path):
+    def poison(phase, done, total, values):
+        if (phase, done) == ("automaton", 3):
+            run.model.automaton.head.weight.register_hook(lambda gradient: gradient / 0)
+
+    run = Run(plan(pictures), tmp_path, progress=poison)
+    with pytest.raises(
+        LncaError, match=r"a gradient became infinite or no number, in phase automaton, epoch 1, batch 4"
+    ):
+        run()
+    assert all(value.isfinite().all() for value in run.model.state_dict().values())
+    assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "the allocator's"])
+def test_a_batch_that_does_not_fit_says_which_number_to_lower(pictures, tmp_path, monkeypatch, error):
+    run = Run(plan(pictures, ["micro_batches=2"]), tmp_path)
+
+    def hungry(*_, **__):
+        if isinstance(error, Exception):
+            raise error
+        torch.empty(2**60)
+
+    monkeypatch.setattr(run.train.__class__, "pairs", hungry)
+    with pytest.raises(LncaError, match=r"a batch of 4 does not fit .* --set micro_batches=4, or .* --batch-size"):
+        run()
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(pictures, tmp_path, monkeypatch):
+    run = Run(plan(pictures), tmp_path)
+    monkeypatch.setattr(run.train.__class__, "pairs", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="inconsistent"):
+        run()
+
+
+def test_a_clock_that_jumps_changes_nothing(pictures, uninterrupted, tmp_path, monkeypatch):
+    jumps = itertools.cycle([0, 1e9, 3, 2e9])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    assert Run(plan(pictures), tmp_path)().read_bytes() == uninterrupted[0].read_bytes()
+
+
+@pytest.mark.parametrize("how", ["removed", "cut off"])
+def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
+    """What was removed stays open; what was cut off would kill the process."""
+    prepare(data_set("folder"), pictures, tmp_path / "data", side=32)
+    tiles = tmp_path / "data" / "clean.npy"
+
+    def spoil(phase, done, total, values):
+        if done == 2:
+            tiles.unlink() if how == "removed" else os.truncate(tiles, 200)
+
+    changes = ["autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0"]
+    run = Run(plan(tmp_path / "data", changes), tmp_path / "run", progress=spoil)
+    if how == "removed":
+        assert run().exists()
+    else:
+        with pytest.raises(LncaError, match=r"clean.npy was cut off while it was in use; prepare it anew"):
+            run()

@@ -65,6 +65,24 @@ def _map(path: Path, shape: tuple[int, ...], kind: type) -> np.ndarray:
     return array
 
 
+def whole(store: np.ndarray) -> np.ndarray:
+    """An array that may be mapped from a file, if that is as long as it was: reading what was cut off would kill the
+    process.
+
+    Raises:
+        LncaError: the file is shorter than the array.
+    """
+    if isinstance(store, np.memmap) and store.filename is not None:
+        try:
+            size = Path(store.filename).stat().st_size
+        except OSError:
+            # Removed, but still open.
+            return store
+        if size < store.offset + store.nbytes:
+            raise LncaError(f"{store.filename} was cut off while it was in use; prepare it anew with lnca data prepare")
+    return store
+
+
 def is_prepared(folder: Path) -> bool:
     """Whether `lnca data prepare` wrote this folder."""
     return (folder / DESCRIPTION).is_file()

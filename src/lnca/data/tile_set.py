@@ -14,7 +14,7 @@ from ..degradation import PhotoTask
 from ..errors import LncaError
 from ..randomness import generator
 from ..restoration.image_io import find_pictures
-from .prepared import Prepared, is_prepared
+from .prepared import Prepared, is_prepared, whole
 from .source import FilePicture, Sample
 from .splits import Split, split_groups
 from .tiles import TILE_SIDE, tiles_of
@@ -47,7 +47,7 @@ class TileSet:
         digest = hashlib.sha256()
         for store in (self.clean, self.corrupted):
             for start in range(0, len(self) if store is not None else 0, 4096):
-                digest.update(store[self.rows[start : start + 4096]].tobytes())  # type: ignore[index]
+                digest.update(whole(store)[self.rows[start : start + 4096]].tobytes())  # type: ignore[arg-type]
         return digest.hexdigest()
 
     def limited(self, count: int | None, seed: int) -> "TileSet":
@@ -75,7 +75,7 @@ class TileSet:
         rows = self.rows[index.numpy()]
 
         def pixels(store: np.ndarray) -> Tensor:
-            return torch.from_numpy(store[rows]).to(draw.device).float() / 255
+            return torch.from_numpy(whole(store)[rows]).to(draw.device).float() / 255
 
         stores = [pixels(store) for store in (self.clean, self.corrupted) if store is not None]
         if augment:

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu bench-gpu lint types format quality clean
+.PHONY: setup demo test test-slow test-gpu bench-gpu faults lint types format quality clean
 
 setup: $(VENV)/done
 
@@ -30,6 +30,10 @@ test-gpu: setup
 # Measures everything that needs a GPU; PARTS chooses: check blocks frames inference train-memory train-latency backward.
 bench-gpu: setup
 	$(BIN)/python benchmarks/gpu.py $(PARTS)
+
+# Kills lnca a hundred times at random moments, and looks at what is left.
+faults: setup
+	$(BIN)/python benchmarks/faults.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,205 @@
+"""Kills lnca at random moments and looks at what is left: in the end it has to be what an uninterrupted run gives.
+
+Training (both phases), preparing data, restoring a folder and exporting are killed with SIGKILL, resumed, killed again;
+then one worker of an elastic training is killed, a training is asked to stop, and one runs into a full disk.
+
+    python benchmarks/faults.py [--kills 100] [--seed 0]
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lnca.benchmark.measure import environment
+from lnca.demo import photograph
+from lnca.files import write_whole
+from lnca.training.checkpoint import checkpoints, open_checkpoint
+
+RESULTS = Path(__file__).parent / "results" / "faults.json"
+LNCA = [sys.executable, "-m", "lnca"]
+# Small, but with every part of the real thing: pool, dropout, masks, validation, sheets.
+CHANGES = (
+    "batch_size=4", "tile=32", "checkpoint_every=3", "validation_tiles=8", "autoencoder.epochs=3", "automaton.epochs=3",
+    "joint.epochs=1", "automaton.pool=16", "joint.pool=16", "model.latent-nafca.dropout=0.1",
+    "model.latent-nafca.steps=8",
+)  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that is killed.
+
+    Args:
+        name: of the job.
+        share: of all kills.
+        command: given the folder it works in; the same again resumes.
+        where: what was done so far, for the report.
+    """
+
+    name: str
+    share: float
+    command: Callable[[Path], list[str]]
+    where: Callable[[Path], str] = lambda folder: ""
+
+
+def train_command(folder: Path, pictures: Path, *more: str) -> list[str]:
+    changes = [part for change in CHANGES for part in ("--set", change)]
+    return ["train", "--model", "latent-nafca", "--task", "denoise", "--data", str(pictures), "--out",
+            str(folder / "run"), "--device", "cpu", "--resume", *changes, *more]  # fmt: skip
+
+
+def trained_until(folder: Path) -> str:
+    """Phase of the newest checkpoint, "start" before the first."""
+    found = checkpoints(folder / "run")
+    if not found:
+        return "start"
+    return ("autoencoder", "automaton", "joint", "end")[open_checkpoint(found[0])["position"]["phase"]]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What a user sees: not hidden files, nor what tells of times (events of TensorBoard, manifests, checkpoints)."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith((".", "events.", "lnca.jsonl")) and path.suffix != ".lnca"
+    }
+
+
+def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str, Any]:
+    """Kills a job so many times, as often resumed, begun anew whenever it came to its end."""
+    whole = folder / "whole"
+    begun = time.monotonic()
+    subprocess.run([*LNCA, *job.command(whole)], check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    duration = time.monotonic() - begun
+    expected, done, rounds, same, left = content(whole), 0, 0, 0, 0
+    moments: dict[str, int] = {}
+    work = folder / "killed"
+    while done < kills or work.exists():
+        process = subprocess.Popen(
+            [*LNCA, *job.command(work)], env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            status = process.wait(draw.uniform(0, duration) if done < kills else None)
+        except subprocess.TimeoutExpired:
+            # One time the process alone, whose workers have to find out, the other all of them at once.
+            (os.kill if done % 2 else os.killpg)(process.pid, signal.SIGKILL)
+            process.wait()
+            done += 1
+            moments[job.where(work)] = moments.get(job.where(work), 0) + 1
+            continue
+        if status:
+            raise SystemExit(f"{job.name}: exit status {status} after {done} kills; see {work}")
+        rounds, same = rounds + 1, same + (content(work) == expected)
+        left += len(list(work.rglob(".lnca-*")))
+        shutil.rmtree(work)
+    print(f"{job.name}: {done} kills, {same} of {rounds} rounds ended with the same bytes", flush=True)
+    return {
+        "job": job.name, "kills": done, "killed_in": moments, "rounds": rounds, "same_bytes": same,
+        "files": len(expected), "hidden_temporary_files_left": left,
+    }  # fmt: skip
+
+
+def elastic(folder: Path, pictures: Path) -> dict[str, Any]:
+    """Two processes under torchrun, of which one is killed when the first checkpoint is there."""
+
+    def command(out: Path) -> list[str]:
+        run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        return [*run, "--max-restarts", "3", "-m", *LNCA[2:], *train_command(out, pictures)]
+
+    subprocess.run(command(folder / "whole"), check=True, env=ENVIRONMENT, capture_output=True)
+    process = subprocess.Popen(
+        command(folder / "killed"), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not checkpoints(folder / "killed" / "run"):
+        time.sleep(0.1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    status = process.wait()
+    same = content(folder / "whole") == content(folder / "killed")
+    print(f"elastic: exit status {status}, the same bytes: {same}", flush=True)
+    return {"status": status, "same_bytes": same}
+
+
+def asked(folder: Path, pictures: Path) -> dict[str, Any]:
+    """SIGTERM while it trains."""
+    process = subprocess.Popen([*LNCA, *train_command(folder, pictures)], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    while not checkpoints(folder / "run"):
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.terminate()
+    status = process.wait()
+    seconds = time.monotonic() - begun
+    print(f"SIGTERM: exit status {status} after {seconds:.1f} s", flush=True)
+    return {"status": status, "seconds": seconds, "saved": trained_until(folder)}
+
+
+def full_disk(folder: Path, pictures: Path) -> dict[str, Any]:
+    """A file system that has room for a checkpoint and a half; it takes root to make one."""
+    folder.mkdir(parents=True)
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "lnca", folder]).returncode:
+        return {"skipped": "only root can mount a small file system"}
+    try:
+        result = subprocess.run(
+            [*LNCA, *train_command(folder, pictures)], env=ENVIRONMENT, capture_output=True, text=True
+        )
+        whole = [path.name for path in checkpoints(folder / "run") if open_checkpoint(path)]
+        said = result.stderr.strip().splitlines()[-1].replace(str(folder), "DISK")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    print(f"full disk: exit status {result.returncode}, {len(whole)} whole checkpoints: {said}", flush=True)
+    return {"status": result.returncode, "said": said, "whole_checkpoints": len(whole)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        picture, pictures = photograph(), root / "pictures"
+        pictures.mkdir()
+        for number in range(12):
+            left, top = 90 * (number % 4), 90 * (number // 4)
+            picture.crop((left, top, left + 100 + number, top + 100)).save(pictures / f"{number}.png")
+        jobs = (
+            Job("train", 0.4, lambda folder: train_command(folder, pictures), trained_until),
+            Job("data prepare", 0.2, lambda folder: ["data", "prepare", "folder", str(pictures), "--workers", "2",
+                                                     "--side", "32", "--out", str(folder / "tiles")]),
+            Job("restore", 0.25, lambda folder: ["restore", str(pictures), "-o", str(folder / "restored"), "--workers",
+                                                 "2", "--device", "cpu"]),
+            Job("export", 0.15, lambda folder: ["export", "--out", str(folder / "exported"), "--overwrite"]),
+        )  # fmt: skip
+        kills = [round(job.share * options.kills) for job in jobs]
+        found = [
+            killed(job, count, root / job.name.replace(" ", "-"), draw) for job, count in zip(jobs, kills, strict=True)
+        ]
+        result = {
+            "environment": environment(torch.device("cpu")), "seed": options.seed, "kills": sum(kills), "jobs": found,
+            "elastic": elastic(root / "elastic", pictures), "sigterm": asked(root / "asked", pictures),
+            "full_disk": full_disk(root / "disk", pictures),
+        }  # fmt: skip
+    write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
+    good = all(job["same_bytes"] == job["rounds"] for job in found) and result["elastic"]["same_bytes"]
+    print(options.out)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -314,6 +314,22 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_have_it(p
     assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
 
 
+def test_of_kernels_alone_the_last_epoch_is_kept(pictures, tmp_path):
+    changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=4", "validation_tiles=4", "residual.l1=0",
+               "residual.ssim=0", "residual.kernel=1", "model.lnca.echoes=2"]  # fmt: skip
+    run = Run(Plan("lnca", "photo-deblur", pictures, load_recipe("paper", changes), 0), tmp_path)
+    scores, kept = iter([0.4, 0.1]), []
+
+    def validate():
+        kept.append({name: value.clone() for name, value in run.model.state_dict().items()})
+        return {"ssim": next(scores), "psnr": 0.0, "input_ssim": 0.0}, [torch.zeros(1, 3, 32, 32)]
+
+    run.validate = validate
+    run()
+    assert all(torch.equal(value, kept[1][name]) for name, value in run.model.state_dict().items())
+    assert not all(torch.equal(value, kept[0][name]) for name, value in run.model.state_dict().items())
+
+
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "the allocator's"])
 def test_a_batch_that_does_not_fit_says_which_number_to_lower(pictures, tmp_path, monkeypatch, error):
     run = Run(plan(pictures, ["micro_batches=2"]), tmp_path)

@@ -243,6 +243,11 @@ class Run:
             return Batch(anchor, positive, here, kernels)
         return Batch(*self.train.pairs(sample, task, difficulty, draw, augment=augment), here)
 
+    def _restores(self, phase: str) -> bool:
+        """Whether a phase learns what it is validated by; of one that learns kernels only the last epoch is kept."""
+        residual = self.recipe.residual
+        return phase != "residual" or bool(residual.l1 or residual.ssim)
+
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
         size = self.recipe.batch_size
@@ -254,7 +259,7 @@ class Run:
         quality, examples = self.validate()
         means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
         best = self.best["ssim"]
-        if best is None or math.isnan(best) or quality["ssim"] > best:
+        if best is None or math.isnan(best) or quality["ssim"] > best or not self._restores(phase):
             copy = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
             self.best = {"ssim": quality["ssim"], "epoch": epoch, "model": copy}
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,

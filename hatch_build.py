@@ -24,6 +24,8 @@ AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mpre
 SETS: dict[str, list[str]] = {"portable": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     SETS |= {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*AVX512, "-mavx512bf16"]}
+    if sys.platform == "linux":  # whose kernel has to grant the registers
+        SETS["amx"] = [*SETS["avx512bf16"], "-mamx-tile", "-mamx-bf16"]
 
 
 def compiler() -> list[str] | None:
@@ -35,11 +37,18 @@ def compiler() -> list[str] | None:
     return None
 
 
+def knows(command: list[str], flags: list[str]) -> bool:
+    """Whether a compiler takes the flags; GCC knows those of AMX from version 11 on."""
+    probe = [*command, *flags, "-x", "c++", "-fsyntax-only", os.devnull]
+    return subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def compile_kernels(root: Path, command: list[str]) -> None:
     """Writes the library; raises `subprocess.CalledProcessError` when a compiler does not manage it."""
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [(name, [*flags, f"-DLNCA_ISA={name}"], "run.cpp") for name, flags in SETS.items()]
-        jobs.append(("dispatch", [], "dispatch.cpp"))
+        sets = {name: flags for name, flags in SETS.items() if name != "amx" or knows(command, flags)}
+        jobs = [(name, [*flags, f"-DLNCA_ISA={name}"], "run.cpp") for name, flags in sets.items()]
+        jobs.append(("dispatch", ["-DLNCA_AMX"] if "amx" in sets else [], "dispatch.cpp"))
         running = []
         for name, flags, file in jobs:
             target = str(Path(folder) / f"{name}.o")

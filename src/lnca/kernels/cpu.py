@@ -1,5 +1,6 @@
 """Fused steps on the CPU."""
 
+import ctypes
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
 from .folding import Folded, Map, fold, padded, versions
-from .native import FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
+from .native import BFLOAT16_LEVELS, FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
 from .settling import Settling
 
 Precision = Literal["float32", "bfloat16"]
@@ -23,6 +24,12 @@ def pairs_of_bfloat16(weight: np.ndarray) -> np.ndarray:
     """(K, N) -> uint32 (K / 2, N): rows 2k in the lower and 2k + 1 in the upper half, rounded to bfloat16."""
     words = torch.from_numpy(weight).float().bfloat16().view(torch.int16).numpy().view(np.uint16).astype(np.uint32)
     return np.ascontiguousarray(words[0::2] | words[1::2] << 16)
+
+
+def tiles_of_pairs(pairs: np.ndarray) -> np.ndarray:
+    """(K / 2, N), N a multiple of 16 -> (N / 16, K / 32, 16, 16): the tiles of AMX, the last inputs filled up with zeros."""
+    pairs = np.pad(pairs, ((0, -len(pairs) % 16), (0, 0)))
+    return pairs.reshape(len(pairs) // 16, 16, -1, 16).transpose(2, 0, 1, 3)
 
 
 class FusedRun:
@@ -43,7 +50,7 @@ class FusedRun:
         level = level or best
         if LEVELS.index(level) > LEVELS.index(best):
             raise LncaError(f"this processor has no {level}; the best it has is {best}")
-        if precision == "bfloat16" and level != "avx512bf16":
+        if precision == "bfloat16" and level not in BFLOAT16_LEVELS:
             raise LncaError(f"bfloat16 needs a processor with AVX-512 BF16; this one runs {level} in float32")
         self.rule, self.precision, self.level = rule, precision, level
         self.vector = loaded.lnca_vector_size(LEVELS.index(level))
@@ -60,7 +67,7 @@ class FusedRun:
         folded = fold(rule, self.vector)
         if folded is None or not self._fits(folded):
             raise LncaError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
-        self._kept: list[np.ndarray] = []
+        self._kept: list[Tensor] = []
         self._description = PlainRule(
             KINDS[folded.kind], rule.channels, rule.input_channels, folded.embed, folded.heads,
             folded.epsilon, folded.attention_bias,
@@ -78,16 +85,21 @@ class FusedRun:
         """Changes when a weight does."""
         return versions(self.rule.parameters())
 
+    def _keep(self, array: np.ndarray) -> int:
+        """Address of a copy; torch's begin at a line of the cache, so that no vector or tile lies across two."""
+        self._kept.append(torch.from_numpy(np.ascontiguousarray(array)).clone())
+        return self._kept[-1].data_ptr()
+
     def _floats(self, array: np.ndarray) -> Any:
-        self._kept.append(np.ascontiguousarray(array, np.float32))
-        return self._kept[-1].ctypes.data_as(FLOAT_P)
+        return ctypes.cast(self._keep(array.astype(np.float32)), FLOAT_P)
 
     def _map(self, folded: Map) -> PlainMap:
-        pairs = pairs_of_bfloat16(folded.weight)
-        self._kept.append(pairs)
         inputs, outputs = folded.weight.shape
-        weight, bias = self._floats(folded.weight), self._floats(folded.bias)
-        return PlainMap(inputs, outputs, weight, bias, pairs.ctypes.data_as(WORD_P))
+        pairs = pairs_of_bfloat16(folded.weight)
+        words = self._keep((tiles_of_pairs(pairs) if self.level == "amx" else pairs).view(np.int32))
+        return PlainMap(
+            inputs, outputs, self._floats(folded.weight), self._floats(folded.bias), ctypes.cast(words, WORD_P)
+        )
 
     def __call__(
         self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)

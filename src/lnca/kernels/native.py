@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ..errors import LncaError
 
-LEVELS = ("portable", "avx2", "avx512", "avx512bf16")
+LEVELS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
+# Those that multiply in bfloat16.
+BFLOAT16_LEVELS = ("avx512bf16", "amx")
 
 FLOAT_P = ctypes.POINTER(ctypes.c_float)
 WORD_P = ctypes.POINTER(ctypes.c_uint32)

@@ -1,6 +1,11 @@
 // The library's functions: which instruction set this processor has, its vector size, running a rule, a convolution, and blurring.
 #include <exception>
 #include "plan.h"
+#if defined(LNCA_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define DECLARE(isa)                                       \
     namespace isa {                                        \
@@ -20,58 +25,63 @@ DECLARE(avx2)
 DECLARE(avx512)
 DECLARE(avx512bf16)
 #endif
+#if defined(LNCA_AMX)
+DECLARE(amx)
+#endif
+
+// The function of a level.
+#if defined(LNCA_AMX)
+#define WITH(level, call) (level == 4 ? amx::call : WITHOUT_AMX(level, call))
+#else
+#define WITH(level, call) WITHOUT_AMX(level, call)
+#endif
+#if defined(__x86_64__)
+#define WITHOUT_AMX(level, call) \
+    (level == 3 ? avx512bf16::call : level == 2 ? avx512::call : level == 1 ? avx2::call : portable::call)
+#else
+#define WITHOUT_AMX(level, call) portable::call
+#endif
+
+// Whether the processor has AMX with bfloat16, and the operating system lets this process use its registers: it has to be asked.
+static bool amx_granted() {
+#if defined(LNCA_AMX)
+    unsigned a, b, c, d;
+    constexpr unsigned bfloat16 = 1u << 22, tiles = 1u << 24;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bfloat16) || !(d & tiles)) return false;
+    constexpr int ask_for_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, ask_for_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
 
 extern "C" {
 
-// 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16: the highest that the processor has.
+// 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16, 4 these and AMX: the highest that can be used here.
 int lnca_best() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
-        return __builtin_cpu_supports("avx512bf16") ? 3 : 2;
+        __builtin_cpu_supports("avx512dq")) {
+        if (!__builtin_cpu_supports("avx512bf16")) return 2;
+        static const bool amx = amx_granted();
+        return amx ? 4 : 3;
+    }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
 #endif
     return 0;
 }
 
-int lnca_vector_size(int level) {
-#if defined(__x86_64__)
-    if (level == 3) return avx512bf16::vector_size();
-    if (level == 2) return avx512::vector_size();
-    if (level == 1) return avx2::vector_size();
-#endif
-    return portable::vector_size();
-}
-
-double lnca_multiply_add(int level, int64_t rounds, int bfloat16) {
-#if defined(__x86_64__)
-    if (level == 3) return avx512bf16::multiply_add(rounds, bfloat16);
-    if (level == 2) return avx512::multiply_add(rounds, 0);
-    if (level == 1) return avx2::multiply_add(rounds, 0);
-#endif
-    return portable::multiply_add(rounds, 0);
-}
-
+int lnca_vector_size(int level) { return WITH(level, vector_size()); }
+double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
 int lnca_largest() { return portable::largest(); }
 int lnca_most_floats() { return portable::most_floats(); }
 
 // All of them: 0, or 1 when there is no memory.
-#if defined(__x86_64__)
-#define WITH(level, call)                  \
-    switch (level) {                       \
-    case 3: avx512bf16::call; break;       \
-    case 2: avx512::call; break;           \
-    case 1: avx2::call; break;             \
-    default: portable::call;               \
-    }
-#else
-#define WITH(level, call) portable::call;
-#endif
 
 int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
     try {
-        WITH(level, run(*rule, *lattice))
+        WITH(level, run(*rule, *lattice));
         return 0;
     } catch (const std::exception &) {
         return 1;
@@ -81,7 +91,7 @@ int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
 int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
                   int threads) {
     try {
-        WITH(level, convolve(*layer, *input, *output, batch, threads))
+        WITH(level, convolve(*layer, *input, *output, batch, threads));
         return 0;
     } catch (const std::exception &) {
         return 1;
@@ -90,7 +100,7 @@ int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input
 
 int lnca_blur(int level, const LncaBlur *blurring, float *result) {
     try {
-        WITH(level, blur(*blurring, result))
+        WITH(level, blur(*blurring, result));
         return 0;
     } catch (const std::exception &) {
         return 1;
@@ -100,7 +110,7 @@ int lnca_blur(int level, const LncaBlur *blurring, float *result) {
 int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
                         float *kernel_gradient) {
     try {
-        WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient))
+        WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient));
         return 0;
     } catch (const std::exception &) {
         return 1;

@@ -1,6 +1,7 @@
 // The matrix product of a few cells, and layer normalisation: where the time goes.
 #pragma once
 #include "simd.h"
+#include "tiles.h"
 
 namespace LNCA_ISA {
 
@@ -9,8 +10,19 @@ constexpr int LARGEST = 512;  // padded channels of anything in a cell
 // instruction, and no power of two, so that the cells do not fall on the same lines of the cache.
 constexpr int STRIDE = LARGEST + 32;
 
-// A linear map of K inputs to N outputs, N a multiple of V: weight[K][N] and bias[N]. For bfloat16 the weight is
-// [K / 2][N] pairs of successive inputs, K a multiple of 2.
+// Cells that a pass works on together, its block: as many as the sums in registers are of, or two tiles. A block that is not
+// full is worked on up to a multiple of CELLS, what is beyond its last cell counts for nothing.
+template <class T> constexpr int BLOCK = CELLS;
+#if defined(__AMX_BF16__)
+template <> constexpr int BLOCK<half> = 2 * TILE;
+#endif
+template <class T> constexpr int filled(int count) {
+    return BLOCK<T> == CELLS ? CELLS : (count + CELLS - 1) / CELLS * CELLS;
+}
+
+// A linear map of K inputs to N outputs, both multiples of V: weight[K][N] and bias[N]. For bfloat16 the weight is
+// [K / 2][N] pairs of successive inputs; for tiles of 16 outputs and 32 inputs it is [N / 16][K / 32][16][16] pairs, the last
+// inputs filled up with zeros.
 template <class T> struct Linear;
 template <> struct Linear<float> {
     int inputs, outputs;
@@ -45,7 +57,9 @@ template <> struct Linear<half> {
     const uint32_t *weight;
     const float *bias;
 };
+#endif
 
+#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)
 template <int NV>
 inline __attribute__((always_inline)) void product(const half *x, const Linear<half> &map, int column, int apart,
                                                    vec (&sums)[CELLS][NV]) {
@@ -72,9 +86,9 @@ inline __attribute__((always_inline)) void product(const half *x, const Linear<h
 }
 #endif
 
-// Calls use(cell, column, value) with each vector of the map's outputs, bias added.
+// Calls use(cell, column, value) with each vector of the map's outputs, bias added, for `members` cells (see `filled`).
 template <class T, class Use>
-inline __attribute__((always_inline)) void apply(const T *x, const Linear<T> &map, Use use) {
+inline __attribute__((always_inline)) void apply(T *x, int, const Linear<T> &map, Use use) {
     auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
         vec sums[CELLS][NV];
         product<NV>(x, map, column, V, sums);
@@ -93,7 +107,7 @@ inline __attribute__((always_inline)) void apply(const T *x, const Linear<T> &ma
 
 // The same for two columns that belong together: use(cell, column, first, second), `apart` columns between them.
 template <class T, class Use>
-inline __attribute__((always_inline)) void apply_pairs(const T *x, const Linear<T> &map, int apart, Use use) {
+inline __attribute__((always_inline)) void apply_pairs(T *x, int, const Linear<T> &map, int apart, Use use) {
     for (int column = 0; column < apart; column += V) {
         vec sums[CELLS][2];
         product<2>(x, map, column, apart, sums);
@@ -103,30 +117,79 @@ inline __attribute__((always_inline)) void apply_pairs(const T *x, const Linear<
     }
 }
 
-// Layer normalisation without scale and shift of CELLS cells of `count` channels, padded with zeros to a multiple of V.
-template <class T> inline void normalise(const float *x, T *result, int count, float epsilon) {
-    int wide = padded(count);
-    alignas(64) float mean[V], scale[V];
-    vec totals[CELLS], squares[CELLS];
-#pragma GCC unroll 8
-    for (int m = 0; m < CELLS; m++) totals[m] = squares[m] = vec{};
-    for (int c = 0; c < wide; c += V)
-#pragma GCC unroll 8
-        for (int m = 0; m < CELLS; m++) totals[m] += load(x + m * STRIDE + c);
-    vec means = sums(totals) * (1.0f / count);
-    store(mean, means);
-    for (int c = 0; c < wide; c += V)
-#pragma GCC unroll 8
-        for (int m = 0; m < CELLS; m++) {
-            vec centred = load(x + m * STRIDE + c) - mean[m * SPREAD];
-            squares[m] += centred * centred;
+#if defined(__AMX_BF16__)
+// sums[cell][COLUMNS * 16] of the tiles of outputs at `column`, and `apart` outputs further.
+template <int COLUMNS>
+inline void tiles_of(half *x, int members, const Linear<half> &map, int column, int apart, float *sums) {
+    int depth = (map.inputs + DEPTH - 1) / DEPTH;
+    const uint32_t *first = map.weight + (int64_t)column / TILE * depth * WORDS;
+    const uint32_t *second = COLUMNS == 2 ? first + (int64_t)apart / TILE * depth * WORDS : first;
+    if (members > TILE) multiply<2, COLUMNS>(x, STRIDE, depth, first, second, sums);
+    else multiply<1, COLUMNS>(x, STRIDE, depth, first, second, sums);
+}
+
+// Zeros in the inputs that fill up the last tile.
+inline void fill_up(half *x, int members, const Linear<half> &map) {
+    if (map.inputs % DEPTH)
+        for (int m = 0; m < members; m++) store(x + m * STRIDE + map.inputs, vec{});
+}
+
+template <class Use> inline void apply(half *x, int members, const Linear<half> &map, Use use) {
+    alignas(64) float sums[BLOCK<half> * 2 * V];
+    fill_up(x, members, map);
+    int column = 0;
+    for (; map.outputs - column >= 2 * V; column += 2 * V) {
+        tiles_of<2>(x, members, map, column, V, sums);
+        vec b0 = load(map.bias + column), b1 = load(map.bias + column + V);
+        for (int m = 0; m < members; m++) {
+            use(m, column, load(sums + m * 2 * V) + b0);
+            use(m, column + V, load(sums + m * 2 * V + V) + b1);
         }
-    vec variance = (sums(squares) - float(wide - count) * means * means) * (1.0f / count);
-    store(scale, 1.0f / square_root(variance + epsilon));
-    for (int c = 0; c < wide; c += V)
+    }
+    if (column == map.outputs) return;
+    tiles_of<1>(x, members, map, column, 0, sums);
+    vec bias = load(map.bias + column);
+    for (int m = 0; m < members; m++) use(m, column, load(sums + m * V) + bias);
+}
+
+template <class Use> inline void apply_pairs(half *x, int members, const Linear<half> &map, int apart, Use use) {
+    alignas(64) float sums[BLOCK<half> * 2 * V];
+    fill_up(x, members, map);
+    for (int column = 0; column < apart; column += V) {
+        tiles_of<2>(x, members, map, column, apart, sums);
+        vec b0 = load(map.bias + column), b1 = load(map.bias + column + apart);
+        for (int m = 0; m < members; m++) use(m, column, load(sums + m * 2 * V) + b0, load(sums + m * 2 * V + V) + b1);
+    }
+}
+#endif
+
+// Layer normalisation without scale and shift of `members` cells (see `filled`) of `count` channels, padded with zeros to a
+// multiple of V.
+template <class T> inline void normalise(const float *x, T *result, int members, int count, float epsilon) {
+    int wide = padded(count);
+    for (int first = 0; first < members; first += CELLS, x += CELLS * STRIDE, result += CELLS * STRIDE) {
+        alignas(64) float mean[V], scale[V];
+        vec totals[CELLS], squares[CELLS];
 #pragma GCC unroll 8
-        for (int m = 0; m < CELLS; m++)
-            store(result + m * STRIDE + c, (load(x + m * STRIDE + c) - mean[m * SPREAD]) * scale[m * SPREAD]);
+        for (int m = 0; m < CELLS; m++) totals[m] = squares[m] = vec{};
+        for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+            for (int m = 0; m < CELLS; m++) totals[m] += load(x + m * STRIDE + c);
+        vec means = sums(totals) * (1.0f / count);
+        store(mean, means);
+        for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+            for (int m = 0; m < CELLS; m++) {
+                vec centred = load(x + m * STRIDE + c) - mean[m * SPREAD];
+                squares[m] += centred * centred;
+            }
+        vec variance = (sums(squares) - float(wide - count) * means * means) * (1.0f / count);
+        store(scale, 1.0f / square_root(variance + epsilon));
+        for (int c = 0; c < wide; c += V)
+#pragma GCC unroll 8
+            for (int m = 0; m < CELLS; m++)
+                store(result + m * STRIDE + c, (load(x + m * STRIDE + c) - mean[m * SPREAD]) * scale[m * SPREAD]);
+    }
 }
 
 }  // namespace LNCA_ISA

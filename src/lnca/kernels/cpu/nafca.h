@@ -65,32 +65,32 @@ template <class T> struct Nafca {
     int64_t shared_floats() const { return TAPS; }
 
     void first(const float *cells, const float *, T *gated, float *shared, int count) const {
-        alignas(64) float x[CELLS * STRIDE];
-        alignas(64) T normal[CELLS * STRIDE], local[CELLS * STRIDE];
+        alignas(64) float x[BLOCK<T> * STRIDE];
+        alignas(64) T normal[BLOCK<T> * STRIDE], local[BLOCK<T> * STRIDE];
         const float *g = rule.gate;
-        int n = half_embed;
-        for (int m = 0; m < CELLS; m++)
+        int n = half_embed, members = filled<T>(count);
+        for (int m = 0; m < members; m++)
             widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
-        normalise(x, normal, rule.channels, rule.epsilon);
-        apply_pairs(normal, embed, n, [&](int m, int i, vec a, vec b) {
+        normalise(x, normal, members, rule.channels, rule.epsilon);
+        apply_pairs(normal, members, embed, n, [&](int m, int i, vec a, vec b) {
             vec even = (a * load(g + i) + load(g + n + i)) * (b * load(g + 2 * n + i) + load(g + 3 * n + i));
             vec odd = (a * load(g + 4 * n + i) + load(g + 5 * n + i)) * (b * load(g + 6 * n + i) + load(g + 7 * n + i));
             store(local + m * STRIDE + i, even);
             store(local + m * STRIDE + n + i, odd);
         });
         for (int m = 0; m < count; m++) std::memcpy(gated + m * 2 * n, local + m * STRIDE, sizeof(T) * 2 * n);
-        apply(local, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
+        apply(local, members, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
     }
 
     // `rows` are what the first pass shared of the row above, this one and the one below; outside the lattice all is zero.
     // `change`, if not null, gets each cell's largest change.
     void second(float *cells, const T *gated, const float *const *rows, const int *which, int count,
                 float *change) const {
-        alignas(64) float y[CELLS * STRIDE], out[CELLS * STRIDE];
-        alignas(64) T x[CELLS * STRIDE], normal[CELLS * STRIDE];
-        float attention[CELLS];
-        int n = embed.outputs;
-        for (int m = 0; m < CELLS; m++) {
+        alignas(64) float y[BLOCK<T> * STRIDE], out[BLOCK<T> * STRIDE];
+        alignas(64) T x[BLOCK<T> * STRIDE], normal[BLOCK<T> * STRIDE];
+        float attention[BLOCK<T>];
+        int n = embed.outputs, members = filled<T>(count);
+        for (int m = 0; m < members; m++) {
             int column = which[m < count ? m : 0];
             float total = rule.attention_bias;
             for (int r = 0; r < 3; r++)
@@ -100,17 +100,17 @@ template <class T> struct Nafca {
             std::memcpy(x + m * STRIDE, gated + column * (int64_t)n, sizeof(T) * n);
         }
         const float *bias = rule.gate + 4 * n;
-        apply(x, project, [&](int m, int column, vec value) {
+        apply(x, members, project, [&](int m, int column, vec value) {
             store(y + m * STRIDE + column, load(y + m * STRIDE + column) + (value * attention[m] + load(bias + column)));
         });
-        normalise(y, normal, rule.channels, rule.epsilon);
+        normalise(y, normal, members, rule.channels, rule.epsilon);
         int u = update.outputs / 2;
-        apply_pairs(normal, update, u, [&](int m, int i, vec a, vec b) { store(x + m * STRIDE + i, a * b); });
-        apply(x, update_project, [&](int m, int column, vec value) {
+        apply_pairs(normal, members, update, u, [&](int m, int i, vec a, vec b) { store(x + m * STRIDE + i, a * b); });
+        apply(x, members, update_project, [&](int m, int column, vec value) {
             store(y + m * STRIDE + column, load(y + m * STRIDE + column) + value);
         });
-        normalise(y, normal, rule.channels, rule.epsilon);
-        apply(normal, head, [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
+        normalise(y, normal, members, rule.channels, rule.epsilon);
+        apply(normal, members, head, [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
             if (change) change[m] = largest_change(cell, out + m * STRIDE, rule.channels, rule.input_channels);

@@ -7,7 +7,7 @@ extern "C" {
 struct LncaMap {
     int32_t inputs, outputs;
     const float *weight, *bias;
-    const uint32_t *pairs;  // the weight as pairs of bfloat16
+    const uint32_t *pairs;  // the weight as pairs of bfloat16, as `Linear<half>` wants them
 };
 
 struct LncaRule {

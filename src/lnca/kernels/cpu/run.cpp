@@ -54,9 +54,10 @@ struct Unsettled {
 // Three rows of what the first pass leaves, for one thread; what it shares has a cell of zeros on either side, and a row of
 // them stands for what is above and below the lattice.
 template <class Rule, class T> struct Rows {
+    static constexpr int block = BLOCK<T>;
     Rule rule;
     LncaLattice lattice;
-    int64_t columns = (lattice.columns + CELLS - 1) / CELLS * CELLS;
+    int64_t columns = (lattice.columns + block - 1) / block * block;
     std::vector<T> gated = std::vector<T>(3 * columns * rule.gated_size() + 64);
     std::vector<float> shared = std::vector<float>(4 * (columns + 2) * rule.shared_floats() + 64);
     std::vector<int> which = std::vector<int>(columns);
@@ -72,12 +73,12 @@ template <class Rule, class T> struct Rows {
 
     void first(const float *cells, int64_t row, const Unsettled &unsettled) {  // `cells` of that row
         const float *position = lattice.position ? lattice.position + row * lattice.columns * position_floats() : nullptr;
-        for (int64_t column = 0; column < lattice.columns; column += CELLS) {
-            if (!unsettled.wanted(row, column, column + CELLS)) continue;
+        for (int64_t column = 0; column < lattice.columns; column += block) {
+            if (!unsettled.wanted(row, column, column + block)) continue;
             rule.first(cells + column * rule.rule.channels,
                        position ? position + column * position_floats() : nullptr,
                        gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
-                       std::min<int64_t>(CELLS, lattice.columns - column));
+                       std::min<int64_t>(block, lattice.columns - column));
         }
         // The last group may have written beyond the row.
         float *end = shared_row(row) + lattice.columns * rule.shared_floats();
@@ -110,10 +111,10 @@ template <class Rule, class T> struct Rows {
             if (row + 1 < lattice.rows) first(row + 1 < to ? cells + (row + 1) * row_size : below, row + 1, unsettled);
             const float *rows[3] = {shared_row(row - 1), shared_row(row), shared_row(row + 1)};
             int count = chosen(row, number, unsettled);
-            for (int at = 0; at < count; at += CELLS) {
-                float change[CELLS];
+            for (int at = 0; at < count; at += block) {
+                float change[block];
                 const int *group = which.data() + at;
-                int members = std::min(CELLS, count - at);
+                int members = std::min(block, count - at);
                 rule.second(cells + row * row_size, gated_row(row), rows, group, members, unsettled.now ? change : nullptr);
                 for (int m = 0; unsettled.now && m < members; m++) {
                     unsettled.taken[row * lattice.columns + group[m]]++;
@@ -140,6 +141,7 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
         std::atomic<int64_t> next{0};
         std::atomic<int> thread{0};
         in_parallel(wanted, [&] {
+            const Preparation<T> prepared;
             auto &mine = rows[thread++];
             for (int64_t i; (i = next++) < count;) part(mine, i);
         });
@@ -215,6 +217,9 @@ void blur_gradients(const LncaBlur &plan, const float *gradient, float *padded_g
 
 // Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.
 double multiply_add(int64_t rounds, int bfloat16) {
+#if defined(__AMX_BF16__)
+    if (bfloat16) return multiply_tiles(rounds);
+#endif
     constexpr int CHAINS = V == 16 ? 24 : 12;
     volatile float start = 0.5f;
     vec sums[CHAINS], a = all(start), b = all(start);

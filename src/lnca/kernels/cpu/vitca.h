@@ -23,20 +23,21 @@ template <class T> struct Vitca {
     }
 
     void first(const float *cells, const float *position, T *, float *shared, int count) const {
-        alignas(64) float x[CELLS * STRIDE];
-        alignas(64) T narrow[CELLS * STRIDE];
+        alignas(64) float x[BLOCK<T> * STRIDE];
+        alignas(64) T narrow[BLOCK<T> * STRIDE];
         int64_t size = shared_floats();
-        for (int m = 0; m < CELLS; m++) {
+        int members = filled<T>(count);
+        for (int m = 0; m < members; m++) {
             widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
             convert(x + m * STRIDE, narrow + m * STRIDE, wide);
         }
-        apply(narrow, embed, [&](int m, int column, vec value) {
+        apply(narrow, members, embed, [&](int m, int column, vec value) {
             if (position) value += load(position + (m < count ? m : 0) * tokens + column);
             store(x + m * STRIDE + column, value);
             store(shared + m * size + column, value);
         });
-        normalise(x, narrow, rule.embed, rule.epsilon);
-        apply(narrow, qkv,
+        normalise(x, narrow, members, rule.embed, rule.epsilon);
+        apply(narrow, members, qkv,
               [&](int m, int column, vec value) { store(shared + m * size + tokens + column, value); });
     }
 
@@ -95,9 +96,10 @@ template <class T> struct Vitca {
 
     void second(float *cells, const T *, const float *const *rows, const int *which, int count,
                 float *change) const {
-        alignas(64) float x[CELLS * STRIDE], out[CELLS * STRIDE];
-        alignas(64) T narrow[CELLS * STRIDE];
-        for (int m = 0; m < CELLS; m++) {
+        alignas(64) float x[BLOCK<T> * STRIDE], out[BLOCK<T> * STRIDE];
+        alignas(64) T narrow[BLOCK<T> * STRIDE];
+        int members = filled<T>(count);
+        for (int m = 0; m < members; m++) {
             int column = which[m < count ? m : 0];
             attend(rows, column, out);
             convert(out, narrow + m * STRIDE, tokens);
@@ -106,14 +108,14 @@ template <class T> struct Vitca {
         auto add = [&](int m, int column, vec value) {
             store(x + m * STRIDE + column, load(x + m * STRIDE + column) + value);
         };
-        apply(narrow, project, add);
-        normalise(x, narrow, rule.embed, rule.epsilon);
-        alignas(64) T middle[CELLS * STRIDE];
-        apply(narrow, mlp_in,
+        apply(narrow, members, project, add);
+        normalise(x, narrow, members, rule.embed, rule.epsilon);
+        alignas(64) T middle[BLOCK<T> * STRIDE];
+        apply(narrow, members, mlp_in,
               [&](int m, int column, vec value) { store(middle + m * STRIDE + column, gelu(value)); });
-        apply(middle, mlp_out, add);
-        normalise(x, narrow, rule.embed, rule.epsilon);
-        apply(narrow, head,
+        apply(middle, members, mlp_out, add);
+        normalise(x, narrow, members, rule.embed, rule.epsilon);
+        apply(narrow, members, head,
               [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;

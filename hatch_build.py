@@ -18,7 +18,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("src/lnca/kernels/cpu")
 TARGET = Path("src/lnca/kernels/_cpu.so")
-COMMON = ["-std=c++20", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+COMMON = ["-std=c++20", "-O3", "-fPIC", "-fvisibility-inlines-hidden"]
+COMMON += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
 # Each instruction set is compiled from the same file and chosen at run time.
 SETS: dict[str, list[str]] = {"portable": []}

@@ -10,10 +10,21 @@ from rules import RULES, cells_of, plain, random_rule
 import lnca
 from lnca import LncaError, metrics
 from lnca.kernels.cpu import FusedRun
-from lnca.kernels.native import LEVELS, best_level, library
+from lnca.kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 AVAILABLE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()
+
+
+def levels(names):
+    """Each level, skipped where the processor, the operating system or the compiler does not have it."""
+    return pytest.mark.parametrize("level", [
+        pytest.param(name, marks=pytest.mark.skipif(name not in AVAILABLE, reason=f"no {name} here")) for name in names
+    ])  # fmt: skip
+
+
+# Every level and precision.
+WAYS = [(level, "float32") for level in LEVELS] + [(level, "bfloat16") for level in BFLOAT16_LEVELS]
 
 
 def test_the_library_is_there_where_a_compiler_is():
@@ -21,7 +32,7 @@ def test_the_library_is_there_where_a_compiler_is():
 
 
 @needs_library
-@pytest.mark.parametrize("level", AVAILABLE)
+@levels(LEVELS)
 @pytest.mark.parametrize("name", RULES)
 def test_float32_is_the_plain_rule_within_1e_5(name, level):
     rule = random_rule(name)
@@ -34,14 +45,15 @@ def test_float32_is_the_plain_rule_within_1e_5(name, level):
 
 
 @needs_library
-@pytest.mark.skipif("avx512bf16" not in AVAILABLE, reason="needs AVX-512 BF16")
+@levels(BFLOAT16_LEVELS)
 @pytest.mark.parametrize("name", RULES)
-def test_bfloat16_is_the_plain_rule_within_half_a_percent(name):
+def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level):
     rule = random_rule(name)
-    cells = cells_of(rule, 2, 12, 19)
-    expected = plain(rule, cells, 8, seed=3)
-    difference = (FusedRun(rule, "bfloat16")(cells, 8, 3) - expected).abs().max()
-    assert 1e-5 * expected.abs().max() < difference < 5e-3 * expected.abs().max()
+    for shape in ((2, 12, 19), (1, 3, 45), (1, 9, 1)):
+        cells = cells_of(rule, *shape)
+        expected = plain(rule, cells, 8, seed=3)
+        difference = (FusedRun(rule, "bfloat16", level)(cells, 8, 3) - expected).abs().max()
+        assert 1e-5 * expected.abs().max() < difference < 5e-3 * expected.abs().max()
 
 
 @needs_library

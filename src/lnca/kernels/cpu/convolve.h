@@ -63,7 +63,7 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
                     alignas(64) float value[V];
                     vec result_m = sums[n][m];
                     if (layer.activation != 2) {
-                        vec sigmoid = 1.0f / (1.0f + exponential(minimum(-result_m, all(80.0f))));
+                        vec sigmoid = reciprocal(1.0f + exponential(minimum(-result_m, all(80.0f))));
                         result_m = layer.activation ? sigmoid : result_m * sigmoid;
                     }
                     store(value, result_m);

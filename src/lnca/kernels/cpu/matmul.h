@@ -86,7 +86,7 @@ inline __attribute__((always_inline)) void product(const half *x, const Linear<h
 }
 #endif
 
-// Calls use(cell, column, value) with each vector of the map's outputs, bias added, for `members` cells (see `filled`).
+// Calls use(cell, column, value) with each vector, or two, of the map's outputs, bias added, for `members` cells (see `filled`).
 template <class T, class Use>
 inline __attribute__((always_inline)) void apply(T *x, int, const Linear<T> &map, Use use) {
     auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
@@ -118,14 +118,16 @@ inline __attribute__((always_inline)) void apply_pairs(T *x, int, const Linear<T
 }
 
 #if defined(__AMX_BF16__)
-// sums[cell][COLUMNS * 16] of the tiles of outputs at `column`, and `apart` outputs further.
-template <int COLUMNS>
-inline void tiles_of(half *x, int members, const Linear<half> &map, int column, int apart, float *sums) {
+// Outputs whose sums are made before they are used. Vector operations run at half speed for some hundred cycles after a product,
+// and cannot hide behind it, so that it pays to do many of the one, then many of the other; more would not stay in the cache.
+constexpr int SPAN = 64, SPAN_STRIDE = SPAN + 16;
+
+// sums[cell][count] of `count` outputs from `column` on.
+inline void multiply(const half *x, int members, const Linear<half> &map, int column, int count, float *sums) {
     int depth = (map.inputs + DEPTH - 1) / DEPTH;
-    const uint32_t *first = map.weight + (int64_t)column / TILE * depth * WORDS;
-    const uint32_t *second = COLUMNS == 2 ? first + (int64_t)apart / TILE * depth * WORDS : first;
-    if (members > TILE) multiply<2, COLUMNS>(x, STRIDE, depth, first, second, sums);
-    else multiply<1, COLUMNS>(x, STRIDE, depth, first, second, sums);
+    const uint32_t *weight = map.weight + (int64_t)column / TILE * depth * WORDS;
+    if (members > TILE) multiply<2>(x, STRIDE, depth, weight, count / TILE, sums, SPAN_STRIDE);
+    else multiply<1>(x, STRIDE, depth, weight, count / TILE, sums, SPAN_STRIDE);
 }
 
 // Zeros in the inputs that fill up the last tile.
@@ -134,61 +136,79 @@ inline void fill_up(half *x, int members, const Linear<half> &map) {
         for (int m = 0; m < members; m++) store(x + m * STRIDE + map.inputs, vec{});
 }
 
-template <class Use> inline void apply(half *x, int members, const Linear<half> &map, Use use) {
-    alignas(64) float sums[BLOCK<half> * 2 * V];
+template <class Use>
+inline __attribute__((always_inline)) void apply(half *x, int members, const Linear<half> &map, Use use) {
+    alignas(64) float sums[BLOCK<half> * SPAN_STRIDE];
     fill_up(x, members, map);
-    int column = 0;
-    for (; map.outputs - column >= 2 * V; column += 2 * V) {
-        tiles_of<2>(x, members, map, column, V, sums);
-        vec b0 = load(map.bias + column), b1 = load(map.bias + column + V);
-        for (int m = 0; m < members; m++) {
-            use(m, column, load(sums + m * 2 * V) + b0);
-            use(m, column + V, load(sums + m * 2 * V + V) + b1);
-        }
+    for (int first = 0; first < map.outputs; first += SPAN) {
+        int count = std::min(SPAN, map.outputs - first), c = 0;
+        multiply(x, members, map, first, count, sums);
+        auto each = [&]<class Values>(Values bias) __attribute__((always_inline)) {
+            for (int m = 0; m < members; m++) use(m, first + c, load_as<Values>(sums + m * SPAN_STRIDE + c) + bias);
+        };
+        for (; c + 2 * V <= count; c += 2 * V) each(load_as<Two>(map.bias + first + c));
+        if (c < count) each(load(map.bias + first + c));
     }
-    if (column == map.outputs) return;
-    tiles_of<1>(x, members, map, column, 0, sums);
-    vec bias = load(map.bias + column);
-    for (int m = 0; m < members; m++) use(m, column, load(sums + m * V) + bias);
 }
 
-template <class Use> inline void apply_pairs(half *x, int members, const Linear<half> &map, int apart, Use use) {
-    alignas(64) float sums[BLOCK<half> * 2 * V];
+template <class Use>
+inline __attribute__((always_inline)) void apply_pairs(half *x, int members, const Linear<half> &map, int apart, Use use) {
+    constexpr int half_span = SPAN / 2;
+    alignas(64) float sums[BLOCK<half> * SPAN_STRIDE];
     fill_up(x, members, map);
-    for (int column = 0; column < apart; column += V) {
-        tiles_of<2>(x, members, map, column, apart, sums);
-        vec b0 = load(map.bias + column), b1 = load(map.bias + column + apart);
-        for (int m = 0; m < members; m++) use(m, column, load(sums + m * 2 * V) + b0, load(sums + m * 2 * V + V) + b1);
+    for (int first = 0; first < apart; first += half_span) {
+        int count = std::min(half_span, apart - first), c = 0;
+        multiply(x, members, map, first, count, sums);
+        multiply(x, members, map, first + apart, count, sums + half_span);
+        auto each = [&]<class Values>(Values b0, Values b1) __attribute__((always_inline)) {
+            for (int m = 0; m < members; m++) {
+                const float *at = sums + m * SPAN_STRIDE + c;
+                use(m, first + c, load_as<Values>(at) + b0, load_as<Values>(at + half_span) + b1);
+            }
+        };
+        const float *bias = map.bias + first;
+        for (; c + 2 * V <= count; c += 2 * V) each(load_as<Two>(bias + c), load_as<Two>(bias + apart + c));
+        if (c < count) each(load(bias + c), load(bias + apart + c));
     }
 }
 #endif
 
 // Layer normalisation without scale and shift of `members` cells (see `filled`) of `count` channels, padded with zeros to a
-// multiple of V.
+// multiple of V. The sums of all groups of CELLS cells come first, so that the groups' chains of operations overlap.
 template <class T> inline void normalise(const float *x, T *result, int members, int count, float epsilon) {
-    int wide = padded(count);
-    for (int first = 0; first < members; first += CELLS, x += CELLS * STRIDE, result += CELLS * STRIDE) {
-        alignas(64) float mean[V], scale[V];
-        vec totals[CELLS], squares[CELLS];
+    constexpr int GROUPS = BLOCK<T> / CELLS;
+    alignas(64) float mean[GROUPS][V], scale[GROUPS][V];
+    int wide = padded(count), groups = members / CELLS;
+    for (int g = 0; g < groups; g++) {
+        const float *cells = x + g * CELLS * STRIDE;
+        vec totals[CELLS];
 #pragma GCC unroll 8
-        for (int m = 0; m < CELLS; m++) totals[m] = squares[m] = vec{};
+        for (int m = 0; m < CELLS; m++) totals[m] = vec{};
         for (int c = 0; c < wide; c += V)
 #pragma GCC unroll 8
-            for (int m = 0; m < CELLS; m++) totals[m] += load(x + m * STRIDE + c);
-        vec means = sums(totals) * (1.0f / count);
-        store(mean, means);
+            for (int m = 0; m < CELLS; m++) totals[m] += load(cells + m * STRIDE + c);
+        store(mean[g], sums(totals) * (1.0f / count));
+    }
+    for (int g = 0; g < groups; g++) {
+        const float *cells = x + g * CELLS * STRIDE;
+        vec squares[CELLS], means = load(mean[g]);
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++) squares[m] = vec{};
         for (int c = 0; c < wide; c += V)
 #pragma GCC unroll 8
             for (int m = 0; m < CELLS; m++) {
-                vec centred = load(x + m * STRIDE + c) - mean[m * SPREAD];
+                vec centred = load(cells + m * STRIDE + c) - mean[g][m * SPREAD];
                 squares[m] += centred * centred;
             }
         vec variance = (sums(squares) - float(wide - count) * means * means) * (1.0f / count);
-        store(scale, 1.0f / square_root(variance + epsilon));
-        for (int c = 0; c < wide; c += V)
-#pragma GCC unroll 8
-            for (int m = 0; m < CELLS; m++)
-                store(result + m * STRIDE + c, (load(x + m * STRIDE + c) - mean[m * SPREAD]) * scale[m * SPREAD]);
+        store(scale[g], 1.0f / square_root(variance + epsilon));
+    }
+    for (int m = 0; m < groups * CELLS; m++) {
+        float factor = scale[m / CELLS][m % CELLS * SPREAD], shift = -mean[m / CELLS][m % CELLS * SPREAD] * factor;
+        const float *cell = x + m * STRIDE;
+        int c = 0;
+        for (; c + 2 * V <= wide; c += 2 * V) store(result + m * STRIDE + c, load_as<Two>(cell + c) * factor + shift);
+        if (c < wide) store(result + m * STRIDE + c, load(cell + c) * factor + shift);
     }
 }
 

@@ -31,6 +31,11 @@ inline void widen(const float *cell, float *wide, int channels) {
     }
 }
 
+// Copies `count` values, a multiple of V.
+template <class T> inline void copy(T *to, const T *from, int count) {
+    for (int c = 0; c < count; c += V) std::memcpy(to + c, from + c, sizeof(T) * V);
+}
+
 // Adds the head's increment to the output and hidden channels.
 inline void add_increment(float *cell, const float *increment, int channels, int inputs) {
     int c = inputs;
@@ -72,14 +77,13 @@ template <class T> struct Nafca {
         for (int m = 0; m < members; m++)
             widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
         normalise(x, normal, members, rule.channels, rule.epsilon);
-        apply_pairs(normal, members, embed, n, [&](int m, int i, vec a, vec b) {
-            vec even = (a * load(g + i) + load(g + n + i)) * (b * load(g + 2 * n + i) + load(g + 3 * n + i));
-            vec odd = (a * load(g + 4 * n + i) + load(g + 5 * n + i)) * (b * load(g + 6 * n + i) + load(g + 7 * n + i));
-            store(local + m * STRIDE + i, even);
-            store(local + m * STRIDE + n + i, odd);
+        apply_pairs(normal, members, embed, n, [&](int m, int i, auto a, auto b) {
+            auto gate = [&](int row) { return load_as<decltype(a)>(g + row * n + i); };
+            store(local + m * STRIDE + i, (a * gate(0) + gate(1)) * (b * gate(2) + gate(3)));
+            store(local + m * STRIDE + n + i, (a * gate(4) + gate(5)) * (b * gate(6) + gate(7)));
         });
-        for (int m = 0; m < count; m++) std::memcpy(gated + m * 2 * n, local + m * STRIDE, sizeof(T) * 2 * n);
-        apply(local, members, taps, [&](int m, int column, vec value) { store(shared + m * TAPS + column, value); });
+        for (int m = 0; m < count; m++) copy(gated + m * 2 * n, local + m * STRIDE, 2 * n);
+        apply(local, members, taps, [&](int m, int column, auto value) { store(shared + m * TAPS + column, value); });
     }
 
     // `rows` are what the first pass shared of the row above, this one and the one below; outside the lattice all is zero.
@@ -97,20 +101,22 @@ template <class T> struct Nafca {
                 for (int c = 0; c < 3; c++) total += rows[r][(column + c - 1) * TAPS + 3 * r + c];
             attention[m] = total;
             widen(cells + column * (int64_t)rule.channels, y + m * STRIDE, rule.channels);
-            std::memcpy(x + m * STRIDE, gated + column * (int64_t)n, sizeof(T) * n);
+            copy(x + m * STRIDE, gated + column * (int64_t)n, n);
         }
         const float *bias = rule.gate + 4 * n;
-        apply(x, members, project, [&](int m, int column, vec value) {
-            store(y + m * STRIDE + column, load(y + m * STRIDE + column) + (value * attention[m] + load(bias + column)));
+        apply(x, members, project, [&](int m, int column, auto value) {
+            using Values = decltype(value);
+            Values before = load_as<Values>(y + m * STRIDE + column);
+            store(y + m * STRIDE + column, before + (value * attention[m] + load_as<Values>(bias + column)));
         });
         normalise(y, normal, members, rule.channels, rule.epsilon);
         int u = update.outputs / 2;
-        apply_pairs(normal, members, update, u, [&](int m, int i, vec a, vec b) { store(x + m * STRIDE + i, a * b); });
-        apply(x, members, update_project, [&](int m, int column, vec value) {
-            store(y + m * STRIDE + column, load(y + m * STRIDE + column) + value);
+        apply_pairs(normal, members, update, u, [&](int m, int i, auto a, auto b) { store(x + m * STRIDE + i, a * b); });
+        apply(x, members, update_project, [&](int m, int column, auto value) {
+            store(y + m * STRIDE + column, load_as<decltype(value)>(y + m * STRIDE + column) + value);
         });
         normalise(y, normal, members, rule.channels, rule.epsilon);
-        apply(normal, members, head, [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
+        apply(normal, members, head, [&](int m, int column, auto value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
             if (change) change[m] = largest_change(cell, out + m * STRIDE, rule.channels, rule.input_channels);

@@ -82,11 +82,20 @@ inline vec square_root(vec x) {
     return x;
 #endif
 }
+// 1 / x; the division of AVX-512 takes as long as the rest of a function.
+inline vec reciprocal(vec x) {
+#if defined(__AVX512F__)
+    vec close = (vec)_mm512_rcp14_ps((__m512)x);
+    return close * (2.0f - x * close);
+#else
+    return 1.0f / x;
+#endif
+}
 inline vec maximum(vec a, vec b) { return a > b ? a : b; }
 inline vec minimum(vec a, vec b) { return a < b ? a : b; }
 
 // e^x for x <= 88; relative error below 2e-7. Range reduction to |r| <= ln 2 / 2 and a polynomial (Cephes expf).
-inline vec exponential(vec x) {
+inline __attribute__((always_inline)) vec exponential(vec x) {
     x = maximum(x, all(-87.0f));
     vec rounded = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
     vec r = x - rounded * 0.693359375f + rounded * 2.12194440e-4f;
@@ -118,13 +127,33 @@ inline vec gelu(vec x) {
     q = q * square - 1.68282697438203e-03f;
     q = q * square - 7.37332916720468e-03f;
     q = q * square - 1.42647390514189e-02f;
-    return 0.5f * x * (1.0f + z * p / q);
+    return 0.5f * x * (1.0f + z * p * reciprocal(q));
 }
+
+// Two vectors, one behind the other.
+struct Two {
+    vec low, high;
+};
+inline Two operator+(Two a, Two b) { return {a.low + b.low, a.high + b.high}; }
+inline Two operator*(Two a, Two b) { return {a.low * b.low, a.high * b.high}; }
+inline Two operator+(Two a, float b) { return {a.low + b, a.high + b}; }
+inline Two operator*(Two a, float b) { return {a.low * b, a.high * b}; }
+inline Two gelu(Two x) { return {gelu(x.low), gelu(x.high)}; }
+inline void store(float *p, Two x) { store(p, x.low), store(p + V, x.high); }
+
+// As many numbers as a T holds.
+template <class T> inline T load_as(const float *p);
+template <> inline vec load_as<vec>(const float *p) { return load(p); }
+template <> inline Two load_as<Two>(const float *p) { return {load(p), load(p + V)}; }
 
 #if defined(__AVX512BF16__)
 typedef uint16_t half;  // bfloat16
 inline void store(half *p, vec x) {
     __m256i packed = (__m256i)_mm512_cvtneps_pbh((__m512)x);
+    std::memcpy(p, &packed, sizeof packed);
+}
+inline void store(half *p, Two x) {
+    __m512i packed = (__m512i)_mm512_cvtne2ps_pbh((__m512)x.high, (__m512)x.low);
     std::memcpy(p, &packed, sizeof packed);
 }
 #endif

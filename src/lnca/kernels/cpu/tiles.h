@@ -30,35 +30,43 @@ template <> struct Preparation<half> {
     Preparation &operator=(const Preparation &) = delete;
 };
 
-// sums[ROWS * 16][COLUMNS * 16] of ROWS * 16 cells, `stride` apart, and the tiles of one or two columns of outputs; `depth` tiles
-// of inputs.
+// sums[ROWS * 16][COLUMNS * 16] of ROWS * 16 cells and one or two columns of tiles, each of `depth` tiles of inputs.
 template <int ROWS, int COLUMNS>
-inline void multiply(const half *x, int stride, int depth, const uint32_t *first, const uint32_t *second, float *sums) {
-    // Compilers take a tile's load for something that reads no memory; this makes them write x before.
-    asm volatile("" ::: "memory");
+inline void multiply_panel(const half *x, int x_stride, int depth, const uint32_t *weight, float *sums, int stride) {
     _tile_zero(0);
-    if constexpr (COLUMNS == 2) _tile_zero(1);
-    if constexpr (ROWS == 2) _tile_zero(2);
-    if constexpr (ROWS == 2 && COLUMNS == 2) _tile_zero(3);
-    for (int k = 0; k < depth; k++, x += DEPTH, first += WORDS, second += WORDS) {
-        _tile_loadd(4, x, stride * sizeof(half));
-        _tile_loadd(6, first, 64);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    const uint32_t *next = weight + depth * WORDS;
+    for (int k = 0; k < depth; k++, x += DEPTH, weight += WORDS, next += WORDS) {
+        _tile_loadd(4, x, x_stride * sizeof(half));
+        _tile_loadd(6, weight, DEPTH * sizeof(half));
         _tile_dpbf16ps(0, 4, 6);
         if constexpr (COLUMNS == 2) {
-            _tile_loadd(7, second, 64);
+            _tile_loadd(7, next, DEPTH * sizeof(half));
             _tile_dpbf16ps(1, 4, 7);
         }
         if constexpr (ROWS == 2) {
-            _tile_loadd(5, x + TILE * stride, stride * sizeof(half));
+            _tile_loadd(5, x + TILE * x_stride, x_stride * sizeof(half));
             _tile_dpbf16ps(2, 5, 6);
             if constexpr (COLUMNS == 2) _tile_dpbf16ps(3, 5, 7);
         }
     }
-    constexpr int64_t apart = COLUMNS * TILE * sizeof(float);
-    _tile_stored(0, sums, apart);
-    if constexpr (COLUMNS == 2) _tile_stored(1, sums + TILE, apart);
-    if constexpr (ROWS == 2) _tile_stored(2, sums + TILE * COLUMNS * TILE, apart);
-    if constexpr (ROWS == 2 && COLUMNS == 2) _tile_stored(3, sums + TILE * COLUMNS * TILE + TILE, apart);
+    int64_t bytes = stride * sizeof(float);
+    _tile_stored(0, sums, bytes);
+    if constexpr (COLUMNS == 2) _tile_stored(1, sums + TILE, bytes);
+    if constexpr (ROWS == 2) _tile_stored(2, sums + TILE * stride, bytes);
+    if constexpr (ROWS == 2 && COLUMNS == 2) _tile_stored(3, sums + TILE * stride + TILE, bytes);
+}
+
+// The same for any number of columns.
+template <int ROWS>
+inline void multiply(const half *x, int x_stride, int depth, const uint32_t *weight, int columns, float *sums, int stride) {
+    // Compilers take a tile's load for something that reads no memory; this makes them write x before.
+    asm volatile("" ::: "memory");
+    for (; columns > 1; columns -= 2, weight += 2 * depth * WORDS, sums += 2 * TILE)
+        multiply_panel<ROWS, 2>(x, x_stride, depth, weight, sums, stride);
+    if (columns) multiply_panel<ROWS, 1>(x, x_stride, depth, weight, sums, stride);
 }
 
 // Multiplies tiles in registers, `rounds` times four of them; returns the operations done.

@@ -31,14 +31,14 @@ template <class T> struct Vitca {
             widen(cells + (m < count ? m : 0) * (int64_t)rule.channels, x + m * STRIDE, rule.channels);
             convert(x + m * STRIDE, narrow + m * STRIDE, wide);
         }
-        apply(narrow, members, embed, [&](int m, int column, vec value) {
-            if (position) value += load(position + (m < count ? m : 0) * tokens + column);
+        apply(narrow, members, embed, [&](int m, int column, auto value) {
+            if (position) value = value + load_as<decltype(value)>(position + (m < count ? m : 0) * tokens + column);
             store(x + m * STRIDE + column, value);
             store(shared + m * size + column, value);
         });
         normalise(x, narrow, members, rule.embed, rule.epsilon);
         apply(narrow, members, qkv,
-              [&](int m, int column, vec value) { store(shared + m * size + tokens + column, value); });
+              [&](int m, int column, auto value) { store(shared + m * size + tokens + column, value); });
     }
 
     // Softmax over the nine neighbours for all heads at once; outside the lattice key and value are zero. A vector holds the
@@ -103,20 +103,20 @@ template <class T> struct Vitca {
             int column = which[m < count ? m : 0];
             attend(rows, column, out);
             convert(out, narrow + m * STRIDE, tokens);
-            std::memcpy(x + m * STRIDE, rows[1] + column * shared_floats(), sizeof(float) * tokens);
+            copy(x + m * STRIDE, rows[1] + column * shared_floats(), tokens);
         }
-        auto add = [&](int m, int column, vec value) {
-            store(x + m * STRIDE + column, load(x + m * STRIDE + column) + value);
+        auto add = [&](int m, int column, auto value) {
+            store(x + m * STRIDE + column, load_as<decltype(value)>(x + m * STRIDE + column) + value);
         };
         apply(narrow, members, project, add);
         normalise(x, narrow, members, rule.embed, rule.epsilon);
         alignas(64) T middle[BLOCK<T> * STRIDE];
         apply(narrow, members, mlp_in,
-              [&](int m, int column, vec value) { store(middle + m * STRIDE + column, gelu(value)); });
+              [&](int m, int column, auto value) { store(middle + m * STRIDE + column, gelu(value)); });
         apply(middle, members, mlp_out, add);
         normalise(x, narrow, members, rule.embed, rule.epsilon);
         apply(narrow, members, head,
-              [&](int m, int column, vec value) { store(out + m * STRIDE + column, value); });
+              [&](int m, int column, auto value) { store(out + m * STRIDE + column, value); });
         for (int m = 0; m < count; m++) {
             float *cell = cells + which[m] * (int64_t)rule.channels;
             if (change) change[m] = largest_change(cell, out + m * STRIDE, rule.channels, rule.input_channels);

@@ -1,16 +1,20 @@
 """The autoencoders' convolutions on the CPU, in bands of rows, the same to the bit wherever a band begins."""
 
+import ctypes
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import LncaError
 from ..nn.autoencoder import AdjustedConv, AdjustedTransposedConv
+from .bfloat16 import tiles
+from .cpu import Precision
 from .folding import padded
-from .native import LEVELS, PlainBand, PlainConvolution, address, loaded_library
+from .native import LEVELS, WORD_P, PlainBand, PlainConvolution, address, loaded_library
 
 WIDEST = 1024
 
@@ -39,12 +43,17 @@ class FusedConvolution:
             weights are copied.
         level: one of `LEVELS`.
         activation: "swish", "sigmoid" or "none".
+        precision: of the products; "bfloat16" where the level is "amx" and the convolution plain, else float32 all the same.
+        refines: whether the input is added to the output, as a `Refinement` does.
 
     Raises:
         LncaError: more channels than the kernel has room for.
     """
 
-    def __init__(self, layer: AdjustedConv | AdjustedTransposedConv | nn.Conv2d, level: str, activation: Activation):
+    def __init__(
+        self, layer: AdjustedConv | AdjustedTransposedConv | nn.Conv2d, level: str, activation: Activation,
+        precision: Precision = "float32", *, refines: bool = False,
+    ):  # fmt: skip
         self.level = LEVELS.index(level)
         conv = layer if isinstance(layer, nn.Conv2d) else layer.conv
         self.transposed = isinstance(conv, nn.ConvTranspose2d)
@@ -68,9 +77,15 @@ class FusedConvolution:
         self._weight = F.pad(kernel, (0, room)).float().contiguous()
         self._bias = F.pad(bias, (0, room)).float().contiguous()
         kind = 3 if self.taps == 1 else 2 if self.transposed else self.stride - 1
+        self._tiles = None
+        if precision == "bfloat16" and level == "amx" and isinstance(layer, nn.Conv2d):
+            # The inputs of a row of taps, one tap's channels behind the other's, are multiplied at once.
+            rows = np.stack([tiles(row) for row in self._weight.flatten(1, 2).numpy()], 1)
+            self._tiles = torch.from_numpy(np.ascontiguousarray(rows))
         self._description = PlainConvolution(
-            self.inputs, self.outputs, kind, get_args(Activation).index(activation),
+            self.inputs, self.outputs, kind, get_args(Activation).index(activation), refines,
             address(self._weight), address(self._bias),
+            None if self._tiles is None else ctypes.cast(self._tiles.data_ptr(), WORD_P),
         )  # fmt: skip
 
     def height(self, rows: int) -> int:

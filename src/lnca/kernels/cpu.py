@@ -11,6 +11,7 @@ from ..errors import LncaError
 from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
+from .bfloat16 import pairs, tiles
 from .folding import Folded, Map, fold, padded, versions
 from .native import BFLOAT16_LEVELS, FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
 from .settling import Settling
@@ -18,18 +19,6 @@ from .settling import Settling
 Precision = Literal["float32", "bfloat16"]
 
 KINDS = {"nafca": 0, "vitca": 1}
-
-
-def pairs_of_bfloat16(weight: np.ndarray) -> np.ndarray:
-    """(K, N) -> uint32 (K / 2, N): rows 2k in the lower and 2k + 1 in the upper half, rounded to bfloat16."""
-    words = torch.from_numpy(weight).float().bfloat16().view(torch.int16).numpy().view(np.uint16).astype(np.uint32)
-    return np.ascontiguousarray(words[0::2] | words[1::2] << 16)
-
-
-def tiles_of_pairs(pairs: np.ndarray) -> np.ndarray:
-    """(K / 2, N), N a multiple of 16 -> (N / 16, K / 32, 16, 16): the tiles of AMX, the last inputs filled up with zeros."""
-    pairs = np.pad(pairs, ((0, -len(pairs) % 16), (0, 0)))
-    return pairs.reshape(len(pairs) // 16, 16, -1, 16).transpose(2, 0, 1, 3)
 
 
 class FusedRun:
@@ -95,8 +84,7 @@ class FusedRun:
 
     def _map(self, folded: Map) -> PlainMap:
         inputs, outputs = folded.weight.shape
-        pairs = pairs_of_bfloat16(folded.weight)
-        words = self._keep((tiles_of_pairs(pairs) if self.level == "amx" else pairs).view(np.int32))
+        words = self._keep(tiles(folded.weight) if self.level == "amx" else pairs(folded.weight))
         return PlainMap(
             inputs, outputs, self._floats(folded.weight), self._floats(folded.bias), ctypes.cast(words, WORD_P)
         )

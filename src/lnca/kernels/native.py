@@ -36,8 +36,8 @@ class PlainRule(ctypes.Structure):
 class PlainConvolution(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
-        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32),
-        ("weight", FLOAT_P), ("bias", FLOAT_P),
+        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32), ("refines", ctypes.c_int32),
+        ("weight", FLOAT_P), ("bias", FLOAT_P), ("tiles", WORD_P),
     )  # fmt: skip
 
 

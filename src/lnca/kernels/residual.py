@@ -13,6 +13,7 @@ from ..nn.surroundings import reach, surroundings
 from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
+from .cpu import Precision
 
 
 class FusedDeconvolution:
@@ -57,29 +58,20 @@ class FusedDeconvolution:
         return x[:, begin:end]
 
 
-class FusedRefinement:
-    """A refinement in bands; the rest as `FusedConvolution`."""
-
-    def __init__(self, refinement: Refinement, level: str):
-        self.convolution = FusedConvolution(refinement.conv, level, "swish")
-        self.needs = self.convolution.needs
-
-    def __call__(self, band: Band, begin: int, end: int) -> Band:
-        result = self.convolution(band, begin, end)
-        result.values += band.values[:, begin - band.first : end - band.first]
-        return result
-
-
-FusedLayer = FusedConvolution | FusedRefinement
-
-
 class FusedResidualCoder:
-    """A residual coder in evaluation mode; arguments, attributes and errors as of `FusedAutoencoder`."""
+    """A residual coder in evaluation mode; attributes, errors and other arguments as of `FusedAutoencoder`.
 
-    def __init__(self, coder: ResidualCoder, level: str):
+    Args:
+        precision: of its convolutions, see `FusedConvolution`; a deconvolution stays in float32.
+    """
+
+    def __init__(self, coder: ResidualCoder, level: str, precision: Precision = "float32"):
         def layers(maps: Iterable[nn.Module], *activations: Activation) -> list[FusedConvolution]:
             convolutions = [layer for layer in maps if isinstance(layer, nn.Conv2d)]
-            return [FusedConvolution(conv, level, how) for conv, how in zip(convolutions, activations, strict=True)]
+            return [
+                FusedConvolution(conv, level, how, precision)
+                for conv, how in zip(convolutions, activations, strict=True)
+            ]
 
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
@@ -89,13 +81,13 @@ class FusedResidualCoder:
             [_moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"
         )
         self.scales, self.around = coder.scales, reach(coder.scales) if coder.scales else 0
-        self.gather = _with_refinements(gather, coder.gather_context, level)
+        self.gather = _with_refinements(gather, coder.gather_context, level, precision)
         self.echoes, self.heard = coder.echoes, reach(coder.echoes) if coder.echoes else 0
         first, _, last = coder.scatter
         path_outputs = coder.width * coder.places
 
-        def scatter(last: nn.Conv2d) -> list[FusedLayer]:
-            return _with_refinements(layers([first, last], "swish", "none"), coder.scatter_context, level)
+        def scatter(last: nn.Conv2d) -> list[FusedConvolution]:
+            return _with_refinements(layers([first, last], "swish", "none"), coder.scatter_context, level, precision)
 
         self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
         self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
@@ -104,7 +96,7 @@ class FusedResidualCoder:
         kept = 2 * coder.width
         correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
                          "swish", "swish", "none")  # fmt: skip
-        self.correct = _with_refinements(correct, coder.correct_depth, level)
+        self.correct = _with_refinements(correct, coder.correct_depth, level, precision)
         depth = (5 + len(coder.correct_depth)) * coder.shrink
         near, far = (
             depth + SIDE * (len(coder.scatter_context) + self.around),
@@ -211,13 +203,19 @@ def shuffled(x_BHWC: Tensor, side: int) -> Tensor:
     )
 
 
-def _with_refinements(layers: list[FusedConvolution], refinements: Iterable[nn.Module], level: str) -> list[FusedLayer]:
+def _with_refinements(
+    layers: list[FusedConvolution], refinements: Iterable[nn.Module], level: str, precision: Precision
+) -> list[FusedConvolution]:
     """Layers with refinements before the last of them."""
-    inner = [FusedRefinement(part, level) for part in refinements if isinstance(part, Refinement)]
+    inner = [
+        FusedConvolution(part.conv, level, "swish", precision, refines=True)
+        for part in refinements
+        if isinstance(part, Refinement)
+    ]
     return [*layers[:-1], *inner, layers[-1]]
 
 
-def _chain(layers: Sequence[FusedLayer], source: Source, height: int, begin: int, end: int) -> Band:
+def _chain(layers: Sequence[FusedConvolution], source: Source, height: int, begin: int, end: int) -> Band:
     """Rows [begin, end) of what layers, one after the other, make of rows of a source that has `height` of them."""
     ranges = [(begin, end)]
     for layer in reversed(layers):

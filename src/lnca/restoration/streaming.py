@@ -137,7 +137,7 @@ class Streamer:
         self._versions = self._weights()
         coder = self.model.autoencoder
         if isinstance(coder, ResidualCoder):
-            self.autoencoder: FusedCoder = FusedResidualCoder(coder, self.run.level)
+            self.autoencoder: FusedCoder = FusedResidualCoder(coder, self.run.level, self.run.precision)
         elif isinstance(coder, Autoencoder):
             self.autoencoder = FusedAutoencoder(coder, self.run.level)
         else:

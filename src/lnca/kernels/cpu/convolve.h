@@ -1,4 +1,5 @@
-// The convolutions of the autoencoders, batch norms (paper 3.1.1) folded in, a row at a time, for bands of any height. A value is the same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
+// The convolutions of the coders, batch norms (paper 3.1.1) folded in, a row at a time, for bands of any height. A value is the
+// same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
 #pragma once
 #include "matmul.h"
 #include "plan.h"
@@ -18,6 +19,26 @@ inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
         in = (out - tap) >> 1;
     }
     return true;
+}
+
+// Stores a vector of a pixel's outputs, from `o` on, after the activation; `before`, if not null, is the same pixel's input, which is
+// added.
+inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, vec value, int o, const float *before,
+                                                  float *pixel) {
+    if (layer.activation != 2) {
+        vec sigmoid = reciprocal(1.0f + exponential(minimum(-value, all(80.0f))));
+        value = layer.activation ? sigmoid : value * sigmoid;
+    }
+    if (o + V <= layer.outputs) return store(pixel + o, before ? value + load(before + o) : value);
+    for (int i = 0; i < layer.outputs - o; i++) pixel[o + i] = before ? value[i] + before[o + i] : value[i];
+}
+
+// Where a pixel's input lies that is added to its outputs, which needs the rows that are written; else null.
+inline const float *added(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                          int64_t row, int64_t column) {
+    if (!layer.refines) return nullptr;
+    int64_t y = image * input.rows + output.first + row - input.first;
+    return input.values + (y * input.columns + column) * layer.inputs;
 }
 
 // `N` vectors of outputs from `o` on, of one row: each input is loaded once for all of them.
@@ -57,19 +78,11 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
                     }
                 }
             }
-            for (int n = 0; n < N; n++) {
-                int first = o + n * V, count = std::min(layer.outputs - first, V);
+            for (int n = 0; n < N; n++)
                 for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
-                    alignas(64) float value[V];
-                    vec result_m = sums[n][m];
-                    if (layer.activation != 2) {
-                        vec sigmoid = reciprocal(1.0f + exponential(minimum(-result_m, all(80.0f))));
-                        result_m = layer.activation ? sigmoid : result_m * sigmoid;
-                    }
-                    store(value, result_m);
-                    std::memcpy(result + (begin + m * apart) * layer.outputs + first, value, sizeof(float) * count);
+                    int64_t x = begin + m * apart;
+                    finish(layer, sums[n][m], o + n * V, added(layer, input, output, image, row, x), result + x * layer.outputs);
                 }
-            }
         }
 }
 
@@ -84,5 +97,56 @@ inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, co
     }
     for (; o < wide; o += V) convolve_outputs<1>(layer, input, output, image, row, o);
 }
+
+#if defined(__AMX_BF16__)
+// The last rows of a plain convolution's input in bfloat16, as many as it has taps, with zeros beside and behind them.
+constexpr int PIXELS = 2 * TILE;
+inline int64_t row_pitch(const LncaConvolution &layer, const LncaBand &input) {
+    int64_t columns = (input.columns + PIXELS - 1) / PIXELS * PIXELS;
+    return (columns + 3) * layer.inputs + 2 * V + DEPTH;
+}
+
+// Output rows [row, end) of a plain convolution in bfloat16. The inputs of a row of taps are the channels of successive pixels,
+// which lie one behind the other. A tile of inputs that reaches beyond them meets weights of zero there. `room` is three rows.
+inline void convolve_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                          int64_t row, int64_t end, half *room) {
+    int taps = layer.kind == 3 ? 1 : 3, margin = taps / 2, inputs = layer.inputs, wide = padded(layer.outputs);
+    int64_t numbers = input.columns * inputs, pitch = row_pitch(layer, input);
+    auto place = [&](int64_t y) { return room + (y + taps) % taps * pitch; };
+    auto take = [&](int64_t y) {
+        half *to = place(y) + margin * inputs;
+        if (y < 0 || y >= input.height) return std::fill(to, to + numbers, 0);
+        const float *from = input.values + (image * input.rows + y - input.first) * numbers;
+        int64_t i = 0;
+        for (; i + 2 * V <= numbers; i += 2 * V) store(to + i, load_as<Two>(from + i));
+        alignas(64) float last[2 * V] = {};
+        std::memcpy(last, from + i, sizeof(float) * (numbers - i));
+        store(to + i, load_as<Two>(last));
+    };
+    for (int64_t y = -margin; y < margin; y++) take(output.first + row + y);
+    for (; row < end; row++) {
+        const half *places[3];
+        take(output.first + row + margin);
+        for (int r = 0; r < taps; r++) places[r] = place(output.first + row + r - margin);
+        Runs window{places, taps, (taps * inputs + DEPTH - 1) / DEPTH, inputs};
+        float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
+        for (int64_t begin = 0; begin < output.columns; begin += PIXELS) {
+            int count = int(std::min<int64_t>(PIXELS, output.columns - begin));
+            for (int o = 0; o < wide; o += SPAN) {
+                alignas(64) float sums[PIXELS * SPAN_STRIDE];
+                int span = std::min(SPAN, wide - o);
+                multiply(window, begin * inputs, count, layer.tiles + (int64_t)o / TILE * window.tiles() * WORDS,
+                         span / TILE, sums, SPAN_STRIDE);
+                for (int c = 0; c < span; c += V) {
+                    vec bias = load(layer.bias + o + c);
+                    for (int m = 0; m < count; m++)
+                        finish(layer, load(sums + m * SPAN_STRIDE + c) + bias, o + c,
+                               added(layer, input, output, image, row, begin + m), result + (begin + m) * layer.outputs);
+                }
+            }
+        }
+    }
+}
+#endif
 
 }  // namespace LNCA_ISA

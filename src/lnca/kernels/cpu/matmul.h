@@ -124,10 +124,8 @@ constexpr int SPAN = 64, SPAN_STRIDE = SPAN + 16;
 
 // sums[cell][count] of `count` outputs from `column` on.
 inline void multiply(const half *x, int members, const Linear<half> &map, int column, int count, float *sums) {
-    int depth = (map.inputs + DEPTH - 1) / DEPTH;
-    const uint32_t *weight = map.weight + (int64_t)column / TILE * depth * WORDS;
-    if (members > TILE) multiply<2>(x, STRIDE, depth, weight, count / TILE, sums, SPAN_STRIDE);
-    else multiply<1>(x, STRIDE, depth, weight, count / TILE, sums, SPAN_STRIDE);
+    Runs cells{&x, 1, (map.inputs + DEPTH - 1) / DEPTH, STRIDE};
+    multiply(cells, 0, members, map.weight + (int64_t)column / TILE * cells.tiles() * WORDS, count / TILE, sums, SPAN_STRIDE);
 }
 
 // Zeros in the inputs that fill up the last tile.

@@ -184,7 +184,31 @@ void run(const LncaRule &rule, const LncaLattice &lattice) {
     else run_rule<Nafca<float>, float>(rule, lattice);
 }
 
+#if defined(__AMX_BF16__)
+// Each thread takes some rows at a time, so that few are converted twice.
+static void convolve_strips(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch,
+                            int threads) {
+    constexpr int64_t STRIP = 8;
+    int64_t strips = (output.rows + STRIP - 1) / STRIP;
+    threads = int(std::min<int64_t>(threads, batch * strips));
+    std::vector<std::vector<half>> rooms(threads, std::vector<half>(3 * row_pitch(layer, input)));
+    std::atomic<int64_t> next{0};
+    std::atomic<int> thread{0};
+    in_parallel(threads, [&] {
+        const Preparation<half> prepared;
+        half *room = rooms[thread++].data();
+        for (int64_t part; (part = next++) < batch * strips;) {
+            int64_t row = part % strips * STRIP;
+            convolve_rows(layer, input, output, part / strips, row, std::min(row + STRIP, output.rows), room);
+        }
+    });
+}
+#endif
+
 void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch, int threads) {
+#if defined(__AMX_BF16__)
+    if (layer.tiles) return convolve_strips(layer, input, output, batch, threads);
+#endif
     int64_t parts = batch * output.rows;
     std::atomic<int64_t> next{0};
     in_parallel(int(std::min<int64_t>(threads, parts)), [&] {

@@ -30,43 +30,56 @@ template <> struct Preparation<half> {
     Preparation &operator=(const Preparation &) = delete;
 };
 
-// sums[ROWS * 16][COLUMNS * 16] of ROWS * 16 cells and one or two columns of tiles, each of `depth` tiles of inputs.
+// What is multiplied: cells or pixels, `stride` apart, whose inputs lie in `runs` places, `depth` tiles of inputs in each.
+struct Runs {
+    const half *const *places;
+    int runs, depth, stride;
+
+    int tiles() const { return runs * depth; }  // of weights, for a column of outputs
+};
+
+// sums[ROWS * 16][COLUMNS * 16] of ROWS * 16 cells and one or two columns of tiles, one behind the other.
 template <int ROWS, int COLUMNS>
-inline void multiply_panel(const half *x, int x_stride, int depth, const uint32_t *weight, float *sums, int stride) {
+inline void multiply_panel(const Runs &x, int64_t offset, const uint32_t *weight, float *sums, int stride) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    const uint32_t *next = weight + depth * WORDS;
-    for (int k = 0; k < depth; k++, x += DEPTH, weight += WORDS, next += WORDS) {
-        _tile_loadd(4, x, x_stride * sizeof(half));
-        _tile_loadd(6, weight, DEPTH * sizeof(half));
-        _tile_dpbf16ps(0, 4, 6);
-        if constexpr (COLUMNS == 2) {
-            _tile_loadd(7, next, DEPTH * sizeof(half));
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if constexpr (ROWS == 2) {
-            _tile_loadd(5, x + TILE * x_stride, x_stride * sizeof(half));
-            _tile_dpbf16ps(2, 5, 6);
-            if constexpr (COLUMNS == 2) _tile_dpbf16ps(3, 5, 7);
+    int64_t step = x.stride * sizeof(half);
+    const uint32_t *next = weight + x.tiles() * WORDS;
+    for (int run = 0; run < x.runs; run++) {
+        const half *cells = x.places[run] + offset;
+        for (int k = 0; k < x.depth; k++, cells += DEPTH, weight += WORDS, next += WORDS) {
+            _tile_loadd(4, cells, step);
+            _tile_loadd(6, weight, DEPTH * sizeof(half));
+            _tile_dpbf16ps(0, 4, 6);
+            if constexpr (COLUMNS == 2) {
+                _tile_loadd(7, next, DEPTH * sizeof(half));
+                _tile_dpbf16ps(1, 4, 7);
+            }
+            if constexpr (ROWS == 2) {
+                _tile_loadd(5, cells + TILE * x.stride, step);
+                _tile_dpbf16ps(2, 5, 6);
+                if constexpr (COLUMNS == 2) _tile_dpbf16ps(3, 5, 7);
+            }
         }
     }
-    int64_t bytes = stride * sizeof(float);
-    _tile_stored(0, sums, bytes);
-    if constexpr (COLUMNS == 2) _tile_stored(1, sums + TILE, bytes);
-    if constexpr (ROWS == 2) _tile_stored(2, sums + TILE * stride, bytes);
-    if constexpr (ROWS == 2 && COLUMNS == 2) _tile_stored(3, sums + TILE * stride + TILE, bytes);
+    int64_t row = stride * sizeof(float);
+    _tile_stored(0, sums, row);
+    if constexpr (COLUMNS == 2) _tile_stored(1, sums + TILE, row);
+    if constexpr (ROWS == 2) _tile_stored(2, sums + TILE * stride, row);
+    if constexpr (ROWS == 2 && COLUMNS == 2) _tile_stored(3, sums + TILE * stride + TILE, row);
 }
 
-// The same for any number of columns.
-template <int ROWS>
-inline void multiply(const half *x, int x_stride, int depth, const uint32_t *weight, int columns, float *sums, int stride) {
+// The same for up to 32 cells and any number of columns; `offset` is added to the places.
+inline void multiply(const Runs &x, int64_t offset, int cells, const uint32_t *weight, int columns, float *sums, int stride) {
     // Compilers take a tile's load for something that reads no memory; this makes them write x before.
     asm volatile("" ::: "memory");
-    for (; columns > 1; columns -= 2, weight += 2 * depth * WORDS, sums += 2 * TILE)
-        multiply_panel<ROWS, 2>(x, x_stride, depth, weight, sums, stride);
-    if (columns) multiply_panel<ROWS, 1>(x, x_stride, depth, weight, sums, stride);
+    for (int column = 0; column < columns; column += 2, weight += 2 * x.tiles() * WORDS, sums += 2 * TILE) {
+        auto panel = cells > TILE ? column + 1 < columns ? multiply_panel<2, 2> : multiply_panel<2, 1>
+                                  : column + 1 < columns ? multiply_panel<1, 2> : multiply_panel<1, 1>;
+        panel(x, offset, weight, sums, stride);
+    }
 }
 
 // Multiplies tiles in registers, `rounds` times four of them; returns the operations done.

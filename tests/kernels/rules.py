@@ -2,9 +2,11 @@
 
 import copy
 
+import pytest
 import torch
 
 import lnca
+from lnca.kernels.native import LEVELS, best_level
 
 RULES = {
     "nafca": ("latent-nafca", {}),
@@ -36,3 +38,14 @@ def cells_of(rule, batch, rows, columns):
 @torch.no_grad()
 def plain(rule, cells, steps, seed=0):
     return copy.deepcopy(rule).double().run(cells.double(), steps, seed)
+
+
+def at_levels(precision, *levels, bfloat16=()):
+    """Parameters `level` and `precision`: these levels in one precision, then some in bfloat16. Those that the processor, the
+    operating system or the compiler does not have are skipped."""
+    best = best_level()
+    available = LEVELS[: LEVELS.index(best) + 1] if best else ()
+    ways = [(level, precision) for level in levels] + [(level, "bfloat16") for level in bfloat16]
+    return pytest.mark.parametrize(("level", "precision"), [
+        pytest.param(*way, marks=pytest.mark.skipif(way[0] not in available, reason=f"no {way[0]} here")) for way in ways
+    ])  # fmt: skip

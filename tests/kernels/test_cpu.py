@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from rules import RULES, cells_of, plain, random_rule
+from rules import RULES, at_levels, cells_of, plain, random_rule
 
 import lnca
 from lnca import LncaError, metrics
@@ -13,18 +13,8 @@ from lnca.kernels.cpu import FusedRun
 from lnca.kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
-AVAILABLE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()
-
-
-def levels(names):
-    """Each level, skipped where the processor, the operating system or the compiler does not have it."""
-    return pytest.mark.parametrize("level", [
-        pytest.param(name, marks=pytest.mark.skipif(name not in AVAILABLE, reason=f"no {name} here")) for name in names
-    ])  # fmt: skip
-
-
-# Every level and precision.
-WAYS = [(level, "float32") for level in LEVELS] + [(level, "bfloat16") for level in BFLOAT16_LEVELS]
+# The float32 that is taken here, and each way to multiply in bfloat16.
+every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_LEVELS)
 
 
 def test_the_library_is_there_where_a_compiler_is():
@@ -32,36 +22,37 @@ def test_the_library_is_there_where_a_compiler_is():
 
 
 @needs_library
-@levels(LEVELS)
+@at_levels("float32", *LEVELS)
 @pytest.mark.parametrize("name", RULES)
-def test_float32_is_the_plain_rule_within_1e_5(name, level):
+def test_float32_is_the_plain_rule_within_1e_5(name, level, precision):
     rule = random_rule(name)
     for shape in ((1, 5, 7), (3, 8, 8), (1, 17, 20), (2, 1, 9), (1, 6, 1)):
         cells = cells_of(rule, *shape)
         expected = plain(rule, cells, 8, seed=3)
-        result = FusedRun(rule, level=level)(cells, 8, 3)
+        result = FusedRun(rule, precision, level)(cells, 8, 3)
         assert result.dtype == torch.float32
         assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 @needs_library
-@levels(BFLOAT16_LEVELS)
+@at_levels("bfloat16", *BFLOAT16_LEVELS)
 @pytest.mark.parametrize("name", RULES)
-def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level):
+def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level, precision):
     rule = random_rule(name)
     for shape in ((2, 12, 19), (1, 3, 45), (1, 9, 1)):
         cells = cells_of(rule, *shape)
         expected = plain(rule, cells, 8, seed=3)
-        difference = (FusedRun(rule, "bfloat16", level)(cells, 8, 3) - expected).abs().max()
+        difference = (FusedRun(rule, precision, level)(cells, 8, 3) - expected).abs().max()
         assert 1e-5 * expected.abs().max() < difference < 5e-3 * expected.abs().max()
 
 
 @needs_library
+@every_kernel
 @pytest.mark.parametrize("name", RULES)
-def test_threads_batches_and_single_steps_change_no_bit(name):
+def test_threads_batches_and_single_steps_change_no_bit(name, level, precision):
     rule = random_rule(name)
-    run = FusedRun(rule)
-    cells = cells_of(rule, 3, 13, 11)
+    run = FusedRun(rule, precision, level)
+    cells = cells_of(rule, 3, 7, 37)
     threads = torch.get_num_threads()
     results = []
     try:
@@ -78,14 +69,15 @@ def test_threads_batches_and_single_steps_change_no_bit(name):
 
 
 @needs_library
+@every_kernel
 @pytest.mark.parametrize("name", ["nafca", "nafca, update rate", "vitca", "vitca in pixel space"])
-def test_a_part_of_a_lattice_with_a_border_of_its_steps_is_the_same_to_the_bit(name):
+def test_a_part_of_a_lattice_with_a_border_of_its_steps_is_the_same_to_the_bit(name, level, precision):
     rule = random_rule(name)
-    run = FusedRun(rule)
-    cells = cells_of(rule, 1, 24, 26)
+    run = FusedRun(rule, precision, level)
+    cells = cells_of(rule, 1, 24, 48)
     whole = run(cells, 3, 7)
-    part = run(cells[:, 4:21, 5:19].contiguous(), 3, 7, corner=(4, 5))
-    assert torch.equal(part[:, 3:-3, 3:-3], whole[:, 7:18, 8:16])
+    part = run(cells[:, 4:21, 5:44].contiguous(), 3, 7, corner=(4, 5))
+    assert torch.equal(part[:, 3:-3, 3:-3], whole[:, 7:18, 8:41])
 
 
 @needs_library
@@ -110,7 +102,7 @@ def test_real_restorations_are_the_same(name):
     frames = [frame for _, frame in zip(range(4), fused.iterate(corrupted), strict=False)]
     for step, frame in enumerate(frames):
         torch.testing.assert_close(frame, reference.restore(corrupted, step), rtol=0, atol=error)
-    if best_level() == "avx512bf16":
+    if best_level() in BFLOAT16_LEVELS:
         half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)
         difference = metrics.ssim(half, clean) - metrics.ssim(expected, clean)
         assert abs(difference.item()) < 1e-3

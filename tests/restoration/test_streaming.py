@@ -12,10 +12,11 @@ import torch
 import lnca
 from conftest import textured
 from lnca import LncaError
-from lnca.kernels.native import library
+from lnca.kernels.cpu import FusedRun
+from lnca.kernels.native import BFLOAT16_LEVELS, best_level, library
 from lnca.nn.weights_file import save_weights
 from lnca.restoration.pictures import Rows
-from lnca.restoration.streaming import Plan, parse_bytes
+from lnca.restoration.streaming import Plan, Streamer, parse_bytes
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
@@ -74,6 +75,17 @@ def test_every_plan_gives_the_same_bits(restorers, name, size):
     with torch.no_grad():
         reference = copy.deepcopy(restorer.module).double()(x.double(), 7).clamp(0, 1)
     torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=2e-5)
+
+
+@pytest.mark.skipif(best_level() not in BFLOAT16_LEVELS, reason="no bfloat16 here")
+@pytest.mark.parametrize("name", ["nafca", "vitca", "residual, blocks", "residual, refined"])
+def test_every_plan_gives_the_same_bits_in_bfloat16(restorers, name):
+    model = restorers[name].module
+    streamer = Streamer(model, FusedRun(model.automaton, "bfloat16"))
+    picture = Rows(textured(41, 166))
+    expected = np.asarray(streamer.restore(picture, 7))
+    for plan in plans(-(-166 // model.autoencoder.multiple), -(-41 // model.autoencoder.multiple)):
+        assert np.array_equal(np.asarray(streamer.restore(picture, 7, plan)), expected), plan
 
 
 @pytest.mark.parametrize("budget", [None, "1MB", 700_000, "3 MB"])

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..kernels.cpu import FusedRun, Precision
 from ..kernels.gpu import CompiledRun, TritonRun
-from ..kernels.native import best_level
+from ..kernels.native import BFLOAT16_LEVELS, best_level
 from ..kernels.select import OnDevice
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
@@ -56,7 +56,7 @@ def ways(model: RestorationModel, device: torch.device) -> list[Way]:
     if device.type != "cpu" or level is None:
         return result
     result.append(("fused float32", _fused(model, "float32")))
-    if level == "avx512bf16":
+    if level in BFLOAT16_LEVELS:
         result.append(("fused bfloat16", _fused(model, "bfloat16")))
     if isinstance(model, LatentAutomaton) and isinstance(model.automaton, NAFCA) and jax_is_here():
         result.append(("cells in JAX float32", _streamed(model, JaxRun(model.automaton, level))))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from ..kernels.native import LEVELS, best_level, loaded_library
+from ..kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, loaded_library
 from ..paper.experiment import device_name
 from ..training.plan import commit
 
@@ -120,7 +120,7 @@ def register_rate(precision: torch.dtype, rounds: int = 5) -> float | None:
     """Operations a second of products and sums in registers, on as many cores as torch has threads: the roof of any CPU
     kernel. None where our kernels, or theirs for the precision, are missing."""
     level = best_level()
-    if level is None or (precision == torch.bfloat16 and level != "avx512bf16"):
+    if level is None or (precision == torch.bfloat16 and level not in BFLOAT16_LEVELS):
         return None
     run = partial(loaded_library().lnca_multiply_add, LEVELS.index(level), 2_000_000, precision == torch.bfloat16)
     threads = torch.get_num_threads()

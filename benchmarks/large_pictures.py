@@ -1,7 +1,7 @@
 """Pictures of any size: seconds and peak memory of whole restorations, each in a process of its own.
 
-One megapixel in a hurry (bfloat16 where the processor multiplies faster in it), one hundred in 4 GB, and pictures in less and less
-memory, which have to come out the same to the bit.
+One megapixel in a hurry (bfloat16 where the processor multiplies faster in it), one hundred in 4 GB, and pictures in
+less and less memory, which have to come out the same to the bit.
 
     python benchmarks/large_pictures.py
 """

@@ -41,11 +41,13 @@ def plain(rule, cells, steps, seed=0):
 
 
 def at_levels(precision, *levels, bfloat16=()):
-    """Parameters `level` and `precision`: these levels in one precision, then some in bfloat16. Those that the processor, the
-    operating system or the compiler does not have are skipped."""
+    """Parameters `level` and `precision`: these levels in one precision, then some in bfloat16. Those that the
+    processor, the operating system or the compiler does not have are skipped."""
     best = best_level()
     available = LEVELS[: LEVELS.index(best) + 1] if best else ()
     ways = [(level, precision) for level in levels] + [(level, "bfloat16") for level in bfloat16]
-    return pytest.mark.parametrize(("level", "precision"), [
-        pytest.param(*way, marks=pytest.mark.skipif(way[0] not in available, reason=f"no {way[0]} here")) for way in ways
-    ])  # fmt: skip
+    cases = [
+        pytest.param(*way, marks=pytest.mark.skipif(way[0] not in available, reason=f"no {way[0]} here"))
+        for way in ways
+    ]
+    return pytest.mark.parametrize(("level", "precision"), cases)

@@ -2,6 +2,8 @@
 
 import copy
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -19,6 +21,22 @@ every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_LEVELS)
 
 def test_the_library_is_there_where_a_compiler_is():
     assert library() is not None or not any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
+@pytest.mark.skipif(best_level() != "amx", reason="no amx here")
+def test_amx_is_left_alone_where_the_system_does_not_grant_it():
+    # Linux refuses where a thread's stack for signals has no room for the registers.
+    code = """
+import ctypes
+class Stack(ctypes.Structure):
+    _fields_ = (("memory", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+memory = ctypes.create_string_buffer(6000)
+assert ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(ctypes.addressof(memory), 0, 6000)), None) == 0
+from lnca.kernels.native import best_level
+print(best_level())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "avx512bf16\n"
 
 
 @needs_library

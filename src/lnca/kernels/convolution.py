@@ -43,7 +43,8 @@ class FusedConvolution:
             weights are copied.
         level: one of `LEVELS`.
         activation: "swish", "sigmoid" or "none".
-        precision: of the products; "bfloat16" where the level is "amx" and the convolution plain, else float32 all the same.
+        precision: of the products; "bfloat16" counts where the level is "amx" and the convolution plain, and is float32
+            elsewhere.
         refines: whether the input is added to the output, as a `Refinement` does.
 
     Raises:

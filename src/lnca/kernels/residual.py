@@ -62,7 +62,7 @@ class FusedResidualCoder:
     """A residual coder in evaluation mode; attributes, errors and other arguments as of `FusedAutoencoder`.
 
     Args:
-        precision: of its convolutions, see `FusedConvolution`; a deconvolution stays in float32.
+        precision: of its convolutions, see `FusedConvolution`; what reads pixels, and a deconvolution, is float32.
     """
 
     def __init__(self, coder: ResidualCoder, level: str, precision: Precision = "float32"):
@@ -75,7 +75,8 @@ class FusedResidualCoder:
 
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
-        self.features = layers([_moved(first, coder.shrink, 0), last], "swish", "none")
+        # Pixels need more than the eight bits of bfloat16.
+        self.features = [FusedConvolution(_moved(first, coder.shrink, 0), level, "swish"), *layers([last], "none")]
         first, _, last = coder.gather
         gather = layers(
             [_moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"

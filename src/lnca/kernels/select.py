@@ -54,8 +54,9 @@ def accelerate(
         backend: "plain" is the readable rule, the reference; "compiled" the same under `torch.compile`, which takes
             a while at first; "fused" kernels in C++ (CPU) or Triton (GPU); "auto" the fastest that is at hand without
             compiling.
-        precision: of the matrix products of fused and compiled steps; "bfloat16" needs a processor with AVX-512 BF16 or
-            a GPU that has it.
+        precision: of the matrix products of fused and compiled steps, and with AMX of a residual coder's convolutions;
+            "bfloat16" needs a processor with AVX-512 BF16 or a GPU that has it. It is never chosen by itself: without
+            AMX it may be the slower one (docs/performance.md).
 
     Returns:
         What was chosen, such as "plain" or "fused avx512 float32".

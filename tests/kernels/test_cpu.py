@@ -65,6 +65,13 @@ def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level, precision
 
 
 @needs_library
+@at_levels("float32", *LEVELS, bfloat16=BFLOAT16_LEVELS)
+def test_the_rate_of_registers_can_be_measured(level, precision):
+    done = library().lnca_multiply_add(LEVELS.index(level), 1000, precision == "bfloat16")
+    assert done >= 1000 * 12 * 4 * 2
+
+
+@needs_library
 @every_kernel
 @pytest.mark.parametrize("name", RULES)
 def test_threads_batches_and_single_steps_change_no_bit(name, level, precision):

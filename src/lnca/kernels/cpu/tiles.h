@@ -23,6 +23,8 @@ template <> struct Preparation<half> {
             uint8_t rows[16] = {};
         } shape;
         for (int i = 0; i < 8; i++) shape.bytes_of_row[i] = 64, shape.rows[i] = TILE;
+        // GCC takes the first eight bytes for all that is read, and would leave out the rest.
+        asm volatile("" ::"r"(&shape) : "memory");
         _tile_loadconfig(&shape);
     }
     ~Preparation() { _tile_release(); }

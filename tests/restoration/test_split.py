@@ -50,14 +50,14 @@ def models(tmp_path_factory):
 def pictures():
     """Of all kinds, some with fewer rows of cells than processes."""
     tall = np.asarray(textured(90, 301))
-    yield "tall", dict(picture=tall)
-    yield "flat", dict(picture=textured(58, 9))
-    yield "16 bits", dict(picture=tall[:77].astype(np.uint16) * 251)
-    yield "grey", dict(picture=textured(33, 130).convert("LA"))
+    yield "tall", {"picture": tall}
+    yield "flat", {"picture": textured(58, 9)}
+    yield "16 bits", {"picture": tall[:77].astype(np.uint16) * 251}
+    yield "grey", {"picture": textured(33, 130).convert("LA")}
     two = torch.from_numpy(tall[:101] / np.float32(255)).permute(2, 0, 1).contiguous()
-    yield "tensors", dict(picture=torch.stack([two, two.flip(-1)]))
+    yield "tensors", {"picture": torch.stack([two, two.flip(-1)])}
     mask = np.random.default_rng(0).random((190, 90)).astype(np.float32)
-    yield "masked", dict(picture=tall[:190], mask=mask, strength=0.7)
+    yield "masked", {"picture": tall[:190], "mask": mask, "strength": 0.7}
 
 
 def work(number, count, port, said, task, *arguments):
@@ -135,7 +135,7 @@ def refuse(peers, said, path, numbered):
     if peers.number:
         assert restorer.streamer.work_along()
         return
-    for asked in (dict(max_memory="1MB"), dict(steps="auto")):
+    for asked in ({"max_memory": "1MB"}, {"steps": "auto"}):
         with pytest.raises(LncaError) as caught:
             restorer.restore(np.zeros((400, 400, 3), np.uint8), **asked)
         sentences.append(str(caught.value))
@@ -178,9 +178,9 @@ def test_the_command_starts_processes_that_give_the_same_file(command, models, t
 
 
 def test_bands_cover_all_rows():
-    assert share(10, 4) == [range(0, 3), range(3, 6), range(6, 8), range(8, 10)]
+    assert share(10, 4) == [range(3), range(3, 6), range(6, 8), range(8, 10)]
     assert [len(band) for band in share(2, 4)] == [1, 1, 0, 0]
-    assert widened(range(3, 6), 4, 8) == range(0, 8)
+    assert widened(range(3, 6), 4, 8) == range(8)
     assert widened(range(8, 8), 2, 8) == range(8, 8)
-    assert list(overlap(range(0, 5), range(3, 9))) == [3, 4]
-    assert not overlap(range(0, 3), range(3, 5))
+    assert list(overlap(range(5), range(3, 9))) == [3, 4]
+    assert not overlap(range(3), range(3, 5))

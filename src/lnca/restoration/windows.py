@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..kernels.autoencoder import Source
+from ..kernels.cpu import Precision
 from ..kernels.settling import Settling
 from ..nn.autoencoder import Autoencoder, Coder
 from ..nn.automaton import Automaton
@@ -69,7 +70,7 @@ class WindowedCoder:
 class ModuleRun:
     """The steps of an automaton, as its own `runner` or plain rule does them; `advance` as of `FusedRun`."""
 
-    precision = "float32"
+    precision: Precision = "float32"
 
     def __init__(self, rule: Automaton):
         self.rule = rule

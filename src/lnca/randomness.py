@@ -20,13 +20,16 @@ def generator(device: torch.device | str, *key: int | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(derive(*key))
 
 
-def uniform_grid(seed: int, step: int, height: int, width: int, *, device: torch.device | str = "cpu") -> Tensor:
-    """Uniform numbers in [0, 1), (height, width), each a function of seed, step, row and column alone.
+def uniform_grid(
+    seed: int, step: int, height: int, width: int, *, device: torch.device | str = "cpu", top: int = 0
+) -> Tensor:
+    """Uniform numbers in [0, 1), (height, width), each a function of seed, step, row and column alone; the first row is
+    row `top`.
 
     A counter-based generator: rounds of the 32-bit PCG hash (Jarzynski and Olano, "Hash Functions for GPU Rendering",
     JCGT 2020).
     """
-    row = torch.arange(height, device=device)[:, None]
+    row = torch.arange(top, top + height, device=device)[:, None]
     column = torch.arange(width, device=device)
     value = _pcg(torch.tensor(derive(seed, step) & _MASK, device=device))
     for coordinate in (row, column):

@@ -1,10 +1,11 @@
 """`lnca restore`."""
 
 import json as json_format
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,7 @@ from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..restoration.batch import Job, Record, Way
+    from ..restoration.restorer import Restorer
 
 STREAM = Path("-")
 
@@ -60,6 +62,10 @@ def restore(
         str | None, typer.Option(help="Memory to use beside the picture itself, such as 2GB; the result is the same.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for many pictures.")] = 1,
+    devices: Annotated[
+        int,
+        typer.Option(min=1, help="Devices that share each picture: GPUs, or else processes. Or start it by torchrun."),
+    ] = 1,
     manifest: Annotated[
         Path | None, typer.Option(help="A line of JSON for each picture; default: lnca.jsonl in the output folder.")
     ] = None,
@@ -71,59 +77,113 @@ def restore(
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
+    from .. import peers
     from ..restoration.batch import Way, plan, restorer_of
     from ..restoration.mask import parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
-    way = Way(
+    asked = Way(
         model, device, checked_backend(backend), checked_precision(precision), _steps(steps), tolerance, max_memory,
         strength, None if region is None else parse_region(region), mask, max_pixels,
     )  # fmt: skip
-    if STREAM in (*sources, output):
-        beside_it = (heat_map, compare, frames, manifest, json or None, show_plan or None, dry_run or None)
-        if sources != [STREAM] or output not in (None, STREAM) or any(other is not None for other in beside_it):
-            raise LncaError("- reads one picture from stdin and writes it to stdout, with nothing beside it")
-        _stream(way, quiet)
-        return
-    jobs, done, single, folder = plan(sources, output, overwrite)
-    beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
-    for option, path in beside.items():
-        if path is not None:
-            _check_beside(option, path, single, overwrite)
-    if dry_run:
-        for job in jobs:
-            print(f"{job.source} -> {job.output}")
-        return
-    restorer_of(way.model, way.device, way.backend, way.precision)
-    if show_plan:
-        _show_plans(jobs, way)
-        return
-    failed = 0
-    for record in _restored(jobs, way, workers, manifest, folder):
-        failed += record.error is not None
-        if json:
-            print(json_format.dumps(asdict(record)))
-        if record.error is not None and not single:
-            print(f"lnca: {record.error}", file=sys.stderr)
-        if not quiet:
-            for note in record.notes:
-                print(f"{record.file}: {note}", file=sys.stderr)
-            if way.steps == "auto" and record.steps is not None:
-                print(f"{record.file}: {record.steps:.1f} steps a cell", file=sys.stderr)
-    if single:
-        if record.error is not None:
-            raise LncaError(record.error)
-        _show(jobs[0], way, heat_map, compare, frames)
+    if devices > 1 and peers.started() == 1:
+        raise typer.Exit(peers.start(devices))
+    if devices not in (1, peers.started()):
+        raise LncaError(f"this was started as {peers.started()} processes; leave --devices out")
+    with _together(asked, workers, frames) as way:
+        if way is None:
+            return
+        if STREAM in (*sources, output):
+            beside_it = (heat_map, compare, frames, manifest, json or None, show_plan or None, dry_run or None)
+            if sources != [STREAM] or output not in (None, STREAM) or any(other is not None for other in beside_it):
+                raise LncaError("- reads one picture from stdin and writes it to stdout, with nothing beside it")
+            _stream(way, quiet)
+            return
+        jobs, done, single, folder = plan(sources, output, overwrite)
+        beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
+        for option, path in beside.items():
+            if path is not None:
+                _check_beside(option, path, single, overwrite)
+        if dry_run:
+            for job in jobs:
+                print(f"{job.source} -> {job.output}")
+            return
+        restorer_of(way.model, way.device, way.backend, way.precision)
+        if show_plan:
+            _show_plans(jobs, way)
+            return
+        failed = 0
+        for record in _restored(jobs, way, workers, manifest, folder):
+            failed += record.error is not None
+            if json:
+                print(json_format.dumps(asdict(record)))
+            if record.error is not None and not single:
+                print(f"lnca: {record.error}", file=sys.stderr)
+            if not quiet:
+                for note in record.notes:
+                    print(f"{record.file}: {note}", file=sys.stderr)
+                if way.steps == "auto" and record.steps is not None:
+                    print(f"{record.file}: {record.steps:.1f} steps a cell", file=sys.stderr)
+        if single:
+            if record.error is not None:
+                raise LncaError(record.error)
+            _show(jobs[0], way, heat_map, compare, frames)
+            if not quiet and not json:
+                print(jobs[0].output)
+            return
         if not quiet and not json:
-            print(jobs[0].output)
+            print(f"{len(jobs) - failed} of {len(jobs)} pictures restored{f' to {folder}' if folder else ''}")
+            if done:
+                print(f"{done} were there already; --overwrite restores them again")
+        if failed:
+            raise typer.Exit(1)
+
+
+@contextmanager
+def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | None]":
+    """Meets the processes that were started for this command, if any.
+
+    Yields:
+        The way on this process's device in the one that leads; None in the others, which have then worked on its
+        pictures until there were no more.
+    """
+    from .. import peers
+
+    if peers.started() == 1:
+        yield way
         return
-    if not quiet and not json:
-        print(f"{len(jobs) - failed} of {len(jobs)} pictures restored{f' to {folder}' if folder else ''}")
-        if done:
-            print(f"{done} were there already; --overwrite restores them again")
-    if failed:
-        raise typer.Exit(1)
+    from ..restoration.batch import restorer_of
+    from ..restoration.restorer import choose_device
+    from ..restoration.split import follow, split
+
+    device = choose_device(way.device)
+    if device.type == "mps":
+        raise LncaError("several processes share a picture on the CPU or on CUDA; add --device cpu")
+    if device.type == "cuda":
+        way = replace(way, device=f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+    with peers.joined(device) as all_of_them:
+
+        def ready() -> "Restorer":
+            restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+            split(restorer, all_of_them)
+            return restorer
+
+        if all_of_them.number:
+            # Nothing is to be done where the first process has found something wrong.
+            if all_of_them.hear() is not None:
+                follow(ready())
+            yield None
+            return
+        try:
+            if workers > 1 or frames is not None:
+                raise LncaError(f"{'--workers' if workers > 1 else '--frames'} is for one device; leave --devices out")
+            ready()
+            all_of_them.tell({})
+            yield way
+        finally:
+            with suppress(RuntimeError):
+                all_of_them.tell(None)
 
 
 def _steps(text: str | None) -> "int | Literal['auto'] | None":

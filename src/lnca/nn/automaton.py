@@ -63,15 +63,16 @@ class Automaton(nn.Module):
         output = image_BHWI.new_full((*shape, self.output_channels), 0.5)
         return torch.cat([image_BHWI, output, image_BHWI.new_zeros((*shape, self.hidden_channels))], -1)
 
-    def mask(self, seed: int, step: int, cells_BHWC: Tensor) -> Tensor | None:
-        """Which cells take part in a step, (H, W, 1): each with probability `update_rate`. None when all do.
+    def mask(self, seed: int, step: int, cells_BHWC: Tensor, top: int = 0) -> Tensor | None:
+        """Which cells take part in a step, (H, W, 1): each with probability `update_rate`. None when all do. The first
+        row of cells is row `top` of their lattice.
 
         It depends on seed, step, row and column only, so that a run can be repeated and does not change with the batch
         or with how an image is cut up.
         """
         if self.update_rate == 1:
             return None
-        draws = uniform_grid(seed, step, *cells_BHWC.shape[1:3], device=cells_BHWC.device)
+        draws = uniform_grid(seed, step, *cells_BHWC.shape[1:3], device=cells_BHWC.device, top=top)
         return (draws < self.update_rate)[..., None]
 
     def step(self, cells_BHWC: Tensor, mask_HW1: Tensor | None = None) -> Tensor:

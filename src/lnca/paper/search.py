@@ -1,12 +1,19 @@
-"""Grid search of the loss weights on the validation set (paper 3.2.1) by Optuna, or of any other field of a recipe."""
+"""Grid search of the loss weights on the validation set (paper 3.2.1) by Optuna, or of any other field of a recipe.
+
+Every point of the grid waits as a trial in the study's database, and workers, of one command or of several on any
+number of machines, take one after the other. A worker gives signs of life while it trains; when they fail to come, the
+trial is marked as failed and its point waits anew.
+"""
 
 import contextlib
 import dataclasses
 import itertools
 import json
-import math
 import signal
-from collections.abc import Iterable
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +27,24 @@ from ..files import write_whole
 from ..training.checkpoint import checkpoints
 from ..training.plan import Plan
 from ..training.recipe import Recipe, load_recipe
-from ..training.run import Run
+from ..training.run import Interrupted, Run
 from ..workers import QuietWorkers
 
 try:
     import optuna
+    import sqlalchemy
+    from optuna.trial import TrialState
 except ModuleNotFoundError as error:
     raise LncaError("the grid search needs Optuna: pip install 'lnca[search]'") from error
+
+
+# Seconds between a worker's signs of life, and without one until it counts as dead.
+HEARTBEAT, GRACE = 20, 90
+# How often a point whose worker died is tried again.
+RETRIES = 3
+# Seconds that SQLite waits for another writer, and how often a database that others are just beginning is opened.
+LOCK = 120
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,8 @@ class Search:
         changes: changes that all trainings share, as `--set` takes them.
         grid: values of each field, such as {"autoencoder.distance": [1, 10, 100]}.
         folder: gets the trainings, the study (SQLite) and the best recipe.
-        storage: address of another Optuna storage; None keeps the study in the folder.
+        storage: address of a database that SQLAlchemy knows; None keeps the study in the folder.
+        heartbeat, grace: seconds between a worker's signs of life, and without one until it counts as dead.
     """
 
     model: str
@@ -51,39 +70,84 @@ class Search:
     folder: Path
     seed: int = 0
     storage: str | None = None
+    heartbeat: int = HEARTBEAT
+    grace: int = GRACE
 
     def recipe_of(self, values: dict[str, Any]) -> Recipe:
         """The recipe at one point of the grid."""
         return load_recipe(self.recipe, [*self.changes, *(f"{name}={json.dumps(v)}" for name, v in values.items())])
 
-    @property
-    def size(self) -> int:
-        """Points of the grid."""
-        return math.prod(map(len, self.grid.values()))
+    def points(self) -> list[dict[str, Any]]:
+        """The values of each point of the grid; a point's number is its place."""
+        return [dict(zip(self.grid, point, strict=True)) for point in itertools.product(*self.grid.values())]
 
     def study(self) -> "optuna.Study":
-        """The study, made or opened; raises `LncaError` when the folder holds one of another grid."""
+        """The study, made or opened, in which every point waits, is worked on or is done.
+
+        Raises:
+            LncaError: the database cannot be used, or holds a search of another grid.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = self.storage or f"sqlite:///{self.folder / 'study.db'}"
-        study = optuna.create_study(
-            study_name=f"{self.model}-{self.task}",
-            storage=storage,
-            direction="maximize",
-            sampler=optuna.samplers.GridSampler(self.grid, seed=self.seed),
-            load_if_exists=True,
-        )
+        address = self.storage or f"sqlite:///{self.folder / 'study.db'}"
+        study = self._opened(address)
         asked = json.loads(json.dumps({"grid": self.grid, "recipe": self.recipe, "changes": self.changes}))
         known = study.user_attrs.get("search")
         if known not in (None, asked):
-            raise LncaError(f"{storage} holds a search of another grid or recipe; give another --out")
+            shown = _without_password(address)
+            raise LncaError(f"{shown} holds a search of another grid or recipe; give another --out or --storage")
         study.set_user_attr("search", asked)
         return study
 
+    def _opened(self, address: str) -> "optuna.Study":
+        attempts = ATTEMPTS
+        while True:
+            attempts -= 1
+            try:
+                return self._open(sqlalchemy.make_url(address))
+            except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
+                reason = str(error.__cause__ or error).strip().splitlines()[0]
+                # Another command is just making the same tables.
+                if not attempts or not ("already exists" in reason or "duplicate key" in reason):
+                    raise LncaError(f"{_without_password(address)} cannot be used as a storage: {reason}") from error
+                time.sleep(0.5)
+
+    def _open(self, url: "sqlalchemy.URL") -> "optuna.Study":
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # Of a server no connection is held while a point is trained.
+        engine: dict[str, Any] = {"poolclass": sqlalchemy.pool.NullPool}
+        if url.get_backend_name() == "sqlite":
+            engine = {"connect_args": {"timeout": LOCK}}
+        with _quiet():
+            storage = optuna.storages.RDBStorage(
+                url.render_as_string(hide_password=False),
+                engine_kwargs=engine,
+                heartbeat_interval=self.heartbeat,
+                grace_period=self.grace,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES),
+            )
+        return optuna.create_study(
+            study_name=f"{self.model}-{self.task}", storage=storage, direction="maximize", load_if_exists=True,
+            sampler=optuna.samplers.RandomSampler(self.seed),
+        )  # fmt: skip
+
+    def enqueue(self, study: "optuna.Study") -> None:
+        """Has every point wait that nobody works on or has done."""
+        alive = {trial.user_attrs.get("point") for trial in study.get_trials() if trial.state != TrialState.FAIL}
+        for number, values in enumerate(self.points()):
+            if number not in alive:
+                study.enqueue_trial(values, {"point": number})
+
     def train(self, trial: "optuna.Trial") -> float:
         """One point of the grid: the best validation SSIM of the last phase."""
+        number = trial.user_attrs.get("point")
+        # Two commands that begin at once may both have made it wait: the older trial counts. One without a number was
+        # asked for when another worker had just taken the last one.
+        for other in trial.study.get_trials(deepcopy=False):
+            older = other.number < trial.number and other.state != TrialState.FAIL
+            if number is None or (older and other.user_attrs.get("point") == number):
+                trial.set_user_attr("spare", True)
+                raise optuna.TrialPruned("another worker has this point")
         values = {name: trial.suggest_categorical(name, options) for name, options in self.grid.items()}
-        number = list(itertools.product(*self.grid.values())).index(tuple(values.values()))
         folder = self.folder / f"point-{number:03d}"
         plan = Plan(self.model, self.task, self.data, self.recipe_of(values), self.seed)
         run = Run(plan, folder, resume=bool(checkpoints(folder)))
@@ -94,6 +158,35 @@ class Search:
             raise optuna.TrialPruned(str(error)) from error
         last = run.history[-1]["phase"]
         return max(row["validation_ssim"] for row in run.history if row["phase"] == last)
+
+    def results(self, study: "optuna.Study") -> list[dict[str, Any]]:
+        """Each point's values and SSIM, None where there is none, and why."""
+        done: dict[int, optuna.trial.FrozenTrial] = {}
+        for trial in study.get_trials():
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not trial.user_attrs.get("spare"):
+                done[trial.user_attrs["point"]] = trial
+        rows = []
+        for number, values in enumerate(self.points()):
+            found = done.get(number)
+            row = {"values": values, "ssim": None if found is None else found.value}
+            stopped = "its worker died each time" if found is None else found.user_attrs.get("stopped")
+            rows.append(row if stopped is None else {**row, "stopped": stopped})
+        return rows
+
+
+def _without_password(address: str) -> str:
+    try:
+        return sqlalchemy.make_url(address).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return address
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Heartbeats are said to be experimental each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
@@ -110,12 +203,25 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def _work(search: Search, threads: int) -> None:
+    """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
     torch.set_num_threads(threads)
     study = search.study()
-    while sum(trial.state.is_finished() for trial in study.trials) < search.size:
-        before = len(study.trials)
-        study.optimize(search.train, n_trials=1)
-        if len(study.trials) == before:
+    while True:
+        with _quiet():
+            optuna.storages.fail_stale_trials(study)
+        states = {trial.state for trial in study.get_trials(deepcopy=False)}
+        if TrialState.WAITING in states:
+            try:
+                study.optimize(search.train, n_trials=1)
+            except (KeyboardInterrupt, Interrupted):
+                search.enqueue(study)
+                raise
+            except optuna.exceptions.UpdateFinishedTrialError:
+                # It was silent for so long, asleep perhaps, that its point waits anew; the run's end is saved.
+                continue
+        elif TrialState.RUNNING in states:
+            time.sleep(min(search.heartbeat, 2))
+        else:
             return
 
 
@@ -126,35 +232,49 @@ def _worker(search: Search, threads: int) -> None:
         _work(search, threads)
 
 
+def _work_in_processes(search: Search, threads: int, workers: int) -> None:
+    """`_work` in processes of their own, of which each goes on when another dies, and tries its point again."""
+    died = 0
+    with contextlib.ExitStack() as stack:
+        pools = [stack.enter_context(QuietWorkers(1)) for _ in range(workers)]
+        for future in [pool.submit(_worker, search, threads) for pool in pools]:
+            try:
+                future.result()
+            except BrokenProcessPool:
+                died += 1
+    if died == workers:
+        raise LncaError("every worker died, perhaps for want of memory; run it again with fewer --workers")
+
+
 def run_search(search: Search, workers: int = 1) -> dict[str, Any]:
     """Trains every point of the grid that is not done, and saves the best recipe.
+
+    Commands of the same search share its points: each waits for the others' and ends with the same result.
 
     Returns:
         {"recipe": path, "best": values, "ssim": on the validation set, "points": [each point's values and SSIM]}.
 
     Raises:
-        LncaError: a field or value that a recipe does not take, no point that could be trained.
+        LncaError: a field or value that a recipe does not take, a database that cannot be used, no point that could be
+            trained.
     """
-    for point in itertools.product(*search.grid.values()):
-        search.recipe_of(dict(zip(search.grid, point, strict=True)))
-    search.study()
+    for values in search.points():
+        search.recipe_of(values)
+    search.enqueue(search.study())
     threads = max(1, torch.get_num_threads() // workers)
     if workers == 1:
         _work(search, threads)
     else:
-        with QuietWorkers(workers) as pool:
-            for future in [pool.submit(_worker, search, threads) for _ in range(workers)]:
-                future.result()
-    study = search.study()
-    points = [
-        {"values": trial.params, "ssim": trial.value, **trial.user_attrs}
-        for trial in study.trials
-        if trial.state.is_finished()
-    ]
-    if not any(point["ssim"] is not None for point in points):
-        raise LncaError("no point of the grid could be trained; the study says why: " + points[0].get("stopped", ""))
-    best = search.recipe_of(study.best_params)
+        _work_in_processes(search, threads, workers)
+    points = search.results(search.study())
+    trained = [point for point in points if point["ssim"] is not None]
+    if not trained:
+        reason = points[0].get("stopped", "")
+        raise LncaError(f"no point of the grid could be trained; the study says why: {reason}")
+    # The first of equals, so that every command finds the same.
+    found = max(trained, key=lambda point: point["ssim"])
+    best = search.recipe_of(found["values"])
     plain = json.loads(json.dumps(dataclasses.asdict(dataclasses.replace(best, name=f"{best.name}-searched"))))
     path = search.folder / "best.yaml"
     write_whole(path, yaml.safe_dump(plain, sort_keys=False).encode())
-    return {"recipe": str(path), "best": study.best_params, "ssim": study.best_value, "points": points}
+    return {"recipe": str(path), "best": found["values"], "ssim": found["ssim"], "points": points}

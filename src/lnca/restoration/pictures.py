@@ -128,16 +128,37 @@ class Rows:
         self._parts = _parts(picture)
         self._pixels = self._parts.colours
         self.batch, _, self.height, self.width = self._pixels.shape
+        self.first = 0
         if mask is not None and mask.shape != (self.height, self.width):
             sizes = f"{mask.shape[-1]}x{mask.shape[0]}, the picture {self.width}x{self.height}"
             raise LncaError(f"the mask is {sizes}; they should have the same size")
         if mask is not None and not (mask.dtype.kind == "f" and mask.min() >= 0 and mask.max() <= 1):
             raise LncaError("a mask should be floating point with values in [0, 1]; divide bytes by 255")
 
+    @classmethod
+    def part(
+        cls, pixels: Tensor, first: int, height: int, strength: float = 1.0, mask: np.ndarray | None = None
+    ) -> "Rows":
+        """Rows of a picture that another process holds; all but `finish` works for them.
+
+        Args:
+            pixels: (B, 3, rows, W), of the kind that `pixels` gives.
+            first, height: number of the first of these rows, and of the picture's rows.
+            strength, mask: as above, the mask of these rows only.
+        """
+        rows = cls.__new__(cls)
+        rows._pixels, rows.first, rows.height, rows.strength, rows.mask = pixels, first, height, strength, mask
+        rows.batch, _, _, rows.width = pixels.shape
+        return rows
+
+    def pixels(self, begin: int, end: int) -> Tensor:
+        """Rows [begin, end) as they are kept: (B, 3, rows, W), uint8, int32 of 16 bits, or floating point."""
+        return self._pixels[:, :, begin - self.first : end - self.first]
+
     @property
     def bytes(self) -> int:
         """Size of the pixels that are kept here."""
-        return self._pixels.untyped_storage().nbytes()
+        return min(self._pixels.untyped_storage().nbytes(), self._pixels.nbytes)
 
     @property
     def result_bytes(self) -> int:
@@ -147,29 +168,31 @@ class Rows:
     def read(self, begin: int, end: int, width: int) -> Tensor:
         """Rows [begin, end), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the lower and the right border."""
         row, column = torch.arange(begin, end), torch.arange(width)
-        rows = torch.where(row < self.height, row, 2 * (self.height - 1) - row)
+        rows = torch.where(row < self.height, row, 2 * (self.height - 1) - row) - self.first
+        assert rows.min() >= 0, f"rows from {begin} on reach above row {self.first}"
         x = self._pixels[:, :, rows]
         if width > self.width:
             x = x[..., torch.where(column < self.width, column, 2 * (self.width - 1) - column)]
         return _to_float(x.permute(0, 2, 3, 1)).contiguous()
 
-    def empty(self) -> Tensor:
-        """Room for a restored picture: (B, H, W, 3), of the kind of the pixels, or float32."""
+    def empty(self, rows: int | None = None) -> Tensor:
+        """Room for a restored picture, or some rows of it: (B, H, W, 3), of the kind of the pixels, or float32."""
         kind = self._pixels.dtype if self._pixels.dtype in WHITE else torch.float32
-        return torch.empty(self.batch, self.height, self.width, 3, dtype=kind)
+        return torch.empty(self.batch, self.height if rows is None else rows, self.width, 3, dtype=kind)
 
-    def write(self, room: Tensor, begin: int, values: Tensor) -> None:
-        """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, as far as it goes."""
+    def write(self, room: Tensor, begin: int, values: Tensor, top: int = 0) -> None:
+        """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, whose first is row `top`, as far
+        as the picture goes."""
         values = values[:, : self.height - begin, : self.width].clamp(0, 1)
         end = begin + values.shape[1]
         if self.strength != 1 or self.mask is not None:
             share = torch.tensor(self.strength)
             if self.mask is not None:
-                share = share * torch.from_numpy(self.mask[begin:end, :, None])
+                share = share * torch.from_numpy(self.mask[begin - self.first : end - self.first, :, None])
             values = torch.lerp(self.read(begin, end, self.width).cpu(), values.cpu().float(), share.float())
         if room.dtype in WHITE:
             values = (values * WHITE[room.dtype]).round()
-        room[:, begin:end] = values
+        room[:, begin - top : end - top] = values
 
     def finish(self, room: Tensor) -> Any:
         """The filled room as the kind of the picture."""

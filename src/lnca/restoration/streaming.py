@@ -8,7 +8,7 @@ the bit.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -27,6 +27,7 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
 from ..nn.residual import ResidualCoder
 from .pictures import Rows
+from .windows import ModuleRun, WindowedCoder
 
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
@@ -65,7 +66,7 @@ class Plan:
         )
 
 
-class FusedCoder(Protocol):
+class BandCoder(Protocol):
     """Encoder and decoder in bands; see `FusedAutoencoder`."""
 
     multiple: int
@@ -118,17 +119,17 @@ class FileLattice(Lattice):
 
 
 class Streamer:
-    """Restores with a latent model through the fused kernels.
+    """Restores with a latent model, band by band.
 
     Args:
-        model: in evaluation mode, on the CPU.
-        run: the fused steps of its automaton.
+        model: in evaluation mode; on the CPU where its steps are fused.
+        run: the steps of its automaton, fused or its own; the coder is then fused or its own too.
 
     Raises:
         LncaError: an autoencoder the kernels have no room for.
     """
 
-    def __init__(self, model: LatentAutomaton, run: FusedRun):
+    def __init__(self, model: LatentAutomaton, run: FusedRun | ModuleRun):
         self.model, self.run = model, run
         self._fold()
 
@@ -136,8 +137,11 @@ class Streamer:
         """Copies the autoencoder's weights as they are now."""
         self._versions = self._weights()
         coder = self.model.autoencoder
-        if isinstance(coder, ResidualCoder):
-            self.autoencoder: FusedCoder = FusedResidualCoder(coder, self.run.level, self.run.precision)
+        self.autoencoder: BandCoder
+        if isinstance(self.run, ModuleRun):
+            self.autoencoder = WindowedCoder(coder)
+        elif isinstance(coder, ResidualCoder):
+            self.autoencoder = FusedResidualCoder(coder, self.run.level, self.run.precision)
         elif isinstance(coder, Autoencoder):
             self.autoencoder = FusedAutoencoder(coder, self.run.level)
         else:
@@ -154,7 +158,7 @@ class Streamer:
             LncaError: not even the smallest plan fits.
         """
         multiple, channels = self.autoencoder.multiple, self.model.automaton.channels
-        rows, columns = -(-picture.height // multiple), -(-picture.width // multiple)
+        rows, columns = self.lattice_of(picture)
         cell_row = picture.batch * columns * channels * 4
         # A row of cells in the bands.
         band_row = picture.batch * columns * multiple**2 * 4 * self.autoencoder.floats
@@ -213,22 +217,22 @@ class Streamer:
     def _restore(self, picture: Rows, steps: int | None, plan: Plan, seed: int, settling: Settling | None) -> Any:
         steps = self.model.steps if steps is None else steps
         with self._lattice(picture, plan) as cells:
-            self._encode(picture, cells, plan.band)
+            self._encode_all(picture, cells, plan.band)
             if plan.block is None:
                 self.run.advance(cells.cells, steps, seed, settling=settling)
             else:
                 self._run_blocks(cells, steps, seed, plan.block, plan.steps, settling)
-            return self._decode(picture, cells, plan.band)
+            return self._decode_all(picture, cells, plan.band)
 
     def frames(self, picture: Rows, steps: int, seed: int = 0) -> Iterator[Any]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps."""
         plan = self.plan(picture)
         with self._lattice(picture, plan) as cells:
-            self._encode(picture, cells, plan.band)
-            yield self._decode(picture, cells, plan.band)
+            self._encode_all(picture, cells, plan.band)
+            yield self._decode_all(picture, cells, plan.band)
             for step in range(steps):
                 self.run.advance(cells.cells, 1, seed, step)
-                yield self._decode(picture, cells, plan.band)
+                yield self._decode_all(picture, cells, plan.band)
 
     @contextmanager
     def _lattice(self, picture: Rows, plan: Plan) -> Iterator[Lattice]:
@@ -244,35 +248,44 @@ class Streamer:
             folder, size = tempfile.gettempdir(), plan.file / 1e6
             raise LncaError(f"no room for {size:.0f} MB of cells in {folder}; set TMPDIR to another folder") from error
 
-    def _source(self, picture: Rows, columns: int) -> Callable[[int, int], Tensor]:
-        width = columns * self.autoencoder.multiple
+    def lattice_of(self, picture: Rows) -> tuple[int, int]:
+        """Rows and columns of a picture's lattice."""
+        multiple = self.autoencoder.multiple
+        return -(-picture.height // multiple), -(-picture.width // multiple)
+
+    def _source(self, picture: Rows) -> Source:
+        width = self.lattice_of(picture)[1] * self.autoencoder.multiple
         return lambda begin, end: picture.read(begin, end, width)
 
-    def _encode(self, picture: Rows, cells: Lattice, band: int) -> None:
-        automaton = self.model.automaton
+    def _encode(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, Tensor]]:
+        """Yields fresh cells of rows [begin, end) of the lattice, in bands, each with the number of its first row."""
         if self._weights() != self._versions:
             self._fold()
-        rows, columns = cells.shape[1:3]
-        source = self._source(picture, columns)
-        for begin in range(0, rows, band):
-            end = min(begin + band, rows)
-            latent = self.autoencoder.encode(source, rows * self.autoencoder.multiple, begin, end)
-            cells.write(begin, automaton.seed(latent))
+        source, height = self._source(picture), self.lattice_of(picture)[0] * self.autoencoder.multiple
+        for first in range(begin, end, band):
+            latent = self.autoencoder.encode(source, height, first, min(first + band, end))
+            yield first, self.model.automaton.seed(latent)
 
-    def _decode(self, picture: Rows, cells: Lattice, band: int) -> Any:
+    def _decode(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> Tensor:
+        """Restored pixels of rows [begin, end) of the lattice, as `Rows.empty` has them, from the cells' output."""
         multiple = self.autoencoder.multiple
-        rows, columns = cells.shape[1:3]
-        source = self._source(picture, columns)
-        room = picture.empty()
+        source, height = self._source(picture), self.lattice_of(picture)[0] * multiple
+        top = begin * multiple
+        room = picture.empty(max(min(end * multiple, picture.height) - top, 0))
+        for first in range(begin, end, band):
+            above, below = first * multiple, min(first + band, end) * multiple
+            picture.write(room, above, self.autoencoder.decode(source, latent, height, above, below), top)
+        return room
 
+    def _encode_all(self, picture: Rows, cells: Lattice, band: int) -> None:
+        for begin, fresh in self._encode(picture, 0, cells.shape[1], band):
+            cells.write(begin, fresh)
+
+    def _decode_all(self, picture: Rows, cells: Lattice, band: int) -> Any:
         def latent(begin: int, end: int) -> Tensor:
             return self.model.automaton.read(cells.read(begin, end)).contiguous()
 
-        for begin in range(0, rows, band):
-            first, last = begin * multiple, min(begin + band, rows) * multiple
-            values = self.autoencoder.decode(source, latent, rows * multiple, first, last)
-            picture.write(room, first, values)
-        return picture.finish(room)
+        return picture.finish(self._decode(picture, latent, 0, cells.shape[1], band))
 
     def _run_blocks(
         self, cells: Lattice, steps: int, seed: int, block: int, stride: int, settling: Settling | None

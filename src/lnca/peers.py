@@ -1,0 +1,206 @@
+"""Processes that share one piece of work: how they are started and meet, and what they hand each other.
+
+`torchrun` starts them on any number of machines; `start` does so on this one. Either way each finds its number and the
+others in its environment, as `torch.distributed` has it.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .errors import LncaError
+
+# The first process may read a large picture for long before the others hear of it.
+PATIENCE = timedelta(days=2)
+# Bytes of what is sent at a time.
+PIECE = 64e6
+LOST = "another of the processes that share this work has ended; it says why"
+
+
+def started() -> int:
+    """How many processes share the work that this one was started for; 1 where none do."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
+def start(count: int) -> int:
+    """Runs this command again in `count` processes of this machine, which meet on its loopback address.
+
+    Returns:
+        The exit status: the first that is not 0, whereupon the others are ended.
+    """
+    # Handed over open, so that nobody else can take the port, and on the loopback address only.
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        store = dist.TCPStore(
+            "127.0.0.1", port, is_master=True, wait_for_workers=False, master_listen_fd=os.dup(listening.fileno())
+        )
+    shared = {
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True", "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
+    }  # fmt: skip
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    processes: list[subprocess.Popen] = []
+    try:
+        for number in range(count):
+            own = {**shared, **os.environ, "RANK": str(number), "LOCAL_RANK": str(number)}
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "lnca", *sys.argv[1:]], env=own, stdin=subprocess.DEVNULL if number else None
+                )
+            )
+        while True:
+            ended = [process.poll() for process in processes]
+            failed = [status for status in ended if status]
+            if failed or None not in ended:
+                return _status(failed[0]) if failed else 0
+            time.sleep(0.05)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+        signal.signal(signal.SIGTERM, before)
+        del store
+
+
+def _status(code: int) -> int:
+    """An exit status as a shell has it."""
+    return code if code > 0 else 128 - code
+
+
+def share(rows: int, count: int) -> list[range]:
+    """`rows` in `count` bands, as equal as can be; the last ones are empty where there are fewer rows."""
+    least, more = divmod(rows, count)
+    ends = [least * number + min(number, more) for number in range(count + 1)]
+    return [range(begin, end) for begin, end in pairwise(ends)]
+
+
+def widened(band: range, border: int, rows: int) -> range:
+    """A band with so many rows more above and below, as far as there are `rows`."""
+    if not band:
+        return band
+    return range(max(band.start - border, 0), min(band.stop + border, rows))
+
+
+def overlap(one: range, other: range) -> range:
+    """What two ranges have in common."""
+    return range(max(one.start, other.start), min(one.stop, other.stop))
+
+
+class Peers:
+    """This process and the others; see `joined`.
+
+    Attributes:
+        number: of this process; 0 leads.
+        count: of all.
+    """
+
+    def __init__(self) -> None:
+        self.number, self.count = dist.get_rank(), dist.get_world_size()
+
+    def tell(self, what: dict[str, Any] | None) -> None:
+        """Says something, made of what JSON has, to the others, which are to `hear` it."""
+        words = torch.tensor(list(json.dumps(what).encode()), dtype=torch.uint8)
+        dist.broadcast(torch.tensor([len(words)]), 0)
+        dist.broadcast(words, 0)
+
+    def hear(self) -> dict[str, Any] | None:
+        """What the first process tells."""
+        size = torch.zeros(1, dtype=torch.int64)
+        dist.broadcast(size, 0)
+        words = torch.empty(int(size), dtype=torch.uint8)
+        dist.broadcast(words, 0)
+        return json.loads(bytes(words.tolist()))
+
+    def send(self, rows: Tensor, dimension: int, to: int) -> None:
+        """Sends a tensor in pieces along one dimension, so that no copy of all of it is made."""
+        for piece in _pieces(rows, dimension):
+            dist.send(piece.contiguous(), to)
+
+    def receive(self, rows: Tensor, dimension: int, sender: int) -> None:
+        """Fills a tensor with what `send` sends there."""
+        for piece in _pieces(rows, dimension):
+            received = torch.empty(piece.shape, dtype=piece.dtype)
+            dist.recv(received, sender)
+            piece.copy_(received)
+
+    def exchange(self, rows: Tensor, bands: Sequence[range], border: int) -> None:
+        """Fills the borders of a band with the neighbours' rows.
+
+        Args:
+            rows: (B, rows, ...): this process's band, `widened` by `border`.
+            bands: of all processes.
+            border: rows; those of a neighbour whose band is shorter come from further neighbours.
+        """
+        height = bands[-1].stop
+        own, here = bands[self.number], widened(bands[self.number], border, height)
+        operations, received = [], []
+        for number, band in enumerate(bands):
+            if number == self.number:
+                continue
+            out, into = overlap(own, widened(band, border, height)), overlap(band, here)
+            if out:
+                sent = rows[:, out.start - here.start : out.stop - here.start].contiguous()
+                operations.append(dist.P2POp(dist.isend, sent, number))
+            if into:
+                place = rows[:, into.start - here.start : into.stop - here.start]
+                room = torch.empty_like(place, memory_format=torch.contiguous_format)
+                operations.append(dist.P2POp(dist.irecv, room, number))
+                received.append((place, room))
+        if operations:
+            for work in dist.batch_isend_irecv(operations):
+                work.wait()
+        for place, room in received:
+            place.copy_(room)
+
+
+def _pieces(rows: Tensor, dimension: int) -> tuple[Tensor, ...]:
+    if not rows.numel():
+        return ()
+    count = max(1, int(PIECE // (rows.nbytes / rows.shape[dimension])))
+    return rows.split(count, dimension)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Peers]:
+    """Meets the others of this command; they talk by gloo, and by NCCL about what lies on GPUs.
+
+    Raises:
+        LncaError: they do not come, or one of them ends early.
+    """
+    try:
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise LncaError(f"the processes that share this work do not find each other: {_first_line(error)}") from error
+    try:
+        yield Peers()
+    except dist.DistBackendError as error:
+        raise LncaError(LOST) from error
+    except RuntimeError as error:
+        # What gloo raises when a connection ends.
+        if "onnection" not in str(error):
+            raise
+        raise LncaError(LOST) from error
+    finally:
+        dist.destroy_process_group()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

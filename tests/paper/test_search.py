@@ -1,0 +1,131 @@
+"""Several workers share the points of a grid through a database, and none is lost with its worker."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from multiprocessing import get_context
+
+import miniatures
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from lnca import LncaError, workers
+from lnca.data.prepare import prepare
+from lnca.data.sets import data_set
+from lnca.paper import search as search_module
+from lnca.paper.search import Search, run_search
+
+CHANGES = [
+    "batch_size=4", "tile=32", "automaton.most_steps=8", "joint.most_steps=8", "autoencoder.epochs=1",
+    "automaton.epochs=1", "joint.epochs=0", "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 4}",
+]  # fmt: skip
+GRID = {"automaton.latent": [0.3, 1]}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    root = tmp_path_factory.mktemp("search")
+    miniatures.folder(root / "pictures")
+    prepare(data_set("folder"), root / "pictures", root / "tiles", side=32, workers=1)
+    return root / "tiles"
+
+
+@pytest.fixture
+def search(tiles, tmp_path):
+    """With quick signs of life."""
+    return Search("latent-nafca", "denoise", tiles, "stable", CHANGES, GRID, tmp_path / "out", heartbeat=1, grace=6)
+
+
+def hang(search, marker):
+    """A worker that never ends its first point."""
+
+    class Endless:
+        def __init__(self, plan, folder, resume):
+            marker.touch()
+
+        def __call__(self):
+            time.sleep(1000)
+
+    search_module.Run = Endless
+    run_search(search)
+
+
+def states(study):
+    return sorted(trial.state.name for trial in study.get_trials())
+
+
+def test_the_point_of_a_killed_worker_is_tried_again_and_every_command_finds_the_same(search, tmp_path):
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["lnca.paper.search"])
+    dying = context.Process(target=hang, args=(search, tmp_path / "begun"))
+    dying.start()
+    while not (tmp_path / "begun").exists():
+        assert dying.is_alive()
+        time.sleep(0.05)
+    with context.Pool(1) as pool:
+        other = pool.apply_async(run_search, (search,))
+        time.sleep(0.5)
+        os.kill(dying.pid, signal.SIGKILL)
+        dying.join()
+        here = run_search(search)
+        assert other.get(120) == here
+    assert [point["values"] for point in here["points"]] == search.points()
+    assert all(0 < point["ssim"] < 1 for point in here["points"])
+    assert here["ssim"] == max(point["ssim"] for point in here["points"])
+    study = search.study()
+    assert states(study)[:3] == 2 * ["COMPLETE"] + ["FAIL"]
+    count = len(study.get_trials())
+    assert run_search(search) == here
+    assert len(study.get_trials()) == count
+
+
+def test_points_that_wait_twice_are_trained_once(search):
+    study = search.study()
+    for _ in range(2):
+        for number, values in enumerate(search.points()):
+            study.enqueue_trial(values, {"point": number})
+    result = run_search(search)
+    assert states(search.study()) == 2 * ["COMPLETE"] + 2 * ["PRUNED"]
+    assert len(result["points"]) == 2
+    assert all(point["ssim"] is not None for point in result["points"])
+
+
+class Dying(workers.QuietWorkers):
+    def submit(self, function, *arguments):
+        return super().submit(os._exit, 9)
+
+
+def test_workers_that_all_die_are_missed(search, monkeypatch):
+    monkeypatch.setattr(search_module, "QuietWorkers", Dying)
+    with pytest.raises(LncaError, match="every worker died"):
+        run_search(search, 2)
+
+
+@pytest.mark.parametrize(
+    ("storage", "sentence"),
+    [
+        ("sqlite:////nowhere/at/all.db", "cannot be used as a storage: .*unable to open database file"),
+        ("postgresql+nothing://me:secret@localhost/x", "me:\\*\\*\\*@localhost/x cannot be used as a storage"),
+        ("nonsense", "nonsense cannot be used as a storage"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_without_its_password(search, storage, sentence):
+    with pytest.raises(LncaError, match=sentence) as refused:
+        replace(search, storage=storage).study()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LNCA_TEST_DATABASE" not in os.environ, reason="LNCA_TEST_DATABASE names no empty database")
+def test_a_database_server_serves_several_commands(search):
+    """Such as postgresql+psycopg://user@localhost/name."""
+    shared = replace(search, storage=os.environ["LNCA_TEST_DATABASE"])
+    context = get_context("forkserver")
+    with context.Pool(2) as pool:
+        first, second = (pool.apply_async(run_search, (shared,)) for _ in range(2))
+        assert first.get(120) == second.get(120) == run_search(shared)
+    done = [trial for trial in shared.study().get_trials() if trial.state == TrialState.COMPLETE]
+    assert len(done) == 2
+    optuna.delete_study(study_name="latent-nafca-denoise", storage=shared.study()._storage)

@@ -12,8 +12,8 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
+from ..restoration.limits import PIXEL_LIMIT
 from .options import (
-    PIXEL_LIMIT,
     BackendOption,
     Device,
     MaxPixels,

@@ -18,7 +18,7 @@ from ..errors import LncaError
 from ..kernels.cpu import Precision
 from ..kernels.select import Backend
 from ..workers import QuietWorkers
-from .image_io import PIXEL_LIMIT
+from .limits import PIXEL_LIMIT
 from .mask import mask_of
 from .photo import Photo
 from .photo_read import RAW_SUFFIXES, open_photo, read_photo

@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import LncaError
 from ..files import written_whole
 from ..nn.latent import SMALLEST_SIDE
+from .limits import PIXEL_LIMIT
 from .pictures import MODES
 
-PIXEL_LIMIT = 500_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
 

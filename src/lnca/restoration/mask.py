@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LncaError
-from .image_io import PIXEL_LIMIT
+from .limits import PIXEL_LIMIT
 from .photo_deep import colours_of
 from .photo_read import open_photo
 from .photo_write import of_depth

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
 from ..errors import LncaError
-from .image_io import PIXEL_LIMIT, check_size, lazily_opened
+from .image_io import check_size, lazily_opened
+from .limits import PIXEL_LIMIT
 from .photo import Photo, exif_of, needed, xmp_of
 from .photo_deep import is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
 from .pictures import GREY_16, MODES

@@ -14,8 +14,9 @@ from conftest import textured
 from lnca import LncaError
 from lnca.kernels.native import library
 from lnca.nn.weights_file import save_weights
+from lnca.restoration.notation import parse_bytes
 from lnca.restoration.pictures import Rows
-from lnca.restoration.streaming import Plan, parse_bytes
+from lnca.restoration.streaming import Plan
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 

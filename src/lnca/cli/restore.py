@@ -22,6 +22,7 @@ from .options import (
     checked_backend,
     checked_precision,
 )
+from .plain import plain
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def restore(
 ) -> None:
     """Restore a picture, or every picture in a folder."""
     from ..restoration.batch import Way, plan, restorer_of
-    from ..restoration.mask import parse_region
+    from ..restoration.notation import parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
@@ -105,12 +106,12 @@ def restore(
         if json:
             print(json_format.dumps(asdict(record)))
         if record.error is not None and not single:
-            print(f"lnca: {record.error}", file=sys.stderr)
+            print(f"lnca: {plain(record.error)}", file=sys.stderr)
         if not quiet:
             for note in record.notes:
-                print(f"{record.file}: {note}", file=sys.stderr)
+                print(plain(f"{record.file}: {note}"), file=sys.stderr)
             if way.steps == "auto" and record.steps is not None:
-                print(f"{record.file}: {record.steps:.1f} steps a cell", file=sys.stderr)
+                print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
     if single:
         if record.error is not None:
             raise LncaError(record.error)

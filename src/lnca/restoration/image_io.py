@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import LncaError
+from ..errors import LncaError, NotAPicture, TooLarge
 from ..files import written_whole
 from ..nn.latent import SMALLEST_SIDE
 from .limits import PIXEL_LIMIT
@@ -52,7 +52,7 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
             picture.load()
             return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError as error:
-        raise LncaError(f"{name} is not a picture in a format that is known here") from error
+        raise NotAPicture(f"{name} is not a picture in a format that is known here") from error
     except LncaError:
         raise
     except MemoryError as error:
@@ -76,11 +76,15 @@ def lazily_opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def check_size(width: int, height: int, name: str, pixel_limit: int, before: int = 0) -> int:
-    """How many pixels there are with those of the frames `before`; raises `LncaError` for more than the limit, or a
-    side shorter than 8."""
+    """How many pixels there are with those of the frames `before`.
+
+    Raises:
+        TooLarge: more than the limit.
+        LncaError: a side shorter than 8.
+    """
     pixels = before + width * height
     if pixels > pixel_limit:
-        raise LncaError(
+        raise TooLarge(
             f"{name} has {pixels / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} million; "
             "raise it with --max-pixels if you trust the file"
         )

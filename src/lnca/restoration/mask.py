@@ -16,17 +16,6 @@ from .pictures import LUMA
 FEATHER = 8
 
 
-def parse_region(text: str) -> tuple[int, int, int, int]:
-    """Left, top, width and height of "10,20,300,200"; raises `LncaError` for anything else."""
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
-        raise LncaError(f"{text!r} is no region; write left,top,width,height in pixels, such as 10,20,300,200")
-    left, top, width, height = map(int, parts)
-    if not width or not height:
-        raise LncaError(f"the region {text} is empty; give a width and a height")
-    return left, top, width, height
-
-
 def mask_of(
     width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | None,
     max_pixels: int = PIXEL_LIMIT,

@@ -1,0 +1,170 @@
+"""Runs the targets to large figures, in processes of their own, and writes down what came of it.
+
+    python -m fuzz --pictures 100000 --weights 100000 --checkpoints 100000 --recipes 10000 --command-lines 10000
+
+Each process takes a share of the examples, with a seed of its own and a limit of memory; the example at hand lies in a
+file, so that one that kills its process or never ends is known. Whatever is wrong is counted once by where it came
+from, with the example, and the process goes on. Exit status 1 when anything was wrong.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .targets import TARGETS
+
+# Address space an attempt may take beyond what the process has when it begins, and seconds until it counts as hung.
+MEMORY = 2**30
+HUNG = 120
+SHARE = 2500
+
+
+def place(error: BaseException) -> str:
+    """Where an error came from: its kind and the last line of the package in its trace."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}lnca{os.sep}" in frame.filename]
+    last = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
+    said = str(error)[:160] if type(error).__name__ == "Wrong" else ""
+    return f"{type(error).__name__} {said} at {Path(last.filename).name}:{last.lineno} {last.name}"
+
+
+def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
+    """Tries `count` examples in this process; prints nothing, gives what came of them."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+
+    (folder / "work").mkdir()
+    target = TARGETS[name](folder / "work")
+    limit_memory()
+    outcomes: collections.Counter[str] = collections.Counter()
+    wrong: dict[str, dict[str, Any]] = {}
+    slowest = 0.0
+    current = (folder / "current").open("wb", buffering=0)
+
+    @seeded(seed)
+    @settings(
+        max_examples=count, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(target.strategy)
+    def attempt(example: Any) -> None:
+        nonlocal slowest
+        current.seek(0)
+        current.truncate()
+        current.write(pickle.dumps(example))
+        begin = time.process_time()
+        try:
+            outcomes[target.attempt(example)] += 1
+        except Exception as error:
+            outcomes["wrong"] += 1
+            entry = wrong.setdefault(place(error), {"count": 0, "example": repr(example)[:2000]})
+            entry["count"] += 1
+            entry.setdefault("trace", "".join(traceback.format_exception(error))[-3000:])
+        slowest = max(slowest, time.process_time() - begin)
+
+    attempt()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"outcomes": dict(outcomes), "wrong": wrong, "slowest": slowest, "peak": peak}
+
+
+def limit_memory() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def watched(name: str, seed: int, count: int) -> dict[str, Any]:
+    """`share` in a process of its own; one that dies or hangs is what is wrong."""
+    with tempfile.TemporaryDirectory(prefix="lnca-fuzz-") as text:
+        folder = Path(text)
+        words = [sys.executable, "-m", "fuzz", "--share", name, str(seed), str(count), text]
+        with (folder / "err").open("wb") as err, (folder / "out").open("wb") as out:
+            process = subprocess.Popen(words, stdout=out, stderr=err)
+            hung = False
+            while process.poll() is None:
+                time.sleep(0.2)
+                current = folder / "current"
+                if current.exists() and time.time() - current.stat().st_mtime > HUNG:
+                    hung = True
+                    process.kill()
+                    process.wait()
+        if process.returncode == 0:
+            return json.loads((folder / "result.json").read_text())
+        example = repr(pickle.loads((folder / "current").read_bytes())) if (folder / "current").exists() else ""
+        last = (folder / "err").read_text(errors="replace")[-2000:]
+        why = f"hung for {HUNG} s" if hung else f"died with status {process.returncode}"
+        return {
+            "outcomes": {}, "slowest": 0.0, "peak": 0,
+            "wrong": {why: {"count": 1, "example": example[:4000], "trace": last}},
+        }  # fmt: skip
+
+
+def shares(name: str, seed: int, count: int) -> Iterator[tuple[str, int, int]]:
+    for index, begin in enumerate(range(0, count, SHARE)):
+        yield name, seed + index, min(SHARE, count - begin)
+
+
+def run(name: str, count: int, seed: int, processes: int) -> dict[str, Any]:
+    """A target's report."""
+    begin = time.perf_counter()
+    outcomes: collections.Counter[str] = collections.Counter()
+    wrong: dict[str, dict[str, Any]] = {}
+    slowest, peak = 0.0, 0
+    with ThreadPoolExecutor(processes) as pool:
+        for result in pool.map(lambda job: watched(*job), shares(name, seed, count)):
+            outcomes.update(result["outcomes"])
+            slowest, peak = max(slowest, result["slowest"]), max(peak, result["peak"])
+            for where, entry in result["wrong"].items():
+                wrong.setdefault(where, {**entry, "count": 0})["count"] += entry["count"]
+            print(
+                f"{name}: {sum(outcomes.values())} of {count}, {len(wrong)} kinds of wrong", file=sys.stderr, flush=True
+            )
+    return {
+        "examples": sum(outcomes.values()), "seed": seed, "outcomes": dict(sorted(outcomes.items())),
+        "wrong": wrong, "slowest_cpu_seconds": round(slowest, 2), "peak_megabytes": round(peak / 1e6),
+        "minutes": round((time.perf_counter() - begin) / 60, 1),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", nargs=4, help=argparse.SUPPRESS)
+    for name in TARGETS:
+        parser.add_argument(f"--{name.replace(' ', '-')}", type=int, default=0, help="examples")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, help="report, JSON; a target that is run replaces what it says of it")
+    arguments = parser.parse_args()
+    if arguments.share is not None:
+        name, seed, count, folder = arguments.share
+        result = share(name, int(seed), int(count), Path(folder))
+        (Path(folder) / "result.json").write_text(json.dumps(result))
+        return
+    wanted = {name: getattr(arguments, name.replace(" ", "_")) for name in TARGETS}
+    report: dict[str, Any] = {}
+    if arguments.out is not None and arguments.out.exists():
+        report = json.loads(arguments.out.read_text())
+    report |= {"memory_limit_megabytes": round(MEMORY / 1e6), "hung_after_seconds": HUNG}
+    for name, count in wanted.items():
+        if count:
+            report[name] = run(name, count, arguments.seed, arguments.processes)
+            if arguments.out is not None:
+                arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    wrong = {name: report[name]["wrong"] for name, count in wanted.items() if count and report[name]["wrong"]}
+    print(json.dumps(wrong or "nothing was wrong", indent=1))
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

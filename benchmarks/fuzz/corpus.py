@@ -53,7 +53,7 @@ def tiffs() -> list[bytes]:
     import tifffile
 
     made = []
-    for channels, kind, options in (
+    variants: tuple[tuple[int, Any, dict[str, Any]], ...] = (
         (3, np.uint8, {"compression": "lzw", "predictor": True}),
         (3, np.uint16, {"compression": "zlib"}),
         (1, np.uint16, {"tile": (16, 16)}),
@@ -62,7 +62,8 @@ def tiffs() -> list[bytes]:
         (4, np.uint16, {"byteorder": ">", "extrasamples": ["unassalpha"]}),
         (3, np.uint8, {"compression": "packbits"}),
         (3, np.uint16, {"planarconfig": "separate", "rowsperstrip": 4}),
-    ):
+    )
+    for channels, kind, options in variants:
         buffer = io.BytesIO()
         array = noise(channels, kind)
         array = np.moveaxis(array, -1, 0) if options.get("planarconfig") == "separate" else array
@@ -77,20 +78,18 @@ def raw() -> bytes:
     import tifffile
 
     buffer = io.BytesIO()
-    camera = [
-        int(part) for pair in ((1, 1), (0, 1), (0, 1), (0, 1), (1, 1), (0, 1), (0, 1), (0, 1), (1, 1)) for part in pair
-    ]
+    unit = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
     tags = [
         (50706, 1, 4, (1, 4, 0, 0), True),
         (50708, 2, 0, "Camera", True),
         (33421, 3, 2, (2, 2), True),
         (33422, 1, 4, (0, 1, 1, 2), True),
-        (50721, 10, 9, camera, True),
+        (50721, 10, 9, unit, True),
         (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),
         (50717, 4, 1, 16383, True),
     ]
     bayer = np.random.default_rng(5).integers(0, 16384, (64, 96), np.uint16)
-    tifffile.imwrite(buffer, bayer, photometric=32803, extratags=tags, metadata=None)  # type: ignore[arg-type]
+    tifffile.imwrite(buffer, bayer, photometric=32803, extratags=tags, metadata=None)
     return buffer.getvalue()
 
 
@@ -101,7 +100,7 @@ def pictures() -> list[tuple[str, bytes]]:
 
     def film(kind: str) -> bytes:
         first, *rest = (Image.fromarray(noise(3, seed=seed)) for seed in range(3))
-        options = {} if kind in ("MPO", "TIFF") else {"duration": 40, "loop": 0}
+        options: dict[str, Any] = {} if kind in ("MPO", "TIFF") else {"duration": 40, "loop": 0}
         return saved(first, kind, save_all=True, append_images=rest, **options)
 
     deep_grey, deep_alpha = (Photo([noise(channels, np.uint16)]) for channels in (1, 4))
@@ -111,14 +110,16 @@ def pictures() -> list[tuple[str, bytes]]:
     ]  # fmt: skip
     pngs = [
         written(whole, "PNG"), saved(colour.quantize(16), "PNG", transparency=3), saved(grey.convert("1"), "PNG"),
-        saved(grey.convert("LA"), "PNG"), film("PNG"), *(written(photo, "PNG") for photo in (deep, deep_grey, deep_alpha)),
+        saved(grey.convert("LA"), "PNG"), film("PNG"), written(deep, "PNG"), written(deep_grey, "PNG"),
+        written(deep_alpha, "PNG"),
     ]  # fmt: skip
     webps = [film("WEBP"), written(whole, "WEBP"), saved(alpha, "WEBP", lossless=True, exif=described())]
     gifs = [film("GIF"), saved(colour, "GIF", transparency=1)]
     bmps = [saved(colour, "BMP"), saved(colour.quantize(4), "BMP")]
     tifs = [
-        written(whole, "TIFF"), saved(colour, "TIFF", compression="tiff_lzw"), saved(colour, "TIFF", compression="jpeg"),
-        saved(grey.convert("1"), "TIFF", compression="group4"), film("TIFF"), saved(grey.convert("F"), "TIFF"), *tiffs(),
+        written(whole, "TIFF"), film("TIFF"), saved(colour, "TIFF", compression="tiff_lzw"), *tiffs(),
+        saved(colour, "TIFF", compression="jpeg"), saved(grey.convert("1"), "TIFF", compression="group4"),
+        saved(grey.convert("F"), "TIFF"),
     ]  # fmt: skip
     kinds = {".jpg": jpegs, ".png": pngs, ".webp": webps, ".gif": gifs, ".bmp": bmps, ".tif": tifs, ".dng": [raw()]}
     return [(suffix, content) for suffix, contents in kinds.items() for content in contents]
@@ -127,7 +128,9 @@ def pictures() -> list[tuple[str, bytes]]:
 # Small models of every architecture.
 SMALL: dict[str, dict[str, Any]] = {
     "latent-nafca": {"latent_channels": 4, "hidden_channels": 4, "embed": 8, "expansion": 2, "steps": 2},
-    "latent-vitca": {"latent_channels": 4, "hidden_channels": 4, "embed": 8, "heads": 2, "mlp": 8, "position": "none", "steps": 2},
+    "latent-vitca": {
+        "latent_channels": 4, "hidden_channels": 4, "embed": 8, "heads": 2, "mlp": 8, "position": "none", "steps": 2,
+    },
     "lnca": {
         "width": 4, "latent_channels": 4, "output_channels": 4, "hidden_channels": 4, "mixing": 8, "embed": 8,
         "expansion": 2, "steps": 2, "blurs": 2, "iterations": 2,

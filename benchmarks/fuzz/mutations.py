@@ -11,26 +11,8 @@ Change = tuple[str, int, int]
 KINDS = ("flip", "byte", "word", "long", "cut", "delete", "repeat", "insert", "move", "splice", "truncate")
 # Where lengths, counts and offsets go wrong.
 INTERESTING = (
-    0,
-    1,
-    2,
-    7,
-    8,
-    9,
-    127,
-    128,
-    255,
-    256,
-    4096,
-    32767,
-    32768,
-    65535,
-    65536,
-    2**24,
-    2**31 - 1,
-    2**31,
-    2**32 - 1,
-)
+    0, 1, 2, 7, 8, 9, 127, 128, 255, 256, 4096, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1,
+)  # fmt: skip
 HEAD = 96
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 

@@ -45,7 +45,6 @@ def serve(
         raise LncaError(f"serving needs {error.name}: pip install 'lnca[serve]'") from error
     from ..serving.settings import Settings
 
-    token, new = chosen_token(token_file, no_token)
     settings = Settings(
         _served(model), device, checked_backend(backend), checked_precision(precision), workers, batch, queue,
         parse_bytes(max_queue_size), parse_bytes(max_size), max_pixels, max_steps, parse_bytes(max_memory), seconds,
@@ -53,6 +52,7 @@ def serve(
     )  # fmt: skip
     if settings.max_bytes > settings.queue_bytes:
         raise LncaError("--max-queue-size should be no less than --max-size, or no such file could be sent")
+    token, new = chosen_token(token_file, no_token)
 
     def ready(address: str) -> None:
         print(f"lnca: {next(iter(settings.models))} on {address}; Ctrl-C ends it", file=sys.stderr)

@@ -60,7 +60,8 @@ def serve(
             print(f"token: {token}", flush=True)
 
     with bound(host, port, token) as listening:
-        serve(settings, listening, token, ready)
+        tally = serve(settings, listening, token, ready)
+    print(f"lnca: {tally}", file=sys.stderr)
 
 
 def _served(models: list[str] | None) -> dict[str, str]:

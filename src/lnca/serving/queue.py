@@ -54,6 +54,19 @@ class Answer:
     notes: list[str]
 
 
+@dataclass
+class Tally:
+    """What became of all requests so far."""
+
+    accepted: int = 0
+    answered: int = 0
+    taken_back: int = 0
+
+    def __str__(self) -> str:
+        back = f", {self.taken_back} taken back by their clients" if self.taken_back else ""
+        return f"{self.accepted} pictures accepted, {self.answered} answered{back}"
+
+
 @dataclass(eq=False)
 class Job:
     """A request that was accepted; after it was with a worker that broke it is tried again alone."""
@@ -76,6 +89,7 @@ class Queue:
 
     Attributes:
         backends: by model, how it is run.
+        tally: requests that were accepted, answered, and taken back by clients that went.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics):
@@ -83,7 +97,7 @@ class Queue:
         self.backends: dict[str, str] = {}
         self._waiting: deque[Job] = deque()
         self._arrived = asyncio.Condition()
-        self._numbers = itertools.count(1)
+        self.tally = Tally()
         self._places, self._bytes = 0, 0
         self._ready = 0
         self._pace = 0.1
@@ -147,11 +161,14 @@ class Queue:
     async def accept(self, content: bytes, wish: Wish, kind: str | None) -> Job:
         """Queues a picture; its `answer` will be there or raise `Refusal`. Cancelling it takes it back."""
         loop = asyncio.get_running_loop()
-        job = Job(next(self._numbers), content, kind, wish, loop.create_future())
+        self.tally.accepted += 1
+        job = Job(self.tally.accepted, content, kind, wish, loop.create_future())
         late = loop.call_later(self.settings.seconds, self._late, job)
 
-        def done(_: object) -> None:
+        def done(answer: asyncio.Future[Answer]) -> None:
             late.cancel()
+            self.tally.answered += not answer.cancelled()
+            self.tally.taken_back += answer.cancelled()
             self.metrics.seconds.observe(time.monotonic() - job.since)
 
         job.answer.add_done_callback(done)

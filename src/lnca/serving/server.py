@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import LncaError
 from .app import create_app
 from .metrics import Metrics
-from .queue import Queue
+from .queue import Queue, Tally
 from .settings import Settings
 
 SHORTEST_TOKEN = 16
@@ -83,8 +83,8 @@ def bound(host: str, port: int, token: str | None) -> socket.socket:
         raise LncaError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def serve(settings: Settings, listening: socket.socket, token: str | None, ready: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; then takes no more requests, answers those it has, and ends.
+def serve(settings: Settings, listening: socket.socket, token: str | None, ready: Callable[[str], None]) -> Tally:
+    """Serves until SIGINT or SIGTERM; then takes no more requests, answers those it has, ends, and says how many.
 
     Args:
         listening: from `bound`.
@@ -94,13 +94,17 @@ def serve(settings: Settings, listening: socket.socket, token: str | None, ready
         LncaError: a model cannot be loaded.
     """
     logging.basicConfig(format="lnca: %(message)s", level=logging.WARNING)
+    # Whoever sends what is no HTTP should not fill a log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     # uvicorn raises the signal again when it has ended; it has been obeyed by then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    asyncio.run(_serve(settings, listening, token, ready))
+    return asyncio.run(_serve(settings, listening, token, ready))
 
 
-async def _serve(settings: Settings, listening: socket.socket, token: str | None, ready: Callable[[str], None]) -> None:
+async def _serve(
+    settings: Settings, listening: socket.socket, token: str | None, ready: Callable[[str], None]
+) -> Tally:
     async with Queue(settings, Metrics()) as queue:
         patience = settings.upload_seconds + 3 * settings.seconds
         config = uvicorn.Config(
@@ -111,3 +115,4 @@ async def _serve(settings: Settings, listening: socket.socket, token: str | None
         host, port = listening.getsockname()[:2]
         ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         await uvicorn.Server(config).serve(sockets=[listening])
+        return queue.tally

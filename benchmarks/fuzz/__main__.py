@@ -4,7 +4,8 @@
 
 Each process takes a share of the examples, with a seed of its own and a limit of memory; the example at hand lies in a
 file, so that one that kills its process or never ends is known. Whatever is wrong is counted once by where it came
-from, with the example, and the process goes on. Exit status 1 when anything was wrong.
+from, with the example, and the process goes on. A report that is there already is gone on with, so that a long run can
+be done in parts. Exit status 1 when anything was wrong.
 """
 
 import argparse
@@ -18,16 +19,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .targets import TARGETS
 
-# Address space an attempt may take beyond what the process has when it begins, and seconds until it counts as hung.
+# Address space an attempt may take beyond what the process has when it begins, and seconds of the processor after which
+# it counts as hung.
 MEMORY = 2**30
-HUNG = 120
+HUNG = 60
 SHARE = 2500
 
 
@@ -84,57 +86,72 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def processor_seconds(pid: int) -> float:
+    """Seconds of the processor a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def watched(name: str, seed: int, count: int) -> dict[str, Any]:
     """`share` in a process of its own; one that dies or hangs is what is wrong."""
     with tempfile.TemporaryDirectory(prefix="lnca-fuzz-") as text:
         folder = Path(text)
+        current = folder / "current"
         words = [sys.executable, "-m", "fuzz", "--share", name, str(seed), str(count), text]
         with (folder / "err").open("wb") as err, (folder / "out").open("wb") as out:
             process = subprocess.Popen(words, stdout=out, stderr=err)
-            hung = False
-            while process.poll() is None:
-                time.sleep(0.2)
-                current = folder / "current"
-                if current.exists() and time.time() - current.stat().st_mtime > HUNG:
-                    hung = True
-                    process.kill()
-                    process.wait()
+            hung = not finished(process, current)
         if process.returncode == 0:
             return json.loads((folder / "result.json").read_text())
-        example = repr(pickle.loads((folder / "current").read_bytes())) if (folder / "current").exists() else ""
+        example = repr(pickle.loads(current.read_bytes())) if current.exists() else ""
         last = (folder / "err").read_text(errors="replace")[-2000:]
-        why = f"hung for {HUNG} s" if hung else f"died with status {process.returncode}"
+        why = f"hung, {HUNG} s of the processor" if hung else f"died with status {process.returncode}"
         return {
             "outcomes": {}, "slowest": 0.0, "peak": 0,
             "wrong": {why: {"count": 1, "example": example[:4000], "trace": last}},
         }  # fmt: skip
 
 
-def shares(name: str, seed: int, count: int) -> Iterator[tuple[str, int, int]]:
-    for index, begin in enumerate(range(0, count, SHARE)):
-        yield name, seed + index, min(SHARE, count - begin)
+def finished(process: subprocess.Popen, current: Path) -> bool:
+    """Waits for a process; False when it had to be ended over an example, which is known by when its file was written.
+    Counted is what it takes of the processor, for others may have the processor for long."""
+    example, begin = 0, 0.0
+    while process.poll() is None:
+        time.sleep(0.2)
+        written = current.stat().st_mtime_ns if current.exists() else 0
+        try:
+            used = processor_seconds(process.pid)
+        except (OSError, IndexError):
+            continue
+        if written != example:
+            example, begin = written, used
+        if example and used - begin > HUNG:
+            process.kill()
+            process.wait()
+            return False
+    return True
 
 
-def run(name: str, count: int, seed: int, processes: int) -> dict[str, Any]:
-    """A target's report."""
-    begin = time.perf_counter()
-    outcomes: collections.Counter[str] = collections.Counter()
-    wrong: dict[str, dict[str, Any]] = {}
-    slowest, peak = 0.0, 0
+def run(name: str, count: int, seed: int, processes: int, report: dict[str, Any], save: Callable[[], None]) -> None:
+    """Adds a target to the report, share by share; what it holds of the same seed is not done again."""
+    entry = report.get(name)
+    if entry is None or entry["seed"] != seed:
+        entry = {"examples": 0, "seed": seed, "shares": 0, "outcomes": {}, "wrong": {}}
+        entry |= {"slowest_cpu_seconds": 0.0, "peak_megabytes": 0}
+        report[name] = entry
+    jobs = [(name, seed + index, min(SHARE, count - begin)) for index, begin in enumerate(range(0, count, SHARE))]
     with ThreadPoolExecutor(processes) as pool:
-        for result in pool.map(lambda job: watched(*job), shares(name, seed, count)):
-            outcomes.update(result["outcomes"])
-            slowest, peak = max(slowest, result["slowest"]), max(peak, result["peak"])
-            for where, entry in result["wrong"].items():
-                wrong.setdefault(where, {**entry, "count": 0})["count"] += entry["count"]
-            print(
-                f"{name}: {sum(outcomes.values())} of {count}, {len(wrong)} kinds of wrong", file=sys.stderr, flush=True
-            )
-    return {
-        "examples": sum(outcomes.values()), "seed": seed, "outcomes": dict(sorted(outcomes.items())),
-        "wrong": wrong, "slowest_cpu_seconds": round(slowest, 2), "peak_megabytes": round(peak / 1e6),
-        "minutes": round((time.perf_counter() - begin) / 60, 1),
-    }  # fmt: skip
+        for result in pool.map(lambda job: watched(*job), jobs[entry["shares"] :]):
+            entry["shares"] += 1
+            outcomes = collections.Counter(entry["outcomes"]) + collections.Counter(result["outcomes"])
+            entry["outcomes"], entry["examples"] = dict(sorted(outcomes.items())), sum(outcomes.values())
+            entry["slowest_cpu_seconds"] = round(max(entry["slowest_cpu_seconds"], result["slowest"]), 2)
+            entry["peak_megabytes"] = max(entry["peak_megabytes"], round(result["peak"] / 1e6))
+            for where, found in result["wrong"].items():
+                entry["wrong"].setdefault(where, {**found, "count": 0})["count"] += found["count"]
+            save()
+            wrong = ", ".join(entry["wrong"]) or "nothing wrong"
+            print(f"{name}: {entry['examples']} of {count}, {wrong}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -144,7 +161,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace(' ', '-')}", type=int, default=0, help="examples")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="report, JSON; a target that is run replaces what it says of it")
+    parser.add_argument("--out", type=Path, help="report, JSON; what it holds already is not done again")
     arguments = parser.parse_args()
     if arguments.share is not None:
         name, seed, count, folder = arguments.share
@@ -155,12 +172,15 @@ def main() -> None:
     report: dict[str, Any] = {}
     if arguments.out is not None and arguments.out.exists():
         report = json.loads(arguments.out.read_text())
-    report |= {"memory_limit_megabytes": round(MEMORY / 1e6), "hung_after_seconds": HUNG}
+    report |= {"memory_limit_megabytes": round(MEMORY / 1e6), "hung_after_processor_seconds": HUNG}
+
+    def save() -> None:
+        if arguments.out is not None:
+            arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+
     for name, count in wanted.items():
         if count:
-            report[name] = run(name, count, arguments.seed, arguments.processes)
-            if arguments.out is not None:
-                arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+            run(name, count, arguments.seed, arguments.processes, report, save)
     wrong = {name: report[name]["wrong"] for name, count in wanted.items() if count and report[name]["wrong"]}
     print(json.dumps(wrong or "nothing was wrong", indent=1))
     sys.exit(1 if wrong else 0)

@@ -4,6 +4,7 @@ A target makes its folder ready, draws input by a Hypothesis strategy, and tries
 else comes of it is raised: another exception, a sentence of several lines, a file where none belongs.
 """
 
+import hashlib
 import io
 import json
 import math
@@ -20,7 +21,7 @@ import lnca
 from lnca.nn.public import read_public
 from lnca.restoration.batch import Job, Way, restore_file
 from lnca.restoration.photo_write import FORMATS
-from lnca.training.checkpoint import NAME, read_checkpoint, write_checkpoint
+from lnca.training.checkpoint import MARK, checkpoints, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
 
@@ -141,7 +142,8 @@ class Weights:
 
 
 class Checkpoints:
-    """Mutated checkpoints through `--resume`, and mutated public checkpoints (.pth) through `lnca convert`'s reader."""
+    """Mutated checkpoints through `--resume`, with a checksum that fits or not, and mutated public checkpoints (.pth)
+    through the reader of `lnca convert`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -153,33 +155,35 @@ class Checkpoints:
             "history": [{"epoch": 1, "ssim": 0.5}], "optimizer": {"state": {0: {"exp_avg": torch.zeros(8)}}},
             "pool": torch.zeros(4, 3, 8, 8, dtype=torch.uint8),
         }  # fmt: skip
-        write_checkpoint(folder / "whole", content)
-        public = io.BytesIO()
-        torch.save({"params": lnca.build("nafnet", **corpus.SMALL["nafnet"]).state_dict()}, public)
-        old = io.BytesIO()
+        self.run = folder / "run"
+        write_checkpoint(self.run, 0, content)
+        (self.path,) = checkpoints(self.run)
+        whole = self.path.read_bytes()
+        self.public = folder / "a.pth"
+        saved, old = io.BytesIO(), io.BytesIO()
+        torch.save({"params": lnca.build("nafnet", **corpus.SMALL["nafnet"]).state_dict()}, saved)
         torch.save({"params": state}, old, _use_new_zipfile_serialization=False)
-        self.files = [(folder / "whole" / NAME).read_bytes(), public.getvalue(), old.getvalue()]
+        self.files = [whole, whole.split(b"\n", 2)[2], saved.getvalue(), old.getvalue()]
+        self.public.touch()
         self.before = names(folder)
-        (folder / "run").mkdir()
-        self.strategy = st.tuples(st.integers(0, 2), st.integers(0, 2), changes())
+        count = len(self.files) - 1
+        self.strategy = st.tuples(st.integers(0, count), st.integers(0, count), changes(4), st.booleans())
 
     def attempt(self, example: Any) -> str:
-        chosen, other, made = example
+        chosen, other, made, signed = example
         content = apply(self.files[chosen], made, self.files[other])
-        path = self.folder / "run" / NAME
-        path.write_bytes(content)
-        public = self.folder / "a.pth"
-        public.write_bytes(content)
+        self.public.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest().encode()
+        self.path.write_bytes(MARK + digest + b"\n" + content if signed else content)
         outcome = "refused"
-        for read in (lambda: read_checkpoint(path.parent, self.plan, True), lambda: read_public(public)):
+        for read in (lambda: read_checkpoint(self.run, self.plan, True), lambda: read_public(self.public)):
             try:
                 read()
                 outcome = "loaded"
             except lnca.LncaError as error:
                 sentence(error)
-        added = names(self.folder) - self.before
-        if added != {"run", f"run/{NAME}", "a.pth"}:
-            raise Wrong(f"files: {sorted(added)}")
+        if names(self.folder) != self.before:
+            raise Wrong(f"files: {sorted(names(self.folder) ^ self.before)}")
         return outcome
 
 

@@ -247,7 +247,7 @@ def _fits(hint: Any, value: Any) -> bool:
     return isinstance(value, hint)
 
 
-def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
+def build(name: str, /, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
     """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights, such as
     `build("nafnet", state_dict=torch.load("nafnet.pth", weights_only=True)["params"])`.
 
@@ -266,6 +266,8 @@ def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settin
             settings = {**DEDUCED[name](state_dict), **settings}
         except (KeyError, ValueError, IndexError) as error:
             raise LncaError(f"these are no weights of {name}: {error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise LncaError(f"these are no weights of {name}; give a state dict") from error
     try:
         model = resolve(name, settings)[1].build()
         if state_dict is not None:

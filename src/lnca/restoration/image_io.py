@@ -64,9 +64,9 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
 @contextmanager
 def lazily_opened(file: BinaryIO) -> Iterator[Image.Image]:
     """Pillow's image of a file, whose size is to be checked (`check_size`) before its pixels are read; Pillow's own
-    limit is off."""
+    limit is off, and its warnings of odd files: what matters becomes an error."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")
         previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with Image.open(file) as picture:

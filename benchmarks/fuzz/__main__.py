@@ -24,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lnca.benchmark.memory import peak_memory
+
 from .targets import TARGETS
 
 # Address space an attempt may take beyond what the process has when it begins, and seconds of the processor after which
@@ -76,8 +78,7 @@ def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
         slowest = max(slowest, time.process_time() - begin)
 
     attempt()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"outcomes": dict(outcomes), "wrong": wrong, "slowest": slowest, "peak": peak}
+    return {"outcomes": dict(outcomes), "wrong": wrong, "slowest": slowest, "peak": peak_memory() or 0}
 
 
 def limit_memory() -> None:

@@ -222,10 +222,15 @@ def _how(restorer: Restorer, steps: float | None, strength: float) -> str:
 
 def restore_file(job: Job, way: Way) -> Record:
     """Restores one file; an error is in the record."""
-    return _recorded(
-        Record(str(job.source), str(job.output), way.model), way,
-        lambda: open_photo(job.source, way.max_pixels), lambda photo: save_photo(photo, job.output),
-    )  # fmt: skip
+
+    def read() -> Photo:
+        # Of a folder's tree, which may have been there before.
+        if job.root.is_dir() and not job.output.parent.resolve().is_relative_to(job.root.resolve()):
+            raise LncaError(f"{job.output.parent} is a link that leads out of {job.root}; choose another output")
+        return open_photo(job.source, way.max_pixels)
+
+    record = Record(str(job.source), str(job.output), way.model)
+    return _recorded(record, way, read, lambda photo: save_photo(photo, job.output))
 
 
 def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:

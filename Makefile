@@ -49,7 +49,7 @@ load: setup
 
 # What lnca is made of: tools/supply.py.
 $(VENV)/supply: $(VENV)/done
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[supply]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv pip-audit cyclonedx-bom
 	touch $@
 
 lock: $(VENV)/supply

@@ -220,6 +220,11 @@ def test_a_name_that_is_too_long_is_a_sentence(refused, weights):
     assert "File name too long" in refused("restore", "a" * 300 + ".png", "--model", weights)
 
 
+def test_steps_without_end(refused, weights, pictures):
+    said = refused("restore", pictures / "0.png", "-o", pictures / "x.png", "--model", weights, "--steps", "9" * 40)
+    assert "steps must be 0 or more and 10000 at most" in said
+
+
 def test_a_link_that_leads_out_of_the_output_folder(command, weights, pictures, tmp_path):
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     out.mkdir()

@@ -53,7 +53,7 @@ def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
     limit_memory()
     outcomes: collections.Counter[str] = collections.Counter()
     wrong: dict[str, dict[str, Any]] = {}
-    slowest = 0.0
+    slowest = (0.0, "")
     current = (folder / "current").open("wb", buffering=0)
 
     @seeded(seed)
@@ -75,7 +75,9 @@ def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
             entry = wrong.setdefault(place(error), {"count": 0, "example": repr(example)[:2000]})
             entry["count"] += 1
             entry.setdefault("trace", "".join(traceback.format_exception(error))[-3000:])
-        slowest = max(slowest, time.process_time() - begin)
+        took = time.process_time() - begin
+        if took > slowest[0]:
+            slowest = (took, repr(example)[:2000])
 
     attempt()
     return {"outcomes": dict(outcomes), "wrong": wrong, "slowest": slowest, "peak": peak_memory() or 0}
@@ -108,7 +110,7 @@ def watched(name: str, seed: int, count: int) -> dict[str, Any]:
         last = (folder / "err").read_text(errors="replace")[-2000:]
         why = f"hung, {HUNG} s of the processor" if hung else f"died with status {process.returncode}"
         return {
-            "outcomes": {}, "slowest": 0.0, "peak": 0,
+            "outcomes": {}, "slowest": (0.0, ""), "peak": 0,
             "wrong": {why: {"count": 1, "example": example[:4000], "trace": last}},
         }  # fmt: skip
 
@@ -146,7 +148,8 @@ def run(name: str, count: int, seed: int, processes: int, report: dict[str, Any]
             entry["shares"] += 1
             outcomes = collections.Counter(entry["outcomes"]) + collections.Counter(result["outcomes"])
             entry["outcomes"], entry["examples"] = dict(sorted(outcomes.items())), sum(outcomes.values())
-            entry["slowest_cpu_seconds"] = round(max(entry["slowest_cpu_seconds"], result["slowest"]), 2)
+            if result["slowest"][0] > entry["slowest_cpu_seconds"]:
+                entry["slowest_cpu_seconds"], entry["slowest_example"] = result["slowest"]
             entry["peak_megabytes"] = max(entry["peak_megabytes"], round(result["peak"] / 1e6))
             for where, found in result["wrong"].items():
                 entry["wrong"].setdefault(where, {**found, "count": 0})["count"] += found["count"]

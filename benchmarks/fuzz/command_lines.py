@@ -24,8 +24,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     ),
     "out": (
         "out/a.png", "out/a.jpg", "out/b/c.tif", "out", "out/x", "out/a.txt", "in/a.png/x.png", "out/\udcfe.png",
-        "out/" + "b" * 300 + ".png", "out/a.safetensors", "out/a.mp4", "out/a.gif", "out/a\n.png", "-",
+        "out/" + "b" * 300 + ".png", "out/a.safetensors", "out/a.mp4", "out/a.gif", "out/a\n.png",
     ),
+    "out or -": ("out/a.png", "out", "out/a.tif", "-"),
     "model": ("small.safetensors", "photo-denoise", "in/a.png", "nothing", "recipe.yaml", "in", "", "in/a\nb.png"),
     "number": (
         "0", "1", "2", "-1", "0.5", "1e309", "nan", "inf", "9" * 40, "٣", "²", "auto", "0x1", "1_0", " 1", "", "-0.0",
@@ -59,7 +60,8 @@ class Command:
 
 
 RESTORE = (
-    ("-o", "out"), ("--model", "model"), ("--steps", "number"), ("--strength", "number"), ("--region", "region"),
+    ("-o", "out"), ("-o", "out or -"), ("--model", "model"), ("--steps", "number"), ("--strength", "number"),
+    ("--region", "region"),
     ("--mask", "file"), ("--tolerance", "number"), ("--heat-map", "out"), ("--compare", "out"), ("--frames", "out"),
     ("--device", "text"), ("--backend", "text"), ("--precision", "text"), ("--max-memory", "size"),
     ("--manifest", "out"), ("--max-pixels", "number"), ("--plan", ""), ("--dry-run", ""), ("--quiet", ""),
@@ -157,9 +159,11 @@ class CommandLines:
 
     def attempt(self, example: list[str]) -> str:
         status, err = self._run(example)
-        self._check_files()
-        shutil.rmtree(self.work / "out")
-        (self.work / "out").mkdir()
+        try:
+            self._check_files()
+        finally:
+            shutil.rmtree(self.work / "out")
+            (self.work / "out").mkdir()
         if status not in (0, 1, 2) or "Traceback" in err:
             raise Wrong(f"status {status}: {err[-500:]}")
         if status == 2 and err.startswith("lnca: ") and not is_sentence(err):
@@ -170,14 +174,15 @@ class CommandLines:
         """Without -o a result lies beside its source; nothing else may have come, gone or changed."""
         now = self._outside()
         added = sorted(path for path in now if now[path] != self.outside.get(path))
-        strays = [path for path in added if "-restored" not in path]
-        if strays or self.outside.keys() - now.keys():
-            raise Wrong(f"files: {strays} {sorted(self.outside.keys() - now.keys())}")
+        gone = sorted(self.outside.keys() - now.keys())
         for path in map(Path, added):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        strays = [path for path in added if "-restored" not in path]
+        if strays or gone:
+            raise Wrong(f"files: {strays} {gone}")
 
     def _run(self, words: list[str]) -> tuple[int, str]:
         """Exit status, and what was printed on stderr."""

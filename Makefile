@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu bench-gpu faults lint types format quality clean
+.PHONY: setup demo test test-slow test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality clean
 
 setup: $(VENV)/done
 
@@ -34,6 +34,35 @@ bench-gpu: setup
 # Kills lnca a hundred times at random moments, and looks at what is left.
 faults: setup
 	$(BIN)/python benchmarks/faults.py
+
+# Broken and hostile input to the figures in docs/reliability.md; goes on with what the report holds. A smaller run:
+# make fuzz FUZZ="--pictures 1000" REPORT=/tmp/fuzz.json
+FUZZ ?= --pictures 100000 --weights 100000 --checkpoints 100000 --recipes 10000 --command-lines 10000 --seed 1000
+REPORT ?= benchmarks/results/fuzz.json
+fuzz: setup
+	PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(FUZZ) --out $(REPORT)
+
+# Two hundred clients against lnca serve.
+MINUTES ?= 10
+load: setup
+	$(BIN)/python benchmarks/load.py --minutes $(MINUTES) --out benchmarks/results/load.json
+
+# What lnca is made of: tools/supply.py.
+$(VENV)/supply: $(VENV)/done
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv pip-audit cyclonedx-bom
+	touch $@
+
+lock: $(VENV)/supply
+	$(BIN)/python tools/supply.py lock
+
+lock-check: $(VENV)/supply
+	$(BIN)/python tools/supply.py check
+
+sbom: $(VENV)/supply
+	$(BIN)/python tools/supply.py sbom
+
+audit: $(VENV)/supply
+	$(BIN)/python tools/supply.py audit
 
 lint: setup
 	$(BIN)/ruff check .

@@ -74,7 +74,7 @@ def _loaded(model: Any) -> "Restorer":
     return load(model)
 
 
-def build(name: str, **settings: Any) -> "RestorationModel":
+def build(name: str, /, **settings: Any) -> "RestorationModel":
     """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights of NAFNet
     or Restormer, `build("nafnet", state_dict=...)`; see `lnca.nn.registry.build`.
 

@@ -60,10 +60,15 @@ def describe(path: Path) -> ModelInfo:
     try:
         header = json.loads(text)
         if header["version"] != VERSION:
-            raise LncaError(f"{path} has format version {header['version']!r}, this lnca reads {VERSION}; update lnca")
-        return ModelInfo(path.stem, header["architecture"], path, parameters, header["settings"], header["card"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise LncaError(f"{path} is damaged: its header cannot be read ({error})") from error
+            version = str(header["version"])[:20]
+            raise LncaError(f"{path} has format version {version}, this lnca reads {VERSION}; update lnca")
+        architecture, settings, card = header["architecture"], header["settings"], header["card"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise LncaError(f"{path} is damaged: its header cannot be read ({said})") from error
+    if not isinstance(architecture, str) or not isinstance(settings, dict) or not isinstance(card, dict):
+        raise LncaError(f"{path} is damaged: its header does not say architecture, settings and card")
+    return ModelInfo(path.stem, architecture, path, parameters, settings, card)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:

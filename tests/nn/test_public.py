@@ -1,5 +1,7 @@
 """Public checkpoints become weight files; nothing in them runs."""
 
+import io
+
 import pytest
 import torch
 
@@ -60,3 +62,20 @@ def test_weights_of_something_else_are_refused(tmp_path, command):
     assert status == 2
     assert error.startswith("lnca: these are no weights of nafnet")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_damage_anywhere_is_a_sentence(tmp_path, old):
+    content = io.BytesIO()
+    torch.save({"params": {"a": torch.zeros(3)}}, content, _use_new_zipfile_serialization=not old)
+    whole = content.getvalue()
+    path = tmp_path / "a.pth"
+    said = []
+    for place in range(0, min(len(whole), 1200), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            read_public(path)
+        except LncaError as error:
+            said.append(str(error))
+    assert len(said) > 20
+    assert not any("\n" in text for text in said)

@@ -18,6 +18,15 @@ import lnca
         ),
         ("latent-vitca", {"heads": 3}, "cannot build latent-vitca: embed must be a multiple of heads"),
         ("latent-vitca", {"steps": 8, "downsamplings": 1}, "downsamplings must be at least 2"),
+        ("latent-nafca", {"name": "x"}, "no setting of latent-nafca 'name'"),
+        ("latent-nafca", {"embed": "128"}, "embed of latent-nafca should be int, none above 4096, got '128'"),
+        ("latent-nafca", {"hidden_channels": 10**9}, "none above 4096, got '1000000000'"),
+        ("latent-nafca", {"update_rate": [1]}, "update_rate of latent-nafca should be float"),
+        ("latent-nafca", {"zero_head": 1}, "zero_head of latent-nafca should be bool"),
+        ("latent-vitca", {"position": "4d"}, "position of latent-vitca should be Literal"),
+        ("latent-vitca", {"heads": 0}, "cannot build latent-vitca"),
+        ("nafnet", {"encoder_blocks": [1] * 17}, "encoder_blocks of nafnet should be tuple"),
+        ("nafnet", {"state_dict": 5}, "these are no weights of nafnet; give a state dict"),
     ],
 )
 def test_what_cannot_be_built_is_said(name, settings, sentence):

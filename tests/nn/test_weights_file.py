@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import lnca
 from lnca.catalogue import HEADER, describe
+from lnca.nn.registry import LatentNAFCASettings
 from lnca.nn.weights_file import load_weights, save_weights
 
 CARD = {"task": "denoise"}
@@ -94,13 +95,42 @@ def test_a_file_of_another_program(tmp_path):
         ({"architecture": "unet"}, "damaged: no architecture 'unet'"),
         ({"settings": {"nothing": 1}}, "damaged: no setting"),
         ({"settings": {"hidden_channels": 8}}, "damaged: .*size mismatch"),
-        ({"settings": {"hidden_channels": "many"}}, "damaged"),
+        ({"settings": {"hidden_channels": "many"}}, "damaged: hidden_channels of latent-nafca should be int"),
+        ({"settings": {"hidden_channels": 4096, "latent_channels": 4096}}, "damaged: .*size mismatch"),
+        ({"settings": {"update_rate": [0.5]}}, "damaged: update_rate of latent-nafca should be float"),
+        ({"settings": 5}, "does not say architecture, settings and card"),
+        ({"card": []}, "does not say architecture, settings and card"),
+        ({"architecture": ["latent-nafca"]}, "does not say architecture, settings and card"),
+        ({"version": "\n" * 5000}, "has format version"),
     ],
 )
 def test_headers_that_do_not_fit(file, header, sentence):
     rewrite(file, **header)
     with pytest.raises(lnca.LncaError, match=sentence):
         lnca.load(file)
+
+
+def test_a_header_that_is_nested_without_end(file):
+    save_file(load_file(file), file, {HEADER: "[" * 100_000})
+    with pytest.raises(lnca.LncaError, match="its header cannot be read"):
+        lnca.load(file)
+
+
+def test_a_small_file_cannot_ask_for_a_large_model(file, monkeypatch):
+    """It is seen before the model's memory is taken."""
+    rewrite(file, settings={"hidden_channels": 4096, "latent_channels": 4096, "embed": 4096})
+    made = []
+    build = LatentNAFCASettings.build
+
+    def watched(settings):
+        model = build(settings)
+        made.append(all(parameter.is_meta for parameter in model.parameters()))
+        return model
+
+    monkeypatch.setattr(LatentNAFCASettings, "build", watched)
+    with pytest.raises(lnca.LncaError, match="size mismatch"):
+        lnca.load(file)
+    assert made == [True]
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -10,7 +10,8 @@ import lnca
 from conftest import textured
 from lnca import LncaError
 from lnca.restoration.batch import Job, Way, plan, restore_file, restore_files
-from lnca.restoration.mask import FEATHER, mask_of, parse_region
+from lnca.restoration.mask import FEATHER, mask_of
+from lnca.restoration.notation import parse_region
 from lnca.restoration.photo_read import open_photo
 
 

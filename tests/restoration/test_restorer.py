@@ -63,7 +63,7 @@ def test_iterate_leaves_gradients_on_for_its_caller(model, picture):
 
 
 def test_negative_steps_are_refused(model, picture):
-    with pytest.raises(lnca.LncaError, match="steps must be 0 or more, got -1"):
+    with pytest.raises(lnca.LncaError, match="steps must be 0 or more and 10000 at most, got -1"):
         model.restore(picture, steps=-1)
 
 

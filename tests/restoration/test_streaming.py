@@ -15,8 +15,9 @@ from lnca import LncaError
 from lnca.kernels.cpu import FusedRun
 from lnca.kernels.native import BFLOAT16_LEVELS, best_level, library
 from lnca.nn.weights_file import save_weights
+from lnca.restoration.notation import parse_bytes
 from lnca.restoration.pictures import Rows
-from lnca.restoration.streaming import Plan, Streamer, parse_bytes
+from lnca.restoration.streaming import Plan, Streamer
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 

@@ -3,16 +3,25 @@
 import sys
 
 from ..errors import LncaError
+from .plain import plain
 
 
 def main() -> None:
     """Entry point of `lnca`: an `LncaError` becomes one sentence on stderr and exit status 2."""
+    if hasattr(sys.stdout, "reconfigure"):
+        # Names of files that are no Unicode go out as the bytes they are.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         from .app import app
 
         app()
     except LncaError as error:
-        print(f"lnca: {error}", file=sys.stderr)
+        print(f"lnca: {plain(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    # Of a file that was named, where no command has a better word for it: too long a name, a disk that fails.
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"lnca: {plain(f'{where}{error.strerror or error}')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("lnca: interrupted", file=sys.stderr)

@@ -12,6 +12,7 @@ from .inspect import convert, evaluate, models
 from .paper import app as paper
 from .pictures import compare, corrupt, demo
 from .restore import restore
+from .serve import serve
 from .train import train
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ def common(
     """Restores images with latent neural cellular automata."""
 
 
-for command in (restore, corrupt, compare, train, evaluate, models, export, convert, demo):
+for command in (restore, corrupt, compare, train, evaluate, models, export, convert, demo, serve):
     app.command()(command)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")

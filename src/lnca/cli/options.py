@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ..kernels.cpu import Precision
     from ..kernels.select import Backend
 
-PIXEL_LIMIT = 500_000_000
-
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]

@@ -8,7 +8,8 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
-from .options import PIXEL_LIMIT, Device, Json, MaxPixels, Overwrite
+from ..restoration.limits import PIXEL_LIMIT
+from .options import Device, Json, MaxPixels, Overwrite
 
 
 def corrupt(

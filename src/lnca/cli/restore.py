@@ -13,8 +13,8 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
+from ..restoration.limits import PIXEL_LIMIT
 from .options import (
-    PIXEL_LIMIT,
     BackendOption,
     Device,
     MaxPixels,
@@ -23,6 +23,7 @@ from .options import (
     checked_backend,
     checked_precision,
 )
+from .plain import plain
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def restore(
     """Restore a picture, or every picture in a folder."""
     from .. import peers
     from ..restoration.batch import Way, plan, restorer_of
-    from ..restoration.mask import parse_region
+    from ..restoration.notation import parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
@@ -119,12 +120,12 @@ def restore(
             if json:
                 print(json_format.dumps(asdict(record)))
             if record.error is not None and not single:
-                print(f"lnca: {record.error}", file=sys.stderr)
+                print(f"lnca: {plain(record.error)}", file=sys.stderr)
             if not quiet:
                 for note in record.notes:
-                    print(f"{record.file}: {note}", file=sys.stderr)
+                    print(plain(f"{record.file}: {note}"), file=sys.stderr)
                 if way.steps == "auto" and record.steps is not None:
-                    print(f"{record.file}: {record.steps:.1f} steps a cell", file=sys.stderr)
+                    print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
         if single:
             if record.error is not None:
                 raise LncaError(record.error)

@@ -56,7 +56,7 @@ class Part:
 
 def listing(problems: list[str], most: int = LISTED) -> str:
     """Problems as one indented list."""
-    shown = [f"  {problem}" for problem in problems[:most]]
+    shown = ["  " + problem.replace("\n", "\n    ") for problem in problems[:most]]
     return "\n".join(shown + ([f"  ... and {len(problems) - most} more"] if len(problems) > most else []))
 
 

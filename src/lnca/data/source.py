@@ -14,6 +14,9 @@ from ..corruption import Task
 from ..errors import LncaError
 from ..restoration.image_io import SUFFIXES, decode_picture, open_rgb
 
+# Bytes of a picture in an archive, unpacked.
+MEMBER_LIMIT = 256 * 10**6
+
 
 class Picture(Protocol):
     """A picture that is read when it is wanted; small and picklable, so that it can be sent to a worker."""
@@ -42,9 +45,15 @@ class ZipPicture:
     def read(self) -> np.ndarray:
         name = f"{self.archive}:{self.member}"
         try:
-            content = open_archive(self.archive).read(self.member)
-        except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, EOFError) as error:
+            archive = open_archive(self.archive)
+            size = archive.getinfo(self.member).file_size
+            # What is unpacked is never more than the archive says here.
+            content = archive.read(self.member) if size <= MEMBER_LIMIT else b""
+        # A damaged archive meets decompressors with exceptions of any kind.
+        except Exception as error:
             raise LncaError(f"{name} cannot be read ({error}); get a whole copy of the archive") from error
+        if size > MEMBER_LIMIT:
+            raise LncaError(f"{name} has {size / 1e6:.0f} MB unpacked and the limit is {MEMBER_LIMIT / 1e6:.0f} MB")
         return np.asarray(decode_picture(io.BytesIO(content), name).convert("RGB"))
 
 
@@ -75,6 +84,26 @@ class Found:
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def archived(path: Path, suffix: str, found: Found) -> list[str]:
+    """Names of the files in a zip archive that end in `suffix`, sorted; those that lead out of it become problems.
+
+    Raises:
+        OSError, zipfile.BadZipFile: no archive that can be read.
+    """
+    names = sorted(name for name in open_archive(path).namelist() if name.lower().endswith(suffix))
+    kept = [name for name in names if is_below(name)]
+    found.problems += [
+        f"{path}: {name!r} leads out of the archive; it is left out" for name in names if name not in kept
+    ]
+    return kept
+
+
+def is_below(name: str) -> bool:
+    """Whether a name from an archive or a list, with / between its parts, stays below where it begins."""
+    parts = name.replace("\\", "/").split("/")
+    return not name.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0]
 
 
 @dataclass(frozen=True)

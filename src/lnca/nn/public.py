@@ -27,7 +27,10 @@ def read_public(path: Path) -> Mapping[str, Tensor]:
         raise LncaError(
             f"{path} is damaged, or holds more than tensors; it is not loaded, for that could run code"
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+    except MemoryError as error:
+        raise LncaError(f"{path} does not fit into memory") from error
+    # Whatever else is raised over damaged bytes, the file is not what it says it is.
+    except Exception as error:
         raise LncaError(f"{path} is no checkpoint that torch can read; get a whole copy of it") from error
     state = content
     if isinstance(content, dict):

@@ -1,6 +1,8 @@
 """Names of architectures, their settings, and modules built from them."""
 
 import dataclasses
+import math
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -202,24 +204,50 @@ DEDUCED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Any]]] = {
 }
 
 
+# Of a whole number among the settings, and of how many of them one may hold; models stay far below.
+LARGEST, LONGEST = 4096, 16
+
+
 def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
     """The architecture of `name`, which may be a preset, and its settings, some of them changed.
 
     Raises:
-        LncaError: no such name or setting.
+        LncaError: no such name or setting, or a value of another type, below 0 or above 4096.
     """
     architecture, preset = PRESETS.get(name, (name, {}))
     if architecture not in ARCHITECTURES:
         raise unknown("architecture", name, [*ARCHITECTURES, *PRESETS])
     kind = ARCHITECTURES[architecture]
     fields = [field.name for field in dataclasses.fields(kind)]
-    for key in settings:
+    hints = typing.get_type_hints(kind)
+    for key, value in settings.items():
         if key not in fields:
             raise unknown(f"setting of {architecture}", key, fields)
+        if not _fits(hints[key], value):
+            wanted = str(getattr(hints[key], "__name__", hints[key])).replace("typing.", "")
+            raise LncaError(
+                f"{key} of {architecture} should be {wanted}, none above {LARGEST}, got {str(value)[:60]!r}"
+            )
     return architecture, kind(**{**preset, **settings})
 
 
-def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a setting's value, which may come from a file, is of its type and of a sensible size."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return any(type(value) is type(known) and value == known for known in arguments)
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or len(value) > LONGEST:
+            return False
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return len(value) == len(kinds) and all(map(_fits, kinds, value))
+    if hint in (int, float):
+        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value) and 0 <= value <= LARGEST
+    return isinstance(value, hint)
+
+
+def build(name: str, /, *, state_dict: Mapping[str, Tensor] | None = None, **settings: Any) -> RestorationModel:
     """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights, such as
     `build("nafnet", state_dict=torch.load("nafnet.pth", weights_only=True)["params"])`.
 
@@ -238,10 +266,12 @@ def build(name: str, *, state_dict: Mapping[str, Tensor] | None = None, **settin
             settings = {**DEDUCED[name](state_dict), **settings}
         except (KeyError, ValueError, IndexError) as error:
             raise LncaError(f"these are no weights of {name}: {error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise LncaError(f"these are no weights of {name}; give a state dict") from error
     try:
         model = resolve(name, settings)[1].build()
         if state_dict is not None:
             model.load_state_dict(state_dict, strict=True)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise LncaError(f"cannot build {name}: {' '.join(str(error).split())[:300]}") from error
     return model

@@ -18,7 +18,7 @@ from ..errors import LncaError
 from ..kernels.cpu import Precision
 from ..kernels.select import Backend
 from ..workers import QuietWorkers
-from .image_io import PIXEL_LIMIT
+from .limits import PIXEL_LIMIT
 from .mask import mask_of
 from .photo import Photo
 from .photo_read import RAW_SUFFIXES, open_photo, read_photo
@@ -166,7 +166,7 @@ def _written_as(path: Path) -> Path:
     return path.with_suffix(".tif") if path.suffix.lower() in RAW_SUFFIXES else path
 
 
-@lru_cache(1)
+@lru_cache(8)
 def restorer_of(model: str, device: str, backend: Backend, precision: Precision) -> Restorer:
     """The restorer of a way, loaded once a process."""
     return Restorer(model, device, backend, precision)
@@ -188,19 +188,49 @@ def restore_photo(photo: Photo, way: Way) -> tuple[Photo, float | None]:
             taken.append(float(settled.steps.mean()))
         else:
             frames.append(restorer.restore(frame, way.steps, way.max_memory, way.strength, mask))
-            own = getattr(restorer.module, "steps", None)
-            taken += [float(way.steps if way.steps is not None else own)] if own is not None else []
+            number = _steps(restorer, way.steps)
+            taken += [] if number is None else [number]
     steps = float(np.mean(taken)) if taken else None
+    return photo.restored(frames, _how(restorer, steps, way.strength)), steps
+
+
+def restore_together(photos: list[Photo], way: Way) -> list[tuple[Photo, float | None]]:
+    """`restore_photo` of several pictures at once: of one frame each, all of one size and depth, and not in steps that
+    end where cells settle."""
+    if way.steps == "auto":
+        raise LncaError("pictures whose steps end where cells settle are restored one by one")
+    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    frames = [photo.frames[0] for photo in photos]
+    mask = mask_of(frames[0].shape[1], frames[0].shape[0], way.region, way.mask, way.max_pixels)
+    restored = restorer.restore_together(frames, way.steps, way.max_memory, way.strength, mask)
+    steps = _steps(restorer, way.steps)
+    how = _how(restorer, steps, way.strength)
+    return [(photo.restored([frame], how), steps) for photo, frame in zip(photos, restored, strict=True)]
+
+
+def _steps(restorer: Restorer, asked: int | None) -> float | None:
+    """Steps that cells take; None of models without."""
+    own = getattr(restorer.module, "steps", None)
+    return None if own is None else float(own if asked is None else asked)
+
+
+def _how(restorer: Restorer, steps: float | None, strength: float) -> str:
+    """What the tag of a restored picture says."""
     how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
-    return photo.restored(frames, how if way.strength == 1 else f"{how}, strength {way.strength:g}"), steps
+    return how if strength == 1 else f"{how}, strength {strength:g}"
 
 
 def restore_file(job: Job, way: Way) -> Record:
     """Restores one file; an error is in the record."""
-    return _recorded(
-        Record(str(job.source), str(job.output), way.model), way,
-        lambda: open_photo(job.source, way.max_pixels), lambda photo: save_photo(photo, job.output),
-    )  # fmt: skip
+
+    def read() -> Photo:
+        # Of a folder's tree, which may have been there before.
+        if job.root.is_dir() and not job.output.parent.resolve().is_relative_to(job.root.resolve()):
+            raise LncaError(f"{job.output.parent} is a link that leads out of {job.root}; choose another output")
+        return open_photo(job.source, way.max_pixels)
+
+    record = Record(str(job.source), str(job.output), way.model)
+    return _recorded(record, way, read, lambda photo: save_photo(photo, job.output))
 
 
 def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import LncaError
+from ..errors import LncaError, NotAPicture, TooLarge
 from ..files import written_whole
 from ..nn.latent import SMALLEST_SIDE
+from .limits import PIXEL_LIMIT
 from .pictures import MODES
 
-PIXEL_LIMIT = 500_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -52,7 +52,7 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
             picture.load()
             return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError as error:
-        raise LncaError(f"{name} is not a picture in a format that is known here") from error
+        raise NotAPicture(f"{name} is not a picture in a format that is known here") from error
     except LncaError:
         raise
     except MemoryError as error:
@@ -64,9 +64,9 @@ def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) ->
 @contextmanager
 def lazily_opened(file: BinaryIO) -> Iterator[Image.Image]:
     """Pillow's image of a file, whose size is to be checked (`check_size`) before its pixels are read; Pillow's own
-    limit is off."""
+    limit is off, and its warnings of odd files: what matters becomes an error."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")
         previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with Image.open(file) as picture:
@@ -76,11 +76,15 @@ def lazily_opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def check_size(width: int, height: int, name: str, pixel_limit: int, before: int = 0) -> int:
-    """How many pixels there are with those of the frames `before`; raises `LncaError` for more than the limit, or a
-    side shorter than 8."""
+    """How many pixels there are with those of the frames `before`.
+
+    Raises:
+        TooLarge: more than the limit.
+        LncaError: a side shorter than 8.
+    """
     pixels = before + width * height
     if pixels > pixel_limit:
-        raise LncaError(
+        raise TooLarge(
             f"{name} has {pixels / 1e6:.0f} million pixels and the limit is {pixel_limit / 1e6:.0f} million; "
             "raise it with --max-pixels if you trust the file"
         )

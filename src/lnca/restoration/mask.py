@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LncaError
-from .image_io import PIXEL_LIMIT
+from .limits import PIXEL_LIMIT
 from .photo_deep import colours_of
 from .photo_read import open_photo
 from .photo_write import of_depth
@@ -14,17 +14,6 @@ from .pictures import LUMA
 
 # Pixels over which a rectangle's border fades.
 FEATHER = 8
-
-
-def parse_region(text: str) -> tuple[int, int, int, int]:
-    """Left, top, width and height of "10,20,300,200"; raises `LncaError` for anything else."""
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
-        raise LncaError(f"{text!r} is no region; write left,top,width,height in pixels, such as 10,20,300,200")
-    left, top, width, height = map(int, parts)
-    if not width or not height:
-        raise LncaError(f"the region {text} is empty; give a width and a height")
-    return left, top, width, height
 
 
 def mask_of(

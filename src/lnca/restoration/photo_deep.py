@@ -1,6 +1,8 @@
 """Pictures of more than 8 bits, which Pillow would make 8 bits of: PNG, TIFF and cameras' raw files."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,6 +43,17 @@ def upright(values: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(values)
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what tifffile logs of odd files: what matters becomes an error."""
+    logger = logging.getLogger("tifffile")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def is_deep_tiff(file: BinaryIO) -> bool:
     """Whether a TIFF file is for tifffile: other than 8 bits, where that library is here."""
     try:
@@ -48,7 +61,7 @@ def is_deep_tiff(file: BinaryIO) -> bool:
     except ImportError:
         return False
     try:
-        with tifffile.TiffFile(file) as tiff:
+        with _silent(), tifffile.TiffFile(file) as tiff:
             return bool(tiff.pages[0].dtype is not None and tiff.pages[0].dtype not in (np.uint8, bool))
     except Exception:
         return False
@@ -59,7 +72,7 @@ def is_deep_tiff(file: BinaryIO) -> bool:
 def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
     import tifffile
 
-    with tifffile.TiffFile(file) as tiff:
+    with _silent(), tifffile.TiffFile(file) as tiff:
         pages: list[Any] = [page for page in tiff.pages if not getattr(page, "is_reduced", False)]
         first, photo = pages[0], Photo([])
         photo.frames = [

@@ -8,8 +8,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
-from ..errors import LncaError
-from .image_io import PIXEL_LIMIT, check_size, lazily_opened
+from ..errors import LncaError, NotAPicture
+from .image_io import check_size, lazily_opened
+from .limits import PIXEL_LIMIT
 from .photo import Photo, exif_of, needed, xmp_of
 from .photo_deep import is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
 from .pictures import GREY_16, MODES
@@ -46,7 +47,7 @@ def open_photo(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Photo:
 def read_photo(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
     """`open_photo` for an open file that can seek, which errors call `name`."""
     if file.seek(0, os.SEEK_END) == 0:
-        raise LncaError(f"{name} is empty; give a picture file")
+        raise NotAPicture(f"{name} is empty; give a picture file")
     file.seek(0)
     head = file.read(26)
     file.seek(0)
@@ -64,7 +65,7 @@ def read_photo(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Pho
     except MemoryError as error:
         raise LncaError(f"{name} does not fit into memory") from error
     except UnidentifiedImageError as error:
-        raise LncaError(f"{name} is not a picture in a format that is known here") from error
+        raise NotAPicture(f"{name} is not a picture in a format that is known here") from error
     # Whatever else a decoder raises, the file is not what it says it is.
     except Exception as error:
         raise LncaError(f"{name} is broken or truncated ({_short(error)}); get a whole copy of it") from error

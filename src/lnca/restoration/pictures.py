@@ -111,22 +111,25 @@ class Rows:
     """A picture's pixels, handed out, and taken back, in bands of rows, so that no other copy of it need be made.
 
     Args:
-        picture: as for `to_tensor`.
+        picture: as for `to_tensor`; or a list of them, of one size and depth, which `finish` gives back as a list.
         strength: share of what is restored in what comes out, 0 to 1.
         mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
 
     Raises:
-        LncaError: as `to_tensor`; a strength outside [0, 1]; a mask of another size.
+        LncaError: as `to_tensor`; several sizes or depths; a strength outside [0, 1]; a mask of another size.
     """
 
     def __init__(
-        self, picture: Image.Image | np.ndarray | Tensor, strength: float = 1.0, mask: np.ndarray | None = None
+        self, picture: Image.Image | np.ndarray | Tensor | list, strength: float = 1.0, mask: np.ndarray | None = None
     ):
         if not 0 <= strength <= 1:
             raise LncaError(f"the strength should lie between 0 and 1, got {strength:g}")
         self.picture, self.strength, self.mask = picture, strength, mask
-        self._parts = _parts(picture)
-        self._pixels = self._parts.colours
+        self._parts = [_parts(each) for each in (picture if isinstance(picture, list) else [picture])]
+        if len({(parts.colours.shape[1:], parts.colours.dtype) for parts in self._parts}) != 1:
+            raise LncaError("pictures that are restored together should have one size and depth; restore them apart")
+        colours = [parts.colours for parts in self._parts]
+        self._pixels = colours[0] if len(colours) == 1 else torch.cat(colours)
         self.batch, _, self.height, self.width = self._pixels.shape
         self.first = 0
         if mask is not None and mask.shape != (self.height, self.width):
@@ -196,7 +199,10 @@ class Rows:
 
     def finish(self, room: Tensor) -> Any:
         """The filled room as the kind of the picture."""
-        return _finished(room, self.picture, self._parts)
+        if not isinstance(self.picture, list):
+            return _finished(room, self.picture, self._parts[0])
+        rooms = room.split([parts.colours.shape[0] for parts in self._parts])
+        return list(map(_finished, rooms, self.picture, self._parts))
 
 
 def _finished(x_BHWC: Tensor, picture: Any, parts: Parts) -> Any:

@@ -1,6 +1,6 @@
 """A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,11 +13,13 @@ from ..kernels.select import Backend, OnCpu, accelerate
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel, SteppedModel
 from ..nn.weights_file import load_weights
+from .notation import parse_bytes
 from .pictures import Picture, Rows, to_tensor
-from .streaming import Plan, Streamer, parse_bytes
+from .streaming import Plan, Streamer
 
 # Rounded products keep cells moving.
 SETTLED: dict[Precision, float] = {"float32": 0.01, "bfloat16": 0.03}
+MOST_STEPS = 10_000
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -120,7 +122,18 @@ class Restorer:
         """
         if steps == "auto":
             return self.settle(picture, None, None, max_memory, strength, mask).picture
-        steps, rows = self._checked(steps), Rows(picture, strength, mask)
+        return self._restored(Rows(picture, strength, mask), steps, max_memory)
+
+    def restore_together(
+        self, pictures: Sequence[Picture], steps: int | None = None, max_memory: str | int | None = None,
+        strength: float = 1.0, mask: np.ndarray | None = None,
+    ) -> list[Picture]:  # fmt: skip
+        """Several pictures of one size and depth, restored in one batch, which is quicker where they are small;
+        otherwise as `restore`, with the fused kernels to the bit."""
+        return self._restored(Rows(list(pictures), strength, mask), steps, max_memory)
+
+    def _restored(self, rows: Rows, steps: int | None, max_memory: str | int | None) -> Any:
+        steps = self._checked(steps)
         if self.streamer is not None:
             try:
                 return self.streamer.restore(rows, steps, self.plan(rows, max_memory))
@@ -128,12 +141,12 @@ class Restorer:
                 raise self._explained(error, rows.width, rows.height) from error
         if max_memory is not None:
             raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
-        x = to_tensor(picture).to(self.device)
+        x = rows.read(0, rows.height, rows.width).permute(0, 3, 1, 2).contiguous().to(self.device)
         try:
             with torch.no_grad():
                 restored = self.module(x) if steps is None else self.stepped(x, steps)
         except (RuntimeError, MemoryError) as error:
-            raise self._explained(error, x.shape[-1], x.shape[-2]) from error
+            raise self._explained(error, rows.width, rows.height) from error
         room = rows.empty()
         rows.write(room, 0, restored.permute(0, 2, 3, 1).cpu())
         return rows.finish(room)
@@ -189,8 +202,8 @@ class Restorer:
         return self.streamer.plan(picture, limit, settle)
 
     def _checked(self, steps: int | None) -> int | None:
-        if steps is not None and steps < 0:
-            raise LncaError(f"steps must be 0 or more, got {steps}")
+        if steps is not None and not 0 <= steps <= MOST_STEPS:
+            raise LncaError(f"steps must be 0 or more and {MOST_STEPS} at most, got {str(steps)[:20]}")
         return steps
 
     def _explained(self, error: RuntimeError | MemoryError, width: int, height: int) -> Exception:

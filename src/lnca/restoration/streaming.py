@@ -316,17 +316,3 @@ def _reserve(handle: int, size: int) -> None:
         os.posix_fallocate(handle, 0, size)
     else:
         os.ftruncate(handle, size)
-
-
-def parse_bytes(text: str) -> int:
-    """Reads "2GB", "500 MB" or "100000"; raises `LncaError` for anything else."""
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    number = text.strip().upper()
-    unit = number.lstrip("0123456789. ")
-    try:
-        size = float(number[: len(number) - len(unit)]) * units[unit.strip()]
-    except (KeyError, ValueError) as error:
-        raise LncaError(f"{text!r} is no size; write 2GB or 500MB") from error
-    if not 0 < size < 2**62:
-        raise LncaError(f"{text!r} is no size; write 2GB or 500MB")
-    return int(size)

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from ..source import About, DataSet, FilePicture, Found, Sample, ZipPicture, below, missing, open_archive, pictures
+from ..source import About, DataSet, FilePicture, Found, Sample, ZipPicture, archived, below, missing, pictures
 
 COUNT = 202_599
 ABOUT = About(
@@ -27,14 +27,14 @@ def scan(root: Path) -> Found:
         archive = root if root.suffix == ".zip" else root / "img_align_celeba.zip"
         if not archive.is_file():
             return missing(ABOUT, root, "holds neither img_align_celeba/ nor img_align_celeba.zip")
+        found = Found()
         try:
-            members = sorted(name for name in open_archive(archive).namelist() if name.lower().endswith(".jpg"))
+            members = archived(archive, ".jpg", found)
         except (OSError, zipfile.BadZipFile) as error:
             return missing(ABOUT, archive, f"is no whole zip archive ({error})")
-        names = [member.rsplit("/", 1)[-1] for member in members]
-        found = Found(
-            [Sample(name, name, ZipPicture(archive, member)) for name, member in zip(names, members, strict=True)]
-        )
+        for member in members:
+            name = member.rsplit("/", 1)[-1]
+            found.samples.append(Sample(name, name, ZipPicture(archive, member)))
     if len(found.samples) != COUNT:
         found.problems.append(f"{len(found.samples)} of {COUNT} pictures are there; unpack the whole archive")
     return found

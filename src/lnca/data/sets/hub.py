@@ -3,6 +3,7 @@
 hf:cifar10    hf:owner/name?split=train&column=image    hf:pairs.parquet?column=clean&corrupted=noisy
 """
 
+import io
 import urllib.parse
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import LncaError
+from ...restoration.image_io import decode_picture
 from ..source import About, DataSet, Found, Sample
 
 PREFIX = "hf:"
@@ -64,6 +66,14 @@ def load(address: Address) -> Any:
         raise LncaError(f"{address.name} cannot be read from the hub or the disk: {reason}") from error
 
 
+@lru_cache(4)
+def undecoded(address: Address, column: str) -> Any:
+    """The rows with the bytes of a column's picture files."""
+    import datasets
+
+    return load(address).cast_column(column, datasets.Image(decode=False))
+
+
 @dataclass(frozen=True)
 class HubPicture:
     """One cell of a column of pictures."""
@@ -73,7 +83,13 @@ class HubPicture:
     index: int
 
     def read(self) -> np.ndarray:
+        name = f"row {self.index} of {self.address.name}"
         try:
+            cell = undecoded(self.address, self.column)[self.index][self.column]
+            if cell["bytes"] is not None:
+                return np.asarray(decode_picture(io.BytesIO(cell["bytes"]), name).convert("RGB"))
+            if self.address.name.endswith(".parquet"):
+                raise LncaError(f"{name} holds the name of a file ({cell['path']!r}) in place of a picture")
             return np.asarray(load(self.address)[self.index][self.column].convert("RGB"))
         except LncaError:
             raise

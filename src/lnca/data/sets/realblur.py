@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from ..source import About, DataSet, FilePicture, Found, Sample, missing
+from ..source import About, DataSet, FilePicture, Found, Sample, is_below, missing
 
 FOLDERS = {
     "J": "RealBlur-J_ECC_IMCORR_centroid_itensity_ref",
@@ -39,7 +39,7 @@ def scan(root: Path, kind: str) -> Found:
             if not line.strip():
                 continue
             names = [PurePosixPath(name) for name in line.split()]
-            if len(names) < 2 or any(name.is_absolute() or ".." in name.parts for name in names[:2]):
+            if len(names) < 2 or not all(is_below(str(name)) for name in names[:2]):
                 found.problems.append(f"{listed}, line {number}: {line!r} is not two names below the folder")
                 continue
             sharp, blurred = top / names[0], top / names[1]

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import LncaError
+from ...restoration.image_io import check_size
+from ...restoration.limits import PIXEL_LIMIT
 from ..source import About, DataSet, FilePicture, Found, Sample, below, missing, pictures
 
 CAMERAS = {"Sony": (".arw", ".dng", ".png", ".tif"), "Fuji": (".raf", ".dng", ".png", ".tif")}
@@ -45,6 +47,7 @@ class RawPicture:
             raise LncaError("raw pictures need rawpy: pip install 'lnca[io]'") from error
         try:
             with rawpy.imread(str(self.path)) as raw:
+                check_size(raw.sizes.iwidth, raw.sizes.iheight, str(self.path), PIXEL_LIMIT)
                 return raw.postprocess(use_camera_wb=True, no_auto_bright=True, bright=self.gain, output_bps=8)
         except (rawpy.LibRawError, OSError) as error:
             raise LncaError(f"{self.path} is broken or no raw picture ({error}); get a whole copy of it") from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..source import About, DataSet, FilePicture, Found, Sample, below, folders, missing, pictures
+from ..source import About, DataSet, FilePicture, Found, Sample, below, folders, is_below, missing, pictures
 
 ABOUT = About(
     title="TinyImageNet-200",
@@ -31,6 +31,9 @@ def scan(root: Path) -> Found:
         found.problems.append(f"{listed} is missing; the classes found are taken")
         wanted = [folder.name for folder in folders(top / "train")]
     for name in sorted(wanted):
+        if "/" in name or not is_below(name):
+            found.problems.append(f"{listed}: {name!r} is no name of a folder; get it from {ABOUT.home}")
+            continue
         files = pictures(top / "train" / name / "images", (".jpeg", ".jpg"))
         if len(files) != PER_CLASS:
             found.problems.append(f"{top / 'train' / name / 'images'} has {len(files)} of {PER_CLASS} pictures")

@@ -1,0 +1,235 @@
+"""What is tried with each kind of input, and what must hold of it.
+
+A target makes its folder ready, draws input by a Hypothesis strategy, and tries it: a result or one sentence. Whatever
+else comes of it is raised: another exception, a sentence of several lines, a file where none belongs.
+"""
+
+import hashlib
+import io
+import json
+import math
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from hypothesis import strategies as st
+
+import lnca
+from lnca.nn.public import read_public
+from lnca.restoration.batch import Job, Way, restore_file
+from lnca.restoration.photo_write import FORMATS
+from lnca.training.checkpoint import MARK, checkpoints, read_checkpoint, write_checkpoint
+from lnca.training.plan import Plan
+from lnca.training.recipe import Recipe, load_recipe
+
+from . import corpus
+from .checks import PIXELS, Wrong, names, sentence, small_weights
+from .command_lines import CommandLines
+from .mutations import apply, changes, with_checksums
+
+
+class Target(Protocol):
+    """One kind of input; `outcomes` names what may come of it."""
+
+    strategy: st.SearchStrategy[Any]
+
+    def attempt(self, example: Any) -> str:
+        """Tries one example; says in a word what came of it; raises when it is not what must be."""
+
+
+class Pictures:
+    """Mutated picture files through `restore`: read, restored, and written in any format."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.files = corpus.pictures()
+        self.way = Way(str(small_weights(folder)), "cpu", max_pixels=PIXELS)
+        count = len(self.files) - 1
+        self.strategy = st.tuples(
+            st.integers(0, count), st.integers(0, count), changes(3), st.booleans(), st.sampled_from([None, *FORMATS])
+        )
+
+    def attempt(self, example: Any) -> str:
+        chosen, other, made, mended, output = example
+        suffix, content = self.files[chosen]
+        content = apply(content, made, self.files[other][1])
+        if mended and suffix == ".png":
+            content = with_checksums(content)
+        source = self.folder / "in" / f"a{suffix}"
+        out = self.folder / "out" / f"a{output or (suffix if suffix in FORMATS else '.tif')}"
+        for path in (source.parent, out.parent):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+        source.write_bytes(content)
+        record = restore_file(Job(source, out, out.parent), self.way)
+        found = names(out.parent)
+        if record.error is not None:
+            sentence(record.error)
+        if found != (set() if record.error is not None else {out.name}) or names(source.parent) != {source.name}:
+            raise Wrong(f"files: {sorted(found)} after {record.error or 'a result'}")
+        if record.error is not None:
+            return "does not fit" if "does not fit into memory" in record.error else "refused"
+        # Of the first frame; others may be smaller.
+        if record.width * record.height > PIXELS:
+            raise Wrong(f"{record.width}x{record.height} pixels beyond the limit")
+        return "restored"
+
+
+# What a field may hold that should not.
+ODD = st.one_of(
+    st.sampled_from([0, 1, -1, 2, 3, 8, 64, 4096, 2**20, 2**31, 2**63, 10**400, 0.5, 1e308, math.nan, math.inf, None]),
+    st.sampled_from(["", "4", "none", "os.system", "lnca:Restorer", "\ud800", "a" * 5000, True]),
+    st.sampled_from([[], {}, [1, 2], [10**9], [[[]]], {"a": {}}]),
+    st.lists(st.integers(-2, 2**40), max_size=20),
+)
+
+
+class Weights:
+    """Mutated weight files through `load`: bytes that were changed, and whole files whose header lies."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "a.safetensors"
+        self.folder = folder
+        self.made = corpus.weights()
+        self.files = [corpus.weight_file(*parts) for parts in self.made]
+        fields = sorted({field for header, _ in self.made for field in header["settings"]})
+        count = len(self.files) - 1
+        lies = st.lists(
+            st.tuples(st.sampled_from(["version", "architecture", "settings", "card", *fields]), ODD), max_size=2
+        )
+        self.strategy = st.one_of(
+            st.tuples(st.just("bytes"), st.integers(0, count), st.integers(0, count), changes(2)),
+            st.tuples(st.just("header"), st.integers(0, count), lies, changes(2) | st.just([])),
+        )
+        self.picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def attempt(self, example: Any) -> str:
+        self.path.write_bytes(self._content(example))
+        try:
+            model = lnca.load(self.path, "cpu")
+            restored = model.restore(self.picture)
+        except lnca.LncaError as error:
+            sentence(error)
+            return "refused"
+        finally:
+            if names(self.folder) != {self.path.name}:
+                raise Wrong(f"files: {sorted(names(self.folder))}")
+        if restored.shape != self.picture.shape:
+            raise Wrong(f"a picture of another shape: {tuple(restored.shape)}")
+        return "loaded"
+
+    def _content(self, example: Any) -> bytes:
+        if example[0] == "bytes":
+            _, chosen, other, made = example
+            return apply(self.files[chosen], made, self.files[other])
+        _, chosen, lies, made = example
+        header, tensors = self.made[chosen]
+        settings = dict(header["settings"])
+        lying = {**header, "settings": settings}
+        for field, value in lies:
+            (lying if field in header else settings)[field] = value
+        text = json.dumps(lying).encode()
+        text = apply(text, made, text)
+        # safetensors' own header is JSON too, in which ours is a string; its length stands first.
+        body = corpus.weight_file({}, tensors)
+        (length,) = struct.unpack_from("<Q", body)
+        outer = json.loads(body[8 : 8 + length])
+        outer["__metadata__"]["lnca"] = text.decode("utf-8", "replace")
+        written = json.dumps(outer).encode()
+        return struct.pack("<Q", len(written)) + written + body[8 + length :]
+
+
+class Checkpoints:
+    """Mutated checkpoints through `--resume`, with a checksum that fits or not, and mutated public checkpoints (.pth)
+    through the reader of `lnca convert`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.plan = Plan("latent-nafca", "denoise", folder / "data", Recipe())
+        torch.manual_seed(0)
+        state = lnca.build("latent-nafca", **corpus.SMALL["latent-nafca"]).state_dict()
+        content = {
+            "plan": self.plan.describe(), "phase": 1, "epoch": 2, "batch": 3, "model": state, "best": None,
+            "history": [{"epoch": 1, "ssim": 0.5}], "optimizer": {"state": {0: {"exp_avg": torch.zeros(8)}}},
+            "pool": torch.zeros(4, 3, 8, 8, dtype=torch.uint8),
+        }  # fmt: skip
+        self.run = folder / "run"
+        write_checkpoint(self.run, 0, content)
+        (self.path,) = checkpoints(self.run)
+        whole = self.path.read_bytes()
+        self.public = folder / "a.pth"
+        saved, old = io.BytesIO(), io.BytesIO()
+        torch.save({"params": lnca.build("nafnet", **corpus.SMALL["nafnet"]).state_dict()}, saved)
+        torch.save({"params": state}, old, _use_new_zipfile_serialization=False)
+        self.files = [whole, whole.split(b"\n", 2)[2], saved.getvalue(), old.getvalue()]
+        self.public.touch()
+        self.before = names(folder)
+        count = len(self.files) - 1
+        self.strategy = st.tuples(st.integers(0, count), st.integers(0, count), changes(4), st.booleans())
+
+    def attempt(self, example: Any) -> str:
+        chosen, other, made, signed = example
+        content = apply(self.files[chosen], made, self.files[other])
+        self.public.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest().encode()
+        self.path.write_bytes(MARK + digest + b"\n" + content if signed else content)
+        outcome = "refused"
+        for read in (lambda: read_checkpoint(self.run, self.plan, True), lambda: read_public(self.public)):
+            try:
+                read()
+                outcome = "loaded"
+            except lnca.LncaError as error:
+                sentence(error)
+        if names(self.folder) != self.before:
+            raise Wrong(f"files: {sorted(names(self.folder) ^ self.before)}")
+        return outcome
+
+
+FIELDS = (
+    "batch_size", "tile", "automaton.epochs", "residual.optimizer.learning_rate", "model", "model.lnca", "compile",
+    "automaton.output_range", "name", "name.first", "", ".", "a.b.c", "denoise", "denoise.first",
+)  # fmt: skip
+YAML = (
+    "!!python/object/apply:os.getcwd []", "{a: [", "*a", "&a 1", "2026-01-01", "0x10", "1_000", "~", "- 1", "\t",
+)  # fmt: skip
+
+
+class Recipes:
+    """Mutated recipes and changes to them (`--set`), as far as a training's first step: they are written down."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.path = folder / "recipe.yaml"
+        self.texts = [text.encode() for text in corpus.recipes()]
+        count = len(self.texts) - 1
+        values = ODD.map(lambda value: repr(value).encode("utf-8", "replace").decode()) | st.sampled_from(YAML)
+        sets = st.lists(st.tuples(st.sampled_from(FIELDS), values).map("=".join) | st.text(max_size=20), max_size=2)
+        self.strategy = st.tuples(st.integers(0, count), st.integers(0, count), changes() | st.just([]), sets)
+
+    def attempt(self, example: Any) -> str:
+        chosen, other, made, sets = example
+        self.path.write_bytes(apply(self.texts[chosen], made, self.texts[other]))
+        try:
+            recipe = load_recipe(str(self.path), sets)
+            json.dumps(Plan("lnca", "denoise", self.folder, recipe).describe())
+            for name, settings in recipe.model.items():
+                lnca.build(name, **{str(key): value for key, value in settings.items()})
+        except lnca.LncaError as error:
+            sentence(error)
+            return "refused"
+        finally:
+            if names(self.folder) != {self.path.name}:
+                raise Wrong(f"files: {sorted(names(self.folder))}")
+        return "read"
+
+
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "pictures": Pictures,
+    "weights": Weights,
+    "checkpoints": Checkpoints,
+    "recipes": Recipes,
+    "command lines": CommandLines,
+}

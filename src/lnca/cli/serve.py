@@ -1,0 +1,79 @@
+"""`lnca serve`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..catalogue import DEFAULT_MODEL, locate, shipped_weights
+from ..errors import LncaError
+from ..restoration.notation import parse_bytes
+from .options import BackendOption, Device, PrecisionOption, checked_backend, checked_precision
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Models that may be asked for, names or weight files, the default first; without it, all."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token; else LNCA_TOKEN is it, else a new one is printed."),
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Answer whoever is on this machine.")] = False,
+    queue: Annotated[int, typer.Option(min=1, help="Pictures that may be here at a time; more get 429.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a process is given at a time.")] = 8,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that restore.")] = 1,
+    max_size: Annotated[str, typer.Option(help="Refuse files of more than this.")] = "32MB",
+    max_queue_size: Annotated[str, typer.Option(help="Files that may be here at a time, all together.")] = "512MB",
+    max_pixels: Annotated[int, typer.Option(min=64, help="Refuse pictures with more pixels than this.")] = 25_000_000,
+    max_steps: Annotated[int, typer.Option(min=0, max=10_000, help="Refuse requests for more steps than this.")] = 128,
+    max_memory: Annotated[str, typer.Option(help="Memory of a process beyond its models (on Linux).")] = "4GB",
+    seconds: Annotated[float, typer.Option(min=0.1, help="For a picture that has arrived to be restored.")] = 120,
+    upload_seconds: Annotated[float, typer.Option(min=0.1, help="For a picture to arrive.")] = 30,
+    device: Device = "auto",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = "float32",
+) -> None:
+    """Restore pictures over HTTP: POST /restore. See docs/serve.md."""
+    try:
+        from ..serving.server import bound, chosen_token, serve
+    except ModuleNotFoundError as error:
+        raise LncaError(f"serving needs {error.name}: pip install 'lnca[serve]'") from error
+    from ..serving.settings import Settings
+
+    settings = Settings(
+        _served(model), device, checked_backend(backend), checked_precision(precision), workers, batch, queue,
+        parse_bytes(max_queue_size), parse_bytes(max_size), max_pixels, max_steps, parse_bytes(max_memory), seconds,
+        upload_seconds,
+    )  # fmt: skip
+    if settings.max_bytes > settings.queue_bytes:
+        raise LncaError("--max-queue-size should be no less than --max-size, or no such file could be sent")
+    token, new = chosen_token(token_file, no_token)
+
+    def ready(address: str) -> None:
+        print(f"lnca: {next(iter(settings.models))} on {address}; Ctrl-C ends it", file=sys.stderr)
+        if new:
+            print(f"token: {token}", flush=True)
+
+    with bound(host, port, token) as listening:
+        tally = serve(settings, listening, token, ready)
+    print(f"lnca: {tally}", file=sys.stderr)
+
+
+def _served(models: list[str] | None) -> dict[str, str]:
+    """Names that requests give, and where the models are."""
+    shipped = shipped_weights()
+    if not models:
+        return {name: name for name in sorted(shipped, key=lambda name: name != DEFAULT_MODEL)}
+    served: dict[str, str] = {}
+    for model in models:
+        path = locate(model)
+        name = model if model in shipped else path.stem
+        if name in served:
+            raise LncaError(f"two models would be called {name}; rename a weight file")
+        served[name] = model if model in shipped else str(path.resolve())
+    return served

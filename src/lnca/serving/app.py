@@ -1,0 +1,221 @@
+"""The application: what can be asked for, and what is answered."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from .. import __version__
+from ..errors import LncaError
+from ..restoration.notation import parse_region
+from .body import declared, discard, read_body
+from .guard import Guard
+from .queue import Answer, Job, Queue, Refusal
+from .settings import Settings, Wish
+
+MEDIA = {
+    "JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+}  # fmt: skip
+PARAMETERS = ("model", "steps", "strength", "region", "format")
+Kind = Literal["jpeg", "png", "webp", "gif", "tiff", "bmp"]
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Error(BaseModel):
+    """One sentence that says what is wrong and what to do."""
+
+    error: str
+
+
+class ModelEntry(BaseModel):
+    """A model that can be asked for, and how it is run."""
+
+    name: str
+    backend: str
+
+
+class Models(BaseModel):
+    """The models that can be asked for."""
+
+    default: str
+    models: list[ModelEntry]
+
+
+ELSEWHERE = {404: "there is nothing here; POST /restore restores a picture", 405: "this path takes another method"}
+STATUSES = {
+    401: "No token, or a wrong one.",
+    408: "The picture did not arrive in time.",
+    413: "Too many bytes or too many pixels.",
+    415: "No picture in a format that is known.",
+    422: "A parameter that is wrong, or a picture that is broken or cannot be restored.",
+    429: "Too many pictures are waiting; Retry-After says when to try again.",
+    503: "It waited too long, or no process is ready; Retry-After says when to try again.",
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error, "description": text} for status, text in STATUSES.items()
+}
+BODY = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+PICTURE = {
+    "description": "The restored picture, with depth, frames, EXIF, XMP and colour profile as far as its format can.",
+    "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()},
+    "headers": {
+        "Lnca-Request": {"description": "Number of the request.", "schema": {"type": "integer"}},
+        "Lnca-Model": {"description": "The model.", "schema": {"type": "string"}},
+        "Lnca-Steps": {"description": "Steps a cell took, on average.", "schema": {"type": "number"}},
+        "Lnca-Notes": {
+            "description": "JSON: what could not stay as it was, one phrase each.", "schema": {"type": "string"}
+        },
+    },
+}  # fmt: skip
+
+
+def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
+    """The application, behind its guard."""
+    app = FastAPI(
+        title="lnca", version=__version__, description="Restores pictures with latent neural cellular automata.",
+        docs_url=None, redoc_url=None, responses={401: REFUSALS[401]},
+    )  # fmt: skip
+    names = list(settings.models)
+
+    def wish(model: str, steps: int | str | None, strength: float, region: str | None) -> Wish:
+        if model not in settings.models:
+            raise Refusal(422, f"no model {model[:60]!r} is served here; there are {', '.join(names)}")
+        if isinstance(steps, int) and not 0 <= steps <= settings.max_steps:
+            raise Refusal(422, f"steps should be 0 to {settings.max_steps}, got {str(steps)[:20]}")
+        try:
+            where = None if region is None else parse_region(region)
+        except LncaError as error:
+            raise Refusal(422, str(error)) from error
+        return Wish(settings.models[model], "auto" if steps == "auto" else steps, strength, where)  # type: ignore[arg-type]
+
+    @app.post(
+        "/restore", response_class=Response, responses={200: PICTURE, **REFUSALS}, openapi_extra={"requestBody": BODY}
+    )
+    async def restore(
+        request: Request,
+        model: Annotated[str, Query(description="A name that /models lists.")] = names[0],
+        steps: Annotated[
+            int | Literal["auto"] | None,
+            Query(description="Steps of the automaton, or auto to leave out cells that have settled."),
+        ] = None,
+        strength: Annotated[float, Query(ge=0, le=1, description="Share of what is restored in what comes out.")] = 1.0,
+        region: Annotated[str | None, Query(description="Restore only there: left,top,width,height in pixels.")] = None,
+        format: Annotated[Kind | None, Query(description="Of the answer; the picture's own without it.")] = None,
+    ) -> Response:
+        """Restore a picture: the file is the body of the request, the restored file the body of the answer."""
+        others = set(request.query_params) - set(PARAMETERS)
+        if others:
+            raise Refusal(422, f"no parameter {min(others)[:60]!r}; there are {', '.join(PARAMETERS)}")
+        wanted = wish(model, steps, strength, region)
+        with queue.place(declared(request, settings.max_bytes)):
+            content = await read_body(request, settings.max_bytes, settings.upload_seconds)
+            job = await queue.accept(content, wanted, None if format is None else format.upper())
+            answer = await answered(job, request)
+        headers = {"lnca-request": str(job.number), "lnca-model": model}
+        if answer.steps is not None:
+            headers["lnca-steps"] = f"{answer.steps:g}"
+        if answer.notes:
+            headers["lnca-notes"] = json.dumps(answer.notes)
+        return Response(answer.content, media_type=MEDIA[answer.kind], headers=headers)
+
+    @app.get("/models")
+    async def models() -> Models:
+        """The models that can be asked for."""
+        backends = queue.backends
+        listed = [ModelEntry(name=name, backend=backends.get(where, "")) for name, where in settings.models.items()]
+        return Models(default=names[0], models=listed)
+
+    @app.get("/health/live", response_class=PlainTextResponse)
+    async def live() -> str:
+        """Whether the service runs at all. Needs no token."""
+        return "alive\n"
+
+    @app.get("/health/ready", response_class=PlainTextResponse, responses={503: {"description": "Not now."}})
+    async def ready() -> Response:
+        """Whether it can take another picture. Needs no token."""
+        return PlainTextResponse("ready\n") if queue.ready else PlainTextResponse("busy\n", 503)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Metrics in Prometheus's format."""
+        return Response(queue.metrics.text(), media_type=METRICS)
+
+    say_what_is_wrong(app, settings)
+
+    def count(path: str, status: int) -> None:
+        if path == "/restore":
+            queue.metrics.answers.labels(str(status)).inc()
+
+    return Guard(app, token, count)
+
+
+async def answered(job: Job, request: Request) -> Answer:
+    """The answer; takes the job back when the client goes.
+
+    Raises:
+        Refusal: instead of an answer; it carries the number of the request.
+        ClientDisconnect: the client went.
+    """
+    gone = asyncio.ensure_future(disconnected(request.receive))
+    either: list[asyncio.Future[Any]] = [job.answer, gone]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not job.answer.done():
+            raise ClientDisconnect
+        return job.answer.result()
+    except Refusal as refusal:
+        refusal.number = job.number
+        raise
+    finally:
+        gone.cancel()
+        job.answer.cancel()
+
+
+async def disconnected(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def say_what_is_wrong(app: FastAPI, settings: Settings) -> None:
+    """Makes one sentence, as JSON, of everything that can be wrong."""
+
+    async def say(request: Request, status: int, sentence: str, headers: dict[str, str]) -> JSONResponse:
+        if status == 408 or not await discard(request, settings.max_bytes):
+            headers = {**headers, "connection": "close"}
+        return JSONResponse({"error": sentence}, status, headers)
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, refusal: Refusal) -> JSONResponse:
+        headers = {} if refusal.after is None else {"retry-after": str(refusal.after)}
+        if refusal.number is not None:
+            headers["lnca-request"] = str(refusal.number)
+        return await say(request, refusal.status, refusal.sentence, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"error": "the client went"}, 499)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        name, given = first["loc"][-1] if len(first["loc"]) < 3 else first["loc"][1], str(first.get("input"))[:40]
+        said = first["msg"][:1].lower() + first["msg"][1:]
+        return await say(request, 422, f"{name} is wrong: {said}, got {given!r}", {})
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> JSONResponse:
+        sentence = ELSEWHERE.get(error.status_code, str(error.detail))
+        return await say(request, error.status_code, sentence, dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "this is an error of the service, which has been logged"}, 500)

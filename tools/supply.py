@@ -1,0 +1,148 @@
+"""What lnca is made of: a lock with hashes, whether it is current, an SBOM, and known vulnerabilities.
+
+    python tools/supply.py lock      # writes requirements.lock
+    python tools/supply.py check     # fails where it does not fit constraints.txt, pyproject.toml or the registry
+    python tools/supply.py sbom      # writes dist/lnca.cdx.json (CycloneDX)
+    python tools/supply.py audit     # fails where a locked version has a known vulnerability
+
+The lock holds what restoring and serving need (the extras io and serve), on every platform. The tools are uv,
+cyclonedx-bom and pip-audit; where a registry or an advisory service cannot be reached, that is said, and what can be
+checked without it is.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements.lock"
+SBOM = ROOT / "dist" / "lnca.cdx.json"
+EXTRAS = ("io", "serve")
+# The platform's own build of torch, which the tests run with, brings no Triton; the one on PyPI wants its own version.
+UNBOUND = ("triton",)
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def tool(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(text: str) -> dict[str, str]:
+    """Versions by name."""
+    return {normal(name): version for name, version in PIN.findall(text)}
+
+
+def compiled(out: Path) -> subprocess.CompletedProcess[str]:
+    """Writes a lock; versions that `out` holds already are kept where they may be."""
+    with tempfile.TemporaryDirectory() as folder:
+        bounds = Path(folder) / "constraints.txt"
+        lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines(keepends=True)
+        bounds.write_text("".join(line for line in lines if line.partition("==")[0] not in UNBOUND), "utf-8")
+        extras = [word for extra in EXTRAS for word in ("--extra", extra)]
+        words = [
+            tool("uv"), "pip", "compile", "pyproject.toml", *extras, "--constraint", str(bounds), "--universal",
+            "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header", "--quiet",
+            "--output-file", str(out),
+        ]  # fmt: skip
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+
+
+def unreachable(text: str) -> bool:
+    signs = ("error sending request", "dns error", "Failed to fetch", "ConnectionError", "Max retries", "timed out")
+    return any(sign in text for sign in signs)
+
+
+def lock() -> str | None:
+    """Writes the lock; says what went wrong."""
+    done = compiled(LOCK)
+    return None if done.returncode == 0 else f"the lock cannot be made: {done.stderr.strip()[-500:]}"
+
+
+def misfit(text: str) -> str | None:
+    """What of a lock does not fit constraints.txt and pyproject.toml."""
+    locked, bounds = pins(text), pins((ROOT / "constraints.txt").read_text("utf-8"))
+    other = [name for name in locked if name not in UNBOUND and name in bounds and locked[name] != bounds[name]]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
+    names = [normal(re.split(r"[^A-Za-z0-9._-]", one)[0]) for one in wanted]
+    absent = [name for name in names if name not in locked]
+    bare = [block.split("==")[0] for block in re.split(r"\n(?=\S)", text) if block.strip() and "--hash=" not in block]
+    for problem, which in (("other versions than constraints.txt", other), ("missing", absent), ("no hash", bare)):
+        if which:
+            return f"requirements.lock: {problem}: {', '.join(which)}; run make lock"
+    return None
+
+
+def check() -> str | None:
+    """What is wrong with the lock."""
+    text = LOCK.read_text("utf-8")
+    if wrong := misfit(text):
+        return wrong
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / LOCK.name
+        again.write_text(text, "utf-8")
+        done = compiled(again)
+        if done.returncode == 0:
+            return None if again.read_text("utf-8") == text else "requirements.lock is not current; run make lock"
+    if unreachable(done.stderr):
+        print("the registry cannot be reached; the lock was compared with constraints.txt and pyproject.toml only")
+        return None
+    return f"the lock cannot be made again: {done.stderr.strip()[-500:]}"
+
+
+def sbom() -> str | None:
+    """Writes the bill of materials."""
+    SBOM.parent.mkdir(exist_ok=True)
+    words = [
+        tool("cyclonedx-py"), "requirements", str(LOCK), "--pyproject", str(ROOT / "pyproject.toml"), "--mc-type",
+        "library", "--output-reproducible", "--output-format", "JSON", "--output-file", str(SBOM),
+    ]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"the SBOM cannot be made: {done.stderr.strip()[-500:]}"
+    print(f"{SBOM.relative_to(ROOT)}: {len(json.loads(SBOM.read_text('utf-8'))['components'])} components")
+    return None
+
+
+def audit() -> str | None:
+    """Known vulnerabilities of what is locked."""
+    words = [tool("pip-audit"), "--requirement", str(LOCK), "--disable-pip", "--require-hashes", "--format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    try:
+        dependencies = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        if unreachable(done.stderr):
+            print("no advisory service can be reached; nothing was audited")
+            return None
+        return f"the audit cannot be made: {done.stderr.strip()[-500:]}"
+    looked_at = [entry for entry in dependencies if "skip_reason" not in entry]
+    if not looked_at:
+        print("no advisory service can be reached; nothing was audited")
+        return None
+    found = [f"{entry['name']} {entry['version']}: {one['id']}" for entry in looked_at for one in entry["vulns"]]
+    print(f"{len(looked_at)} of {len(dependencies)} locked versions were audited")
+    return f"known vulnerabilities: {'; '.join(found)}" if found else None
+
+
+def main() -> None:
+    commands = {"lock": lock, "check": check, "sbom": sbom, "audit": audit}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=commands)
+    wrong = commands[parser.parse_args().command]()
+    if wrong is not None:
+        print(wrong, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

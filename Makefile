@@ -8,11 +8,13 @@ KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
 setup: $(VENV)/done
 
-# torch comes first and pinned, so that the platform's own build of it is taken.
+# torch comes first and pinned, so that the platform's own build of it is taken. spandrel and deepinv come without torchvision,
+# which wants a torch of its own build; the tests of their adapters do without it.
 $(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $$(grep -E '^(spandrel|deepinv)==' constraints.txt)
 	touch $@
 
 demo: setup

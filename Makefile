@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu bench-gpu faults lint types format quality clean
+.PHONY: setup demo test test-slow test-gpu bench-gpu faults lint types format quality gallery docs release-check clean
 
 setup: $(VENV)/done
 
@@ -52,5 +52,18 @@ format: setup
 quality: setup
 	$(BIN)/python benchmarks/model_cards.py --data $(DATA)
 
+# Draws docs/gallery.md and its pictures again.
+gallery: setup
+	$(BIN)/python benchmarks/gallery.py
+
+# The documents as a site, in build/site; a page that would fetch something from elsewhere is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	! grep -rlE '<(script|link|img|iframe)[^>]*(src|href)="https?:' build/site --include='*.html'
+
+# Builds into dist/, and uses the wheel in an empty environment as a new user would.
+release-check: setup
+	$(BIN)/python tools/release_check.py
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) build dist demo

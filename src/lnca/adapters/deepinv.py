@@ -1,8 +1,9 @@
 """Models of lnca as denoisers of DeepInverse (deepinv), for plug-and-play reconstruction and its benchmarks.
 
->>> import deepinv
->>> from lnca.adapters.deepinv import LatentDenoiser
->>> prior = deepinv.optim.PnP(denoiser=LatentDenoiser("photo-denoise"))
+Example:
+    >>> import deepinv
+    >>> from lnca.adapters.deepinv import LatentDenoiser
+    >>> prior = deepinv.optim.PnP(denoiser=LatentDenoiser("photo-denoise"))
 """
 
 from typing import Any

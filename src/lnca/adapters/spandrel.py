@@ -1,10 +1,11 @@
 """Weights of lnca in spandrel, which loads a model of any architecture it knows from a file of weights alone.
 
->>> from spandrel import ModelLoader
->>> from lnca.adapters.spandrel import register
->>> register()
->>> model = ModelLoader().load_from_file("photo-denoise.safetensors")
->>> restored = model(noisy)  # (1, 3, H, W) in [0, 1]
+Example:
+    >>> from spandrel import ModelLoader
+    >>> from lnca.adapters.spandrel import register
+    >>> register()
+    >>> model = ModelLoader().load_from_file("photo-denoise.safetensors")
+    >>> restored = model(noisy)  # (1, 3, H, W) in [0, 1]
 """
 
 from typing import Any

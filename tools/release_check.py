@@ -103,7 +103,8 @@ def use(programs: Path, room: Path) -> None:
 def export(programs: Path, room: Path, kernels: str) -> None:
     """Graphs, run without torch, and on which kernels the model itself ran."""
     run([str(programs / "lnca"), "export", "--out", "exported"], room)
-    print(run([str(programs / "python"), "-c", SAME, MODEL, kernels], room).strip())
+    (room / "same.py").write_text(SAME)
+    print(run([str(programs / "python"), "same.py", MODEL, kernels], room).strip())
 
 
 def run(

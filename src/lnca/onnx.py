@@ -1,6 +1,6 @@
 """Exported models, run with numpy and ONNX Runtime alone: no torch.
 
-Example:
+Examples:
     >>> from lnca.onnx import OnnxRestorer
     >>> model = OnnxRestorer("exported")  # a folder that `lnca export` wrote
     >>> clean = model.restore(noisy)  # an array (H, W, 3) or (H, W)

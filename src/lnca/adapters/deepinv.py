@@ -1,6 +1,6 @@
 """Models of lnca as denoisers of DeepInverse (deepinv), for plug-and-play reconstruction and its benchmarks.
 
-Example:
+Examples:
     >>> import deepinv
     >>> from lnca.adapters.deepinv import LatentDenoiser
     >>> prior = deepinv.optim.PnP(denoiser=LatentDenoiser("photo-denoise"))

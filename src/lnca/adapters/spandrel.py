@@ -1,6 +1,6 @@
 """Weights of lnca in spandrel, which loads a model of any architecture it knows from a file of weights alone.
 
-Example:
+Examples:
     >>> from spandrel import ModelLoader
     >>> from lnca.adapters.spandrel import register
     >>> register()

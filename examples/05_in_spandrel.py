@@ -12,7 +12,7 @@ from lnca.adapters.spandrel import register
 from lnca.demo import photograph
 from lnca.restoration.pictures import to_image, to_tensor
 
-register(steps=8)
+register()
 weights = next(model.path for model in lnca.models() if model.name == "photo-denoise")
 model = ModelLoader().load_from_file(weights)
 print(model.architecture.name, model.purpose, *model.tags)

@@ -38,8 +38,7 @@ def test_shipped_weights_are_recognised_and_restore_alike(spandrel, loader, info
     descriptor = loader.load_from_file(info.path)
     assert isinstance(descriptor, spandrel.ImageModelDescriptor)
     assert (descriptor.architecture.id, descriptor.purpose, descriptor.scale) == ("LNCA", "Restoration", 1)
-    assert descriptor.tags[0] == info.architecture
-    descriptor.model.steps = info.settings["steps"]
+    assert descriptor.tags == [info.architecture, f"{info.settings['steps']} steps"]
     x = noise(1, 3, 21, 30)
     with torch.no_grad():
         assert torch.allclose(descriptor(x), load_weights(info.path)[0](x), atol=1e-4)
@@ -62,6 +61,17 @@ def test_steps_small_pictures_and_half_precision(spandrel):
     assert LatentAutomatonArch().detect({"conv.weight": torch.ones(1)}) is False
 
 
+def test_weights_of_ones_own_are_built_from_what_they_tell(spandrel, weights):
+    from lnca.adapters.spandrel import register
+
+    registry = spandrel.ArchRegistry()
+    register(registry, steps=4)
+    x = noise(1, 3, 16, 24)
+    with torch.no_grad():
+        found = spandrel.ModelLoader(registry=registry).load_from_file(weights)(x)
+        assert torch.allclose(found, load_weights(weights)[0](x), atol=1e-5)
+
+
 def test_weights_that_are_not_whole_are_refused(spandrel, loader):
     from lnca.adapters.spandrel import LatentAutomatonArch
 
@@ -69,6 +79,8 @@ def test_weights_that_are_not_whole_are_refused(spandrel, loader):
     del state["automaton.head.weight"]
     with pytest.raises(lnca.LncaError, match=r"these weights of latent-nafca are not whole: .*head.weight"):
         loader.load_from_state_dict(state)
+    with pytest.raises(lnca.LncaError, match="no setting of lnca 'step'; did you mean steps"):
+        LatentAutomatonArch(step=2).load(loader.load_state_dict_from_file(lnca.models()[-1].path))
     with pytest.raises(lnca.LncaError, match="no weights of a latent automaton"):
         LatentAutomatonArch().load({"conv.weight": torch.ones(1)})
 

@@ -11,7 +11,9 @@ Examples:
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
+from ..catalogue import describe, shipped_weights
 from ..errors import LncaError
 from ..kernels.select import accelerate
 from ..nn.latent import SMALLEST_SIDE
@@ -32,25 +34,26 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
     """LatentNAFCA, LatentViTCA and the models beside the paper's, recognised by the names of their tensors.
 
     Args:
-        steps: of the automaton; the architecture's own number (64 of the paper's, 16 of the others) when None, for the
-            weights do not tell it. `photo-denoise` is made for 8.
+        settings: what the weights do not tell, for those that did not come with lnca: `steps` (without it 64 of the
+            paper's models, 16 of the others), and what else `lnca.nn.recognition.settings_of` has to guess. Those of
+            the models in the package are known.
     """
 
-    def __init__(self, steps: int | None = None):
+    def __init__(self, **settings: Any):
         super().__init__(id=ID, name="Latent neural cellular automaton", detect=_detect)
-        self.steps = steps
+        self.settings = settings
 
     def load(self, state_dict: dict[str, Any]) -> "ImageModelDescriptor[SteppedModel]":
         """The model with its weights, in float32 and evaluation mode; on the CPU with the fused kernels.
 
         Raises:
-            LncaError: weights that are not of lnca, or not whole.
+            LncaError: weights that are not of lnca, or not whole, or settings that do not fit them.
         """
         name = architecture_of(state_dict)
         if name is None:
             raise LncaError("these are no weights of a latent automaton of lnca")
         try:
-            settings = settings_of(state_dict) | ({} if self.steps is None else {"steps": self.steps})
+            settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
             module = resolve(name, settings)[1].build().eval()
             # Half precision is too rough for a kernel that is to be inverted.
             descriptor = ImageModelDescriptor(
@@ -69,12 +72,22 @@ def _detect(state_dict: dict[str, Any]) -> bool:
     return architecture_of(state_dict) is not None
 
 
-def register(registry: ArchRegistry | None = None, steps: int | None = None) -> None:
+def _shipped_settings(state_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """The settings of the model in the package with these weights, if there is one."""
+    head = state_dict["automaton.head.weight"].cpu()
+    for path in shipped_weights().values():
+        with safe_open(path, "pt") as file:
+            if torch.equal(head, file.get_tensor("automaton.head.weight")):
+                return describe(path).settings
+    return None
+
+
+def register(registry: ArchRegistry | None = None, **settings: Any) -> None:
     """Makes lnca's weights known to spandrel; a second time changes nothing.
 
     Args:
         registry: that of `ModelLoader` by default.
-        steps: see `LatentAutomatonArch`.
+        settings: see `LatentAutomatonArch`.
     """
-    support = ArchSupport.from_architecture(LatentAutomatonArch(steps))
+    support = ArchSupport.from_architecture(LatentAutomatonArch(**settings))
     (MAIN_REGISTRY if registry is None else registry).add(support, ignore_duplicates=True)

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .echoes import CHANNELS
 from .surroundings import SIDE
 
 # Tensors that no rule and no coder but one has.
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
+# Scales in the recipe photo-deblur.
+ECHOES = 6
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
@@ -29,7 +32,7 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """The settings of a state dict that `architecture_of` knows, as far as it tells.
 
     Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
-    position code, which would tie them to one size.
+    position code, which would tie them to one size, and `echoes` as many scales as the recipe photo-deblur gives them.
 
     Raises:
         KeyError: a tensor is missing.
@@ -68,7 +71,9 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
 
     width, pixels = shape("features.0.weight")[:2]
     shrink = math.isqrt(pixels // 3)
-    around = shape(RESIDUAL.removeprefix("autoencoder."))[1] - width * (SIDE // shrink) ** 2
+    around = shape("gather.0.weight")[1] - width * (SIDE // shrink) ** 2
+    heard = around >= CHANNELS
+    around -= CHANNELS if heard else 0
     outputs = shape("scatter.0.weight")[1] - around
     return {
         "rule": _rule_of(state_dict),
@@ -81,6 +86,7 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         "context": _count(state_dict, "autoencoder.gather_context"),
         "depth": _count(state_dict, "autoencoder.correct_depth"),
         "scales": around // 3,
+        "echoes": ECHOES if heard else 0,
         **_deconvolution_settings(state_dict),
     }
 

@@ -4,15 +4,18 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality clean
+.PHONY: setup demo test test-slow test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
+.PHONY: gallery docs release-check clean
 
 setup: $(VENV)/done
 
-# torch comes first and pinned, so that the platform's own build of it is taken.
+# torch comes first and pinned, so that the platform's own build of it is taken. spandrel and deepinv come without torchvision,
+# which wants a torch of its own build; the tests of their adapters do without it.
 $(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $$(grep -E '^(spandrel|deepinv)==' constraints.txt)
 	touch $@
 
 demo: setup
@@ -79,5 +82,18 @@ format: setup
 quality: setup
 	$(BIN)/python benchmarks/model_cards.py --data $(DATA)
 
+# Draws docs/gallery.md and its pictures again.
+gallery: setup
+	$(BIN)/python benchmarks/gallery.py
+
+# The documents as a site, in build/site; a page that would fetch something from elsewhere is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	! grep -rlE '<(script|link|img|iframe)[^>]*(src|href)="https?:' build/site --include='*.html'
+
+# Builds into dist/, and uses the wheel in an empty environment as a new user would.
+release-check: setup
+	$(BIN)/python tools/release_check.py
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) build dist demo

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
-__all__ = ["LncaError", "ModelInfo", "build", "from_pretrained", "load", "models", "restore"]
+__all__ = ["LncaError", "ModelInfo", "build", "denoise", "from_pretrained", "load", "models", "restore"]
 
 
 def load(
@@ -55,6 +55,18 @@ def restore(picture: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
         LncaError: no such model, or a picture that cannot be restored.
     """
     return _loaded(model).restore(picture, **options)
+
+
+def denoise(image: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
+    """An array restored as the functions of `skimage.restoration` do it: floating point out, grey unless `channel_axis`
+    names an axis; see `lnca.adapters.scikit_image.denoise`.
+
+    Raises:
+        LncaError: no such model, or an array that is no image.
+    """
+    from .adapters.scikit_image import denoise
+
+    return denoise(image, model, **options)
 
 
 def from_pretrained(where: Any, revision: str | None = None, **options: Any) -> "Restorer":

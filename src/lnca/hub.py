@@ -1,8 +1,9 @@
 """Models on the Hugging Face hub, or in a folder laid out as there: weights, settings and card; nothing pickled.
 
->>> model = lnca.from_pretrained("owner/name", revision="v1")
->>> lnca.hub.save_pretrained("lnca-denoise", "folder")
->>> lnca.hub.push_to_hub("runs/mine/lnca-denoise.safetensors", "owner/name")
+Examples:
+    >>> model = lnca.from_pretrained("owner/name", revision="v1")
+    >>> lnca.hub.save_pretrained("lnca-denoise", "folder")
+    >>> lnca.hub.push_to_hub("runs/mine/lnca-denoise.safetensors", "owner/name")
 """
 
 import json

@@ -11,10 +11,9 @@ WINDOW = 11
 
 
 def _functional() -> Any:
-    try:
-        import torchmetrics.functional.image as functional
-    except ImportError as error:
-        raise LncaError("SSIM and PSNR need torchmetrics: pip install 'lnca[train]'") from error
+    # Whoever only restores pictures does not wait for this.
+    import torchmetrics.functional.image as functional
+
     return functional
 
 

@@ -1,8 +1,9 @@
 """Exported models, run with numpy and ONNX Runtime alone: no torch.
 
->>> from lnca.onnx import OnnxRestorer
->>> model = OnnxRestorer("exported")  # a folder that `lnca export` wrote
->>> clean = model.restore(noisy)  # an array (H, W, 3) or (H, W)
+Examples:
+    >>> from lnca.onnx import OnnxRestorer
+    >>> model = OnnxRestorer("exported")  # a folder that `lnca export` wrote
+    >>> clean = model.restore(noisy)  # an array (H, W, 3) or (H, W)
 """
 
 import json

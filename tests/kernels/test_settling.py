@@ -115,6 +115,15 @@ def test_restoring_until_cells_settle(command, tmp_path):
     heat = np.asarray(Image.open(tmp_path / "heat.png"), int).sum(-1)
     assert heat.shape == (44, 60)
     assert np.array_equal(heat[::4, ::4] == heat.max(), expected.steps[0] == expected.steps.max())
+    region = ("--region", "8,12,20,10")
+    status, _, error = command(
+        *arguments, *region, "--steps", "auto", "--heat-map", tmp_path / "there.png", "--overwrite"
+    )
+    assert status == 0, error
+    there = np.asarray(Image.open(tmp_path / "there.png"), int).sum(-1)
+    inside = np.zeros_like(heat)
+    inside[12:24, 8:28] = 1
+    assert np.array_equal(there, heat * inside)
     status, _, _ = command(*arguments, "--steps", "auto", "--tolerance", "0")
     assert Image.open(tmp_path / "p-restored.png").tobytes() == restorer.restore(picture).tobytes()
 

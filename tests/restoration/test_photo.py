@@ -1,6 +1,7 @@
 """Any picture file survives being read and written: pixels at their own depth, and what goes with them."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -56,8 +57,11 @@ def test_pixels_keep_every_bit(tmp_path, suffix, dtype, channels):
 
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
-    [(".jpg", np.uint8), (".webp", np.uint8), (".png", np.uint8), (".png", np.uint16), (".tif", np.uint8)],
-)
+    [
+        (".jpg", np.uint8), (".webp", np.uint8), (".png", np.uint8), (".png", np.uint16), (".tif", np.uint8),
+        (".tif", np.uint16), (".tif", np.float32),
+    ],
+)  # fmt: skip
 def test_what_goes_with_it_is_copied(tmp_path, suffix, dtype):
     photo = Photo([ramp(dtype)], described(), XMP, ICC)
     save_photo(photo.restored(photo.frames, "lnca model, 3 steps"), tmp_path / f"a{suffix}")
@@ -71,13 +75,36 @@ def test_what_goes_with_it_is_copied(tmp_path, suffix, dtype):
     assert SOFTWARE not in photo.exif
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_a_deep_tiff_keeps_its_texts_profile_and_xmp(tmp_path, dtype):
-    photo = Photo([ramp(dtype)], described(), XMP, ICC)
-    save_photo(photo.restored(photo.frames, "lnca model, 3 steps"), tmp_path / "a.tif")
-    again = open_photo(tmp_path / "a.tif")
-    assert (again.exif[MAKE], again.exif[SOFTWARE]) == ("Camera", "lnca model, 3 steps")
-    assert (again.xmp, again.icc) == (XMP, ICC)
+@pytest.mark.parametrize(("byteorder", "bigtiff"), [("<", False), (">", False), ("<", True)])
+def test_exif_of_deep_tiffs_of_others_is_read(tmp_path, byteorder, bigtiff):
+    import tifffile
+
+    path, kind, wide = tmp_path / "a.tif", *(("Q", 16) if bigtiff else ("I", 4))
+    tags = [(MAKE, 2, 0, "Camera", True), (EXPOSURE - 1, wide, 1, 0, True)]
+    tifffile.imwrite(path, ramp(np.uint16), byteorder=byteorder, bigtiff=bigtiff, extratags=tags, metadata=None)
+    content = bytearray(path.read_bytes())
+    place = len(content)
+    entry = content.index(struct.pack(f"{byteorder}HH{kind}", EXPOSURE - 1, wide, 1))
+    struct.pack_into(f"{byteorder}HH{kind}{kind}", content, entry, EXPOSURE, wide, 1, place)
+    # One entry, of single precision, whose value lies in it.
+    directory = struct.pack(f"{byteorder}{'Q' if bigtiff else 'H'}HH{kind}f", 1, EXPOSURE_TIME, 11, 1, 0.25)
+    path.write_bytes(content + directory + bytes(12))
+    exif = open_photo(path).exif
+    assert exif[MAKE] == "Camera"
+    assert float(exif.get_ifd(EXPOSURE)[EXPOSURE_TIME]) == 0.25
+
+
+def test_a_deep_tiff_keeps_its_resolution_and_stays_one_that_others_read(tmp_path):
+    import tifffile
+
+    photo = Photo([ramp(np.uint16), ramp(np.uint16)], described())
+    photo.exif[0x011A], photo.exif[0x011B], photo.exif[0x0128] = 300, 250, 3
+    save_photo(photo, tmp_path / "a.tif")
+    exif = open_photo(tmp_path / "a.tif").exif
+    assert (exif[0x011A], exif[0x011B], exif[0x0128]) == (300, 250, 3)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert len(tiff.pages) == 2
+        assert tiff.pages[0].tags[EXPOSURE].value["ExposureTime"] == 0.25
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
@@ -294,8 +321,6 @@ def test_what_an_encoder_cannot_do_is_said_and_leaves_nothing(tmp_path, frames, 
 def test_what_goes_with_it_and_has_no_room_is_said(tmp_path):
     photo = Photo([ramp(np.uint8)], described(), XMP, ICC)
     assert save_photo(photo, tmp_path / "a.bmp") == ["EXIF, XMP and the colour profile were left out"]
-    deep = Photo([ramp(np.uint16)], described())
-    assert save_photo(deep, tmp_path / "a.tif") == ["EXIF of exposure and place was left out"]
 
 
 def test_an_animation_that_is_played_once_is_played_once(tmp_path):
@@ -305,6 +330,33 @@ def test_an_animation_that_is_played_once_is_played_once(tmp_path):
     assert photo.loop is None
     save_photo(photo, tmp_path / "a.webp")
     assert open_photo(tmp_path / "a.webp").loop == 1
+
+
+def test_a_raw_file_is_developed_to_16_bits(tmp_path):
+    """A DNG as a camera without lens corrections might write it: a Bayer mosaic, red and green and blue in turn."""
+    import tifffile
+
+    light = np.linspace(0, 1, 64)[None, :, None] * np.array([0.5, 1, 1]) * np.ones((48, 1, 1))
+    sensor = (light * 65535).astype(np.uint16)
+    mosaic = sensor[..., 1].copy()
+    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = sensor[0::2, 0::2, 0], sensor[1::2, 1::2, 2]
+    from_xyz = (32406, -15372, -4986, -9689, 18758, 415, 557, -2040, 10570)
+    tags = [
+        (MAKE, 2, 0, "Camera", True), (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Camera", True),
+        (50721, 10, 9, [part for value in from_xyz for part in (value, 10000)], True),
+        (50728, 5, 3, (1, 1) * 3, True), (50717, 4, 1, 65535, True), (50778, 3, 1, 21, True),
+    ]  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.dng", mosaic, photometric=32803, metadata=None, extratags=tags)
+    photo = open_photo(tmp_path / "a.dng")
+    (frame,) = photo.frames
+    assert (frame.shape, frame.dtype) == ((48, 64, 3), np.uint16)
+    assert (photo.kind, photo.exif[MAKE]) == ("TIFF", "Camera")
+    assert (np.diff(frame[24, 4:60, 1].astype(int)) >= 0).all()
+    assert (frame[24, 8:56, 0] < frame[24, 8:56, 1]).all()
+    np.testing.assert_allclose(frame[24, 8:56, 1].astype(int), frame[24, 8:56, 2], atol=1500)
+    with pytest.raises(LncaError, match="the limit is 0 million"):
+        open_photo(tmp_path / "a.dng", 48 * 64 - 1)
 
 
 def test_without_the_libraries_no_depth_is_lost_in_silence(tmp_path, monkeypatch):

@@ -286,14 +286,14 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
 
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     before = of_depth(open_photo(job.source, way.max_pixels).frames[0], np.uint8)
+    mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
     if compare is not None:
         after = of_depth(open_photo(job.output, way.max_pixels).frames[0], np.uint8)
         save_picture(side_by_side(Image.fromarray(before), Image.fromarray(after)), compare)
     if heat_map is not None and restorer.streamer is not None:
         taken = restorer.settle(before, None, way.tolerance, way.max_memory).steps[0]
-        save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple), heat_map)
+        save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple, mask), heat_map)
     if frames is not None:
         steps = way.steps if isinstance(way.steps, int) else None
-        mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
         film = restorer.iterate(before, steps, way.strength, mask)
         save_film((Image.fromarray(frame) for frame in film), frames)

@@ -2,9 +2,12 @@
 
 import importlib
 import re
+import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -23,6 +26,8 @@ DESCRIPTIVE = (
 )  # fmt: skip
 # Directories below the first: of the exposure, and of the place.
 DIRECTORIES = (0x8769, 0x8825)
+# A place in the file of yet another directory, which is nowhere else.
+INTEROPERABILITY = 0xA005
 
 
 @dataclass
@@ -76,17 +81,36 @@ def upright_xmp(xmp: str | bytes | None) -> bytes | None:
 
 def exif_of(picture: Image.Image) -> Image.Exif:
     """A copy without orientation, and without what describes how the pixels lie in a TIFF file."""
+    return _descriptive(picture.getexif)
+
+
+def exif_of_tiff(file: BinaryIO) -> Image.Exif:
+    """`exif_of` for a file that begins as TIFF does, whatever its pixels are: TIFF itself and many raw files."""
+
+    def directory() -> Image.Exif:
+        file.seek(0)
+        head = file.read(16)
+        content = Image.Exif()
+        content.endian, content.bigtiff = "<" if head[:2] == b"II" else ">", 43 in head[2:4]
+        kind, place = ("Q", 8) if content.bigtiff else ("I", 4)
+        content.load_from_fp(file, struct.unpack_from(content.endian + kind, head, place)[0])
+        return content
+
+    return _descriptive(directory)
+
+
+def _descriptive(read: Callable[[], Image.Exif]) -> Image.Exif:
     exif = Image.Exif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = picture.getexif()
+            content = read()
             kept = {tag: content[tag] for tag in content if tag in DESCRIPTIVE}
             exif.update(kept)
             for pointer in DIRECTORIES:
                 directory = content.get_ifd(pointer)
                 if directory:
-                    exif.get_ifd(pointer).update(directory)
+                    exif.get_ifd(pointer).update({tag: directory[tag] for tag in directory if tag != INTEROPERABILITY})
             exif.tobytes()
     # What cannot be written again is left out rather than the picture refused.
     except Exception:

@@ -9,13 +9,14 @@ import numpy as np
 
 from ..errors import LncaError
 from .image_io import check_size, lazily_opened
-from .photo import DESCRIPTIVE, DIRECTORIES, ORIENTATION, Photo, exif_of, needed, upright_xmp, xmp_of
+from .photo import ORIENTATION, Photo, exif_of, exif_of_tiff, needed, upright_xmp, xmp_of
 from .pictures import CHANNELS
 
 MIN_IS_WHITE = 0
 # TIFF's kinds of colours: grey either way round, and RGB.
 PHOTOMETRIC = (MIN_IS_WHITE, 1, 2)
 ICC_TAG, XMP_TAG = 34675, 700
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
@@ -80,12 +81,7 @@ def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
         ]
         profile = tag(first, ICC_TAG, None)
         photo.icc, photo.xmp = None if profile is None else bytes(profile), upright_xmp(tag(first, XMP_TAG, None))
-        for number in DESCRIPTIVE:
-            value = tag(first, number, None)
-            if isinstance(value, str):
-                photo.exif[number] = value
-        if any(tag(first, number, None) is not None for number in DIRECTORIES):
-            photo.notes.append("EXIF of exposure and place was left out")
+    photo.exif = exif_of_tiff(file)
     return scaled(photo, name)
 
 
@@ -155,6 +151,9 @@ def read_raw(file: BinaryIO, name: str, limit: int) -> Photo:
         check_size(raw.sizes.iwidth, raw.sizes.iheight, name, limit)
         photo = Photo([raw.postprocess(use_camera_wb=True, output_bps=16)])
     file.seek(0)
+    if file.read(4) in TIFF_MAGIC:
+        photo.exif = exif_of_tiff(file)
+        return photo
     try:
         with lazily_opened(file) as picture:
             photo.exif = exif_of(picture)

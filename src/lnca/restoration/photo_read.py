@@ -12,12 +12,11 @@ from ..errors import LncaError, NotAPicture
 from .image_io import check_size, lazily_opened
 from .limits import PIXEL_LIMIT
 from .photo import Photo, exif_of, needed, xmp_of
-from .photo_deep import is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
+from .photo_deep import TIFF_MAGIC, is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
 from .pictures import GREY_16, MODES
 
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw")
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Pillow's formats that may hold several frames of one picture.
 SEVERAL = ("GIF", "WEBP", "PNG", "TIFF")
 # Pillow's kinds of 16-bit grey, and of what it makes of it.

@@ -1,5 +1,6 @@
 """Writing a picture file as a whole, at its own depth, with what goes with it."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..errors import LncaError
 from ..files import written_whole
@@ -16,6 +18,9 @@ from .photo_deep import ICC_TAG, XMP_TAG
 
 QUALITY = 95
 XMP_KEYWORD = "XML:com.adobe.xmp"
+RESOLUTION, RESOLUTION_UNIT = (0x011A, 0x011B), 0x0128
+# Little-endian, with the first directory at once.
+TIFF_HEAD = b"II*\0\x08\0\0\0"
 # By suffix, Pillow's name of the format.
 FORMATS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF",
@@ -59,8 +64,6 @@ def _write(photo: Photo, file: BinaryIO, kind: str, notes: list[str]) -> None:
     # Grey of 16 bits Pillow writes itself.
     simple = frame.dtype == np.uint16 and frame.ndim == 2
     if kind == "TIFF" and deep and not simple:
-        if any(photo.exif.get_ifd(directory) for directory in DIRECTORIES):
-            notes.append("EXIF of exposure and place was left out")
         _write_deep_tiff(photo, file)
     elif kind == "PNG" and deep and not simple and len(photo.frames) == 1:
         if frame.dtype != np.uint16:
@@ -158,7 +161,10 @@ def _write_deep_tiff(photo: Photo, file: BinaryIO) -> None:
         value = photo.exif.get(number)
         if isinstance(value, str) and number != SOFTWARE:
             tags.append((number, 2, 0, value, True))
-    with tifffile.TiffWriter(file) as tiff:
+        elif isinstance(value, bytes):
+            tags.append((number, 1, len(value), value, True))
+    across, down = (photo.exif.get(number) for number in RESOLUTION)
+    with tifffile.TiffWriter(file, byteorder="<") as tiff:
         for frame in photo.frames:
             values = (frame * span + low).astype(np.float32) if frame.dtype.kind == "f" else frame
             channels = 1 if frame.ndim == 2 else frame.shape[2]
@@ -167,6 +173,40 @@ def _write_deep_tiff(photo: Photo, file: BinaryIO) -> None:
                 photometric="rgb" if channels > 2 else "minisblack",
                 extrasamples=["unassalpha"] if channels in (2, 4) else None,
                 planarconfig="contig" if channels > 1 else None,
+                resolution=(float(across), float(down)) if across and down else None,
+                resolutionunit=photo.exif.get(RESOLUTION_UNIT) if across and down else None,
                 software=str(photo.exif.get(SOFTWARE, "lnca")),
                 extratags=tags, metadata=None, compression="zlib", contiguous=False,
             )  # fmt: skip
+    directories = {pointer: found for pointer in DIRECTORIES if (found := photo.exif.get_ifd(pointer))}
+    if directories:
+        _append_directories(file, directories)
+
+
+def _append_directories(file: BinaryIO, directories: dict[int, dict[int, Any]]) -> None:
+    """Puts directories of EXIF, which tifffile does not write, behind a little-endian TIFF file, and behind them its
+    first directory again, with entries that say where they are."""
+    file.seek(4)
+    (first,) = struct.unpack("<I", file.read(4))
+    file.seek(first)
+    (count,) = struct.unpack("<H", file.read(2))
+    entries = [file.read(12) for _ in range(count)]
+    following = file.read(4)
+    for pointer, content in directories.items():
+        directory = ImageFileDirectory_v2(TIFF_HEAD, group=pointer)
+        directory.update(content)
+        place = _even_end(file)
+        file.write(directory.tobytes(place))
+        entries.append(struct.pack("<HHII", pointer, 4, 1, place))
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    place = _even_end(file)
+    file.write(struct.pack("<H", len(entries)) + b"".join(entries) + following)
+    file.seek(4)
+    file.write(struct.pack("<I", place))
+
+
+def _even_end(file: BinaryIO) -> int:
+    """The end of a file, made even, as TIFF wants it of a directory."""
+    end = file.seek(0, os.SEEK_END)
+    file.write(bytes(end % 2))
+    return end + end % 2

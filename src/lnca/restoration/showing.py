@@ -23,13 +23,19 @@ def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
     return Image.fromarray(result)
 
 
-def draw_heat_map(steps: np.ndarray, side: int) -> Image.Image:
+def draw_heat_map(steps: np.ndarray, side: int, mask: np.ndarray | None = None) -> Image.Image:
     """A picture of the steps that each cell took: black for none, over red to white for the most.
 
     Args:
         steps: (rows, columns).
         side: pixels of a cell.
+        mask: where the picture was restored, (height, width); cells none of whose pixels were are black.
     """
+    if mask is not None:
+        rows, columns = steps.shape
+        covered = np.zeros((rows * side, columns * side), mask.dtype)
+        covered[: mask.shape[0], : mask.shape[1]] = mask
+        steps = steps * (covered.reshape(rows, side, columns, side).max((1, 3)) > 0)
     scaled = Image.fromarray((255 * steps / max(1, steps.max())).astype(np.uint8))
     coloured = ImageOps.colorize(scaled, "black", "white", "red")
     return coloured.resize((side * scaled.width, side * scaled.height), Image.Resampling.NEAREST)

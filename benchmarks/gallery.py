@@ -1,0 +1,208 @@
+"""Draws the gallery: what the shipped models do to the photograph that comes with lnca, which none was trained on.
+
+python benchmarks/gallery.py                # docs/gallery.md, docs/images/gallery, benchmarks/results/gallery.json
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+import lnca
+from lnca import metrics
+from lnca.corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
+from lnca.demo import corruption, photograph
+from lnca.files import write_whole, written_whole
+from lnca.randomness import generator
+from lnca.restoration.mask import mask_of
+from lnca.restoration.pictures import to_image, to_tensor
+from lnca.restoration.restorer import Restorer
+from lnca.restoration.showing import draw_heat_map, side_by_side
+
+ROOT = Path(__file__).parents[1]
+SEED = 0
+# Pixels of the parts that are shown, and between them.
+SIDE, SMALL, WIDE, GAP = 184, 128, 240, 6
+TILE = 32
+QUALITY = 88
+SIGMAS = (15, 25, 50)
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+STEPS = (0, 1, 2, 4, 8)
+
+
+class Gallery:
+    """The pictures, their scores and the page that shows them.
+
+    Args:
+        folder: for the pictures.
+        address: of that folder, as the page sees it.
+    """
+
+    def __init__(self, folder: Path, address: str):
+        self.folder, self.address = folder, address
+        self.scores: dict[str, list[dict[str, Any]]] = {}
+        self.page = [
+            "# Gallery",
+            "",
+            "The photograph that comes with lnca, which no model was trained on, drawn by `make gallery`; PSNR in dB "
+            "and SSIM are of what is shown (`benchmarks/results/gallery.json`).",
+        ]
+        self.clean = to_tensor(photograph())
+
+    def text(self, *lines: str) -> None:
+        """A paragraph, or a heading."""
+        self.page += ["", *lines]
+
+    def row(self, name: str, parts: dict[str, Tensor], clean: Tensor) -> None:
+        """Pictures (1, 3, H, W) side by side, and a table of their scores against a clean one."""
+        self.save(name, [to_image(part[0]) for part in parts.values()])
+        scores: list[dict[str, Any]] = [
+            {"picture": label, "psnr": round(metrics.psnr(part, clean).item(), 2),
+             "ssim": round(metrics.ssim(part, clean).item(), 3)}
+            for label, part in parts.items() if part is not clean
+        ]  # fmt: skip
+        self.scores[name] = scores
+        labels = [score["picture"] for score in scores] + (["clean"] if len(scores) < len(parts) else [])
+        values = [f"{score['psnr']:.1f} dB, {score['ssim']:.3f}" for score in scores]
+        self.text(
+            f"| {' | '.join(labels)} |",
+            "| --- " * len(labels) + "|",
+            f"| {' | '.join(values + [''] * (len(labels) - len(values)))} |",
+        )
+
+    def save(self, name: str, images: list[Image.Image]) -> None:
+        """Pictures of one height side by side, as a file that the page shows."""
+        widths = [image.width for image in images]
+        sheet = Image.new("RGB", (sum(widths) + GAP * (len(images) - 1), images[0].height), "white")
+        left = 0
+        for image in images:
+            sheet.paste(image, (left, 0))
+            left += image.width + GAP
+        with written_whole(self.folder / f"{name}.jpg") as temporary:
+            sheet.save(temporary, quality=QUALITY)
+        self.text(f"![{name.replace('-', ' ')}]({self.address}/{name}.jpg)")
+
+
+def part(x: Tensor, top: int, left: int, side: int = SIDE) -> Tensor:
+    """A square of a picture."""
+    return x[..., top : top + side, left : left + side]
+
+
+def gaussian(x: Tensor, sigma: float) -> Tensor:
+    """With noise of a deviation of `sigma` of 255, as an 8-bit file would hold it."""
+    noise = torch.randn(x.shape, generator=generator("cpu", SEED, f"gallery {sigma}"))
+    return as_file(x + noise * sigma / 255)
+
+
+def as_file(x: Tensor) -> Tensor:
+    """Rounded to 8 bits."""
+    return to_tensor(to_image(x[0]))
+
+
+def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
+    """All pictures; `load` gives the models by their names."""
+    clean, photo = gallery.clean, load("photo-denoise")
+    gallery.text("## Noise of any strength")
+    gallery.text("`photo-denoise` is blind: one model, which is not told how much noise there is.")
+    for sigma, (top, left) in zip(SIGMAS, ((150, 60), (230, 200), (270, 130)), strict=True):
+        noisy = gaussian(clean, sigma)
+        parts = {f"sigma {sigma}": noisy, "restored": photo.restore(noisy), "clean": clean}
+        shown = {label: part(x, top, left) for label, x in parts.items()}
+        gallery.row(f"noise-{sigma}", shown, shown["clean"])
+
+    gallery.text("## A camera at night")
+    gallery.text("Noise that grows with the light, behind a colour filter, developed: coarse and coloured.")
+    night = as_file(corruption("photo-denoise")(clean, generator("cpu", SEED, "demo")))
+    shown = {label: part(x, 160, 160) for label, x in {
+        "as the camera saw it": night, "restored": photo.restore(night), "clean": clean}.items()}  # fmt: skip
+    gallery.row("night", shown, shown["clean"])
+
+    gallery.text("## Step by step")
+    gallery.text(f"`photo-denoise` after {', '.join(map(str, STEPS[:-1]))} and {STEPS[-1]} steps.")
+    frames = list(photo.iterate(part(gaussian(clean, 50), 270, 130, SMALL), steps=STEPS[-1]))
+    gallery.row("steps", {f"after {step}": frames[step] for step in STEPS}, part(clean, 270, 130, SMALL))
+
+    gallery.text("## Less of it")
+    gallery.text(f"`--strength` {', '.join(f'{strength:g}' for strength in STRENGTHS)}.")
+    noisy = gaussian(clean, 25)
+    shown = {f"{strength:g}": part(photo.restore(noisy, strength=strength), 230, 200, SMALL) for strength in STRENGTHS}
+    gallery.row("strength", shown, part(clean, 230, 200, SMALL))
+
+    gallery.text("## Only there")
+    gallery.text("`--region 60,90,120,90`, and `--compare`: the left half before, the right half after.")
+    view = part(gaussian(clean, 50), 170, 120, WIDE)
+    mask = mask_of(WIDE, WIDE, (60, 90, 120, 90), None)
+    there = to_image(photo.restore(view, mask=mask)[0])
+    gallery.save("region", [there, side_by_side(to_image(view[0]), to_image(photo.restore(view)[0]))])
+
+    gallery.text("## Where cells still work")
+    gallery.text(
+        "`--steps auto` leaves out cells that have settled, and `--heat-map` shows how long each worked: from dark "
+        "red, which settled early, to white. The paper's noise, `latent-vitca-denoise`."
+    )
+    model = load("latent-vitca-denoise")
+    view = part(as_file(corruption("denoise")(clean, generator("cpu", SEED, "demo"))), 170, 120, WIDE)
+    taken = model.settle(view).steps[0]
+    gallery.save("heat-map", [to_image(view[0]), draw_heat_map(taken, WIDE // len(taken))])
+
+    half = to_tensor(photograph().resize((250, 250), Image.Resampling.LANCZOS))
+    given = masked_noise(half, PAPER_DIFFICULTY["denoise"], generator("cpu", SEED, "gallery"))
+    gallery.text("## The paper's noise")
+    gallery.text(
+        "Half of the pixels are hit; the photograph at half its size, as the paper's tiles are. The paper's two rules, "
+        "and ours."
+    )
+    parts = {"given": as_file(given), **restored(load, "denoise", as_file(given)), "clean": half}
+    shown = {label: part(x, 96, 40, SMALL) for label, x in parts.items()}
+    gallery.row("paper-noise", shown, shown["clean"])
+
+    sharp = part(half, 96, 40, SMALL)
+    tiles = tiled(sharp)
+    given = motion_blur(tiles, int(PAPER_DIFFICULTY["deblur"]), generator("cpu", SEED, "gallery"))
+    gallery.text("## The paper's blur")
+    gallery.text(
+        "Seven pixels of motion, in tiles of 32x32, each in a direction of its own and dark beyond its border, as the "
+        "paper has it. For whole photographs these models are not made: `lnca-deblur`, which never saw one, leaves "
+        "lines there."
+    )
+    parts = {"given": given, **restored(load, "deblur", given)}
+    gallery.row("paper-blur", {**{label: joined(x) for label, x in parts.items()}, "clean": sharp}, sharp)
+
+
+def restored(load: Callable[[str], Restorer], task: str, given: Tensor) -> dict[str, Tensor]:
+    """What the paper's two models of a task make of pictures, and ours."""
+    names = (f"latent-nafca-{task}", f"latent-vitca-{task}", f"lnca-{task}")
+    return {name: load(name).restore(given) for name in names}
+
+
+def tiled(x: Tensor) -> Tensor:
+    """A picture (1, 3, H, W) as its tiles of 32x32 pixels, row by row."""
+    return x[0].unfold(1, TILE, TILE).unfold(2, TILE, TILE).permute(1, 2, 0, 3, 4).flatten(0, 1)
+
+
+def joined(tiles: Tensor) -> Tensor:
+    """The square picture that `tiled` took apart."""
+    rows = math.isqrt(len(tiles))
+    return tiles.unflatten(0, (rows, rows)).permute(2, 0, 3, 1, 4).reshape(1, 3, TILE * rows, TILE * rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=ROOT, help="root of the folders docs and benchmarks/results")
+    out = parser.parse_args().out
+    gallery = Gallery(out / "docs" / "images" / "gallery", "images/gallery")
+    draw(gallery, lambda name: lnca.load(name, "cpu"))
+    result = json.dumps({"seed": SEED, "scores": gallery.scores}, indent=2)
+    write_whole(out / "benchmarks" / "results" / "gallery.json", f"{result}\n".encode())
+    write_whole(out / "docs" / "gallery.md", ("\n".join(gallery.page) + "\n").encode())
+    print(out / "docs" / "gallery.md")
+
+
+if __name__ == "__main__":
+    main()

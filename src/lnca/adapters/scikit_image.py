@@ -1,0 +1,67 @@
+"""Denoising as `skimage.restoration` has it: arrays, floating point out, and `channel_axis`. Needs no scikit-image."""
+
+from typing import Any
+
+import numpy as np
+
+from .. import restore
+from ..catalogue import DEFAULT_MODEL
+from ..errors import LncaError
+
+# Noise may carry floating-point values beyond [0, 1] so far; a picture on another scale goes further.
+OVERSHOOT = 1.0
+
+
+def denoise(
+    image: np.ndarray, model: Any = DEFAULT_MODEL, *, steps: int | None = None, strength: float = 1.0,
+    channel_axis: int | None = None,
+) -> np.ndarray:  # fmt: skip
+    """The denoised image, as `skimage.restoration.denoise_nl_means` and its like give it.
+
+    Args:
+        image: (M, N) grey, or with one axis more for channels; bool, uint8, uint16, or floating point in [0, 1]. What
+            noise has carried beyond is clipped, as it was when the models were trained. Sides >= 8.
+        model: a name from `lnca.models()`, or a weight file; the last one stays loaded.
+        steps: steps of the automaton; the model's own number when None.
+        strength: share of the restored image in what comes out, 0 to 1.
+        channel_axis: the axis of the channels; None for a grey image. Three channels are restored together, as red,
+            green and blue; any other number one by one, as grey images.
+
+    Returns:
+        Floating point in [0, 1], of the same shape: float32 of float16 and float32, float64 of all else.
+
+    Raises:
+        LncaError: another number of axes or data type, NaN, values far beyond [0, 1], a side below 8, no such model.
+    """
+    values = _in_floating_point(np.asarray(image))
+    axes = values.ndim - (channel_axis is not None)
+    if axes != 2:
+        raise LncaError(f"an image should have two axes beside that of its channels, got the shape {values.shape}")
+    options = {"steps": steps, "strength": strength}
+    if channel_axis is None:
+        return restore(values, model, **options)
+    if not -3 <= channel_axis < 3:
+        raise LncaError(f"an image of the shape {values.shape} has no axis {channel_axis}")
+    planes = np.moveaxis(values, channel_axis, -1)
+    if planes.shape[-1] == 3:
+        restored = restore(planes, model, **options)
+    else:
+        channels = [restore(planes[..., channel], model, **options) for channel in range(planes.shape[-1])]
+        restored = np.stack(channels, -1) if channels else planes
+    return np.moveaxis(restored, -1, channel_axis)
+
+
+def _in_floating_point(image: np.ndarray) -> np.ndarray:
+    """float32 or float64 in [0, 1]."""
+    if image.dtype in (np.uint8, np.uint16):
+        return image / np.float64(np.iinfo(image.dtype).max)
+    if image.dtype == bool:
+        return image.astype(np.float64)
+    if image.dtype not in (np.float16, np.float32, np.float64):
+        raise LncaError(f"an image should be bool, uint8, uint16 or floating point in [0, 1], got {image.dtype}")
+    values = image.astype(np.float64 if image.dtype == np.float64 else np.float32, copy=False)
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
+        found = "NaN" if np.isnan(values).any() else f"values from {low:g} to {high:g}"
+        raise LncaError(f"values should lie in [0, 1], but for noise, got {found}; scale them first")
+    return values.clip(0, 1)

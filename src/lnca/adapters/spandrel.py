@@ -1,0 +1,93 @@
+"""Weights of lnca in spandrel, which loads a model of any architecture it knows from a file of weights alone.
+
+Examples:
+    >>> from spandrel import ModelLoader
+    >>> from lnca.adapters.spandrel import register
+    >>> register()
+    >>> model = ModelLoader().load_from_file("photo-denoise.safetensors")
+    >>> restored = model(noisy)  # (1, 3, H, W) in [0, 1]
+"""
+
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from ..catalogue import describe, shipped_weights
+from ..errors import LncaError
+from ..kernels.select import accelerate
+from ..nn.latent import SMALLEST_SIDE
+from ..nn.model import SteppedModel
+from ..nn.recognition import architecture_of, settings_of
+from ..nn.registry import resolve
+
+try:
+    from spandrel import MAIN_REGISTRY, Architecture, ArchRegistry, ArchSupport, ImageModelDescriptor, SizeRequirements
+# Of torchvision, which spandrel imports, a build that does not fit torch's raises more than ImportError.
+except (ImportError, RuntimeError) as error:
+    raise LncaError(f"spandrel cannot be imported ({error}): pip install spandrel torchvision") from error
+
+ID = "LNCA"
+
+
+class LatentAutomatonArch(Architecture[SteppedModel]):
+    """LatentNAFCA, LatentViTCA and the models beside the paper's, recognised by the names of their tensors.
+
+    Args:
+        settings: what the weights do not tell, for those that did not come with lnca: `steps` (without it 64 of the
+            paper's models, 16 of the others), and what else `lnca.nn.recognition.settings_of` has to guess. Those of
+            the models in the package are known.
+    """
+
+    def __init__(self, **settings: Any):
+        super().__init__(id=ID, name="Latent neural cellular automaton", detect=_detect)
+        self.settings = settings
+
+    def load(self, state_dict: dict[str, Any]) -> "ImageModelDescriptor[SteppedModel]":
+        """The model with its weights, in float32 and evaluation mode; on the CPU with the fused kernels.
+
+        Raises:
+            LncaError: weights that are not of lnca, or not whole, or settings that do not fit them.
+        """
+        name = architecture_of(state_dict)
+        if name is None:
+            raise LncaError("these are no weights of a latent automaton of lnca")
+        try:
+            settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
+            module = resolve(name, settings)[1].build().eval()
+            # Half precision is too rough for a kernel that is to be inverted.
+            descriptor = ImageModelDescriptor(
+                module, state_dict, self, "Restoration",
+                tags=[name, f"{module.steps} steps"], supports_half=not settings.get("blurs"),
+                supports_bfloat16=False, scale=1, input_channels=3, output_channels=3,
+                size_requirements=SizeRequirements(minimum=SMALLEST_SIDE),
+            )  # fmt: skip
+        except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
+            raise LncaError(f"these weights of {name} are not whole: {' '.join(str(error).split())[:200]}") from error
+        accelerate(module, torch.device("cpu"))
+        return descriptor
+
+
+def _detect(state_dict: dict[str, Any]) -> bool:
+    return architecture_of(state_dict) is not None
+
+
+def _shipped_settings(state_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """The settings of the model in the package with these weights, if there is one."""
+    head = state_dict["automaton.head.weight"].cpu()
+    for path in shipped_weights().values():
+        with safe_open(path, "pt") as file:
+            if torch.equal(head, file.get_tensor("automaton.head.weight")):
+                return describe(path).settings
+    return None
+
+
+def register(registry: ArchRegistry | None = None, **settings: Any) -> None:
+    """Makes lnca's weights known to spandrel; a second time changes nothing.
+
+    Args:
+        registry: that of `ModelLoader` by default.
+        settings: see `LatentAutomatonArch`.
+    """
+    support = ArchSupport.from_architecture(LatentAutomatonArch(**settings))
+    (MAIN_REGISTRY if registry is None else registry).add(support, ignore_duplicates=True)

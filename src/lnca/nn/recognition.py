@@ -1,0 +1,108 @@
+"""Latent models recognised by their weights alone: the architecture and the settings that names and shapes tell.
+
+A weight file of lnca says in its header how its model is built. This is for those who get the tensors without it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .echoes import CHANNELS
+from .surroundings import SIDE
+
+# Tensors that no rule and no coder but one has.
+RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
+AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
+# Scales in the recipe photo-deblur.
+ECHOES = 6
+
+
+def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
+    """ "latent-nafca", "latent-vitca" or "lnca"; None for the weights of anything else."""
+    rule = _rule_of(state_dict)
+    if rule is not None and AUTOENCODER in state_dict:
+        return f"latent-{rule}"
+    return "lnca" if rule is not None and RESIDUAL in state_dict else None
+
+
+def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The settings of a state dict that `architecture_of` knows, as far as it tells.
+
+    Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
+    position code, which would tie them to one size, and `echoes` as many scales as the recipe photo-deblur gives them.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    if AUTOENCODER in state_dict:
+        downs = _count(state_dict, "autoencoder.down")
+        latent = state_dict[f"autoencoder.down.{downs - 1}.conv.weight"].shape[0]
+        hidden = state_dict["automaton.head.weight"].shape[0] - latent
+        position = {"position": "none"} if _rule_of(state_dict) == "vitca" else {}
+        settings = {"latent_channels": latent, "hidden_channels": hidden, "downsamplings": downs + 1, **position}
+    else:
+        settings = _residual_settings(state_dict)
+    return settings | _rule_settings(state_dict)
+
+
+def _rule_of(state_dict: Mapping[str, Any]) -> str | None:
+    return next((rule for rule, name in RULES.items() if name in state_dict), None)
+
+
+def _count(state_dict: Mapping[str, Any], layers: str) -> int:
+    """How many layers there are of a sequence."""
+    return len({name.split(".")[layers.count(".") + 1] for name in state_dict if name.startswith(f"{layers}.")})
+
+
+def _rule_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    if _rule_of(state_dict) == "vitca":
+        embed, mlp = state_dict["automaton.embed.weight"].shape[0], state_dict["automaton.mlp_in.weight"].shape[0]
+        return {"embed": embed, "mlp": mlp}
+    embed, cell = state_dict["automaton.perception_embed.weight"].shape
+    return {"embed": embed, "expansion": state_dict["automaton.update_embed.weight"].shape[0] // cell}
+
+
+def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    def shape(name: str) -> torch.Size:
+        return state_dict[f"autoencoder.{name}"].shape
+
+    width, pixels = shape("features.0.weight")[:2]
+    shrink = math.isqrt(pixels // 3)
+    around = shape("gather.0.weight")[1] - width * (SIDE // shrink) ** 2
+    heard = around >= CHANNELS
+    around -= CHANNELS if heard else 0
+    outputs = shape("scatter.0.weight")[1] - around
+    return {
+        "rule": _rule_of(state_dict),
+        "width": width,
+        "shrink": shrink,
+        "latent_channels": shape("gather.2.weight")[0],
+        "output_channels": outputs,
+        "hidden_channels": state_dict["automaton.head.weight"].shape[0] - outputs,
+        "mixing": shape("gather.0.weight")[0],
+        "context": _count(state_dict, "autoencoder.gather_context"),
+        "depth": _count(state_dict, "autoencoder.correct_depth"),
+        "scales": around // 3,
+        "echoes": ECHOES if heard else 0,
+        **_deconvolution_settings(state_dict),
+    }
+
+
+def _deconvolution_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Of a bank only number and side of its kernels matter, since the kernels themselves are among the weights. A bank
+    of several lengths, whose last kernel leaves a picture as it is, belongs to photographs, which go on beyond their
+    border."""
+    bank = state_dict.get("autoencoder.deconvolution.bank")
+    if bank is None:
+        return {"blurs": 0}
+    kernels, taps = bank.shape
+    side = math.isqrt(taps)
+    found = {"iterations": state_dict["autoencoder.deconvolution.rates"].shape[0]}
+    still = torch.zeros_like(bank[-1])
+    still[taps // 2] = 1
+    if kernels > 1 and torch.equal(bank[-1], still):
+        return found | {"blurs": 1, "blur_lengths": (side,) * (kernels - 1), "border": "nearest"}
+    return found | {"blurs": kernels, "blur_lengths": (side,), "border": "zero"}

@@ -1,0 +1,129 @@
+"""Builds the source archive and the wheel, installs the wheel in an empty environment, and uses it as a new user would.
+
+    python tools/release_check.py               # builds into dist/ first
+    python tools/release_check.py WHEEL         # checks a wheel that is there
+
+Everything after the installation runs in a folder of its own, outside the repository.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DIST = ROOT / "dist"
+CONSTRAINTS = ROOT / "constraints.txt"
+EXTRAS = "io,export"
+MODEL = "photo-denoise"
+
+# Run by the new environment's Python: the graphs give what the model gives, on the kernels that the wheel should have.
+SAME = """
+import sys
+import numpy as np
+from PIL import Image
+import lnca
+from lnca.onnx import OnnxRestorer
+
+model = lnca.load(sys.argv[1], "cpu")
+kernels = model.backend.split()[0]
+assert kernels == sys.argv[2], f"steps run {model.backend}"
+noisy = np.asarray(Image.open("demo/corrupted.png"), np.float32)[:96, :128] / 255
+difference = np.abs(OnnxRestorer("exported").restore(noisy) - model.restore(noisy)).max()
+assert difference < 1e-4, f"the graphs differ by {difference}"
+print(f"{model.backend}; the graphs differ by {difference:.1g}")
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("wheel", nargs="?", type=Path)
+    wheel = (parser.parse_args().wheel or build()).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        venv.create(room / "venv", with_pip=True)
+        programs = room / "venv" / ("Scripts" if os.name == "nt" else "bin")
+        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # First and pinned, so that the platform's own build of it is taken.
+        run([*pip, next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))])
+        run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
+        use(programs, room)
+        run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
+        export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
+    print(f"{wheel.name} is fit for release")
+
+
+def build() -> Path:
+    """The wheel, made from the source archive, which is thereby known to be whole; with kernels or not at all."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    environment = {"LNCA_KERNELS": "1", "PIP_CONSTRAINT": str(CONSTRAINTS)}
+    run([sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)], environment=os.environ | environment)
+    (wheel,) = DIST.glob("*.whl")
+    for path in sorted(DIST.iterdir()):
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+    return wheel
+
+
+def use(programs: Path, room: Path) -> None:
+    """The first five minutes, with nothing but the wheel: a demonstration, a folder of pictures, scores."""
+    lnca = str(programs / "lnca")
+    run([lnca, "--version"], room)
+    run([lnca, "models"], room)
+    run([lnca, "demo", "--out", "demo"], room)
+    holiday = room / "holiday"
+    (holiday / "below").mkdir(parents=True)
+    shutil.copy(room / "demo" / "corrupted.png", holiday / "lake.png")
+    shutil.copy(room / "demo" / "comparison.jpg", holiday / "below")
+    (holiday / "broken.jpg").write_bytes((room / "demo" / "comparison.jpg").read_bytes()[:2000])
+    run([lnca, "restore", "holiday"], room, status=1)
+    (holiday / "broken.jpg").unlink()
+    run([lnca, "restore", "holiday"], room)
+    restored = room / "holiday-restored"
+    records = [json.loads(line) for line in (restored / "lnca.jsonl").read_text().splitlines()]
+    expect(sum(record["error"] is None for record in records) == 2, f"two pictures restored, got {records}")
+    expect((restored / "below" / "comparison.jpg").is_file(), "the tree of the folder")
+    clean = str(Path("demo") / "clean.png")
+    before, after = (
+        json.loads(run([lnca, "compare", clean, str(picture), "--json"], room))["psnr"]
+        for picture in (holiday / "lake.png", restored / "lake.png")
+    )
+    expect(after > before + 3, f"a better picture, got {before:.1f} -> {after:.1f} dB")
+    shutil.copytree(room / "demo", room / "pictures", ignore=shutil.ignore_patterns("c[!l]*", "r*", "s*"))
+    arguments = ("--data", "pictures", "--split", "all", "--limit", "4", "--json")
+    scores = json.loads(run([lnca, "evaluate", "--model", MODEL, *arguments], room))
+    expect(scores["pictures"] == 1, f"a score of one photograph, got {scores}")
+
+
+def export(programs: Path, room: Path, kernels: str) -> None:
+    """Graphs, run without torch, and on which kernels the model itself ran."""
+    run([str(programs / "lnca"), "export", "--out", "exported"], room)
+    (room / "same.py").write_text(SAME)
+    print(run([str(programs / "python"), "same.py", MODEL, kernels], room).strip())
+
+
+def run(
+    command: list[str], folder: Path | None = None, status: int = 0, environment: Mapping[str, str] | None = None
+) -> str:
+    """What a command says; one that ends otherwise than with `status` ends all."""
+    print(
+        "$", " ".join(Path(part).name if Path(part).is_absolute() else part for part in command[:8])[:100], flush=True
+    )
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    expect(done.returncode == status, f"exit status {status}, got {done.returncode}: {done.stdout[-2000:]}")
+    return done.stdout
+
+
+def expect(right: bool, what: str) -> None:
+    """Ends the check where something is not as it should be."""
+    if not right:
+        sys.exit(f"release check failed; expected {what}")
+
+
+if __name__ == "__main__":
+    main()

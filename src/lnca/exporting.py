@@ -21,8 +21,11 @@ from . import __version__, metrics
 from .catalogue import ModelInfo, locate
 from .errors import LncaError
 from .files import write_whole
+from .kernels.graph import GraphNAFCA
 from .kernels.select import accelerate
+from .nn.automaton import Automaton
 from .nn.latent import LatentAutomaton
+from .nn.nafca import NAFCA
 from .nn.weights_file import load_weights
 from .onnx import DESCRIPTION, FLOAT32, GRAPHS, OnnxRestorer, Variant
 from .randomness import generator
@@ -52,12 +55,25 @@ class Steps(nn.Module):
 
     def __init__(self, model: LatentAutomaton, count: int):
         super().__init__()
-        self.automaton, self.count = model.automaton, count
+        rule = model.automaton
+        self.step = GraphNAFCA(rule) if type(rule) is NAFCA else _Step(rule)
+        self.count = count
 
     def forward(self, cells: Tensor) -> Tensor:
         for _ in range(self.count):
-            cells = self.automaton.step(cells)
+            cells = self.step(cells)
         return cells
+
+
+class _Step(nn.Module):
+    """One step of any rule."""
+
+    def __init__(self, rule: Automaton):
+        super().__init__()
+        self.rule = rule
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return self.rule.step(cells)
 
 
 class Decoder(nn.Module):
@@ -127,7 +143,8 @@ def _export_graphs(
     checks: dict[str, dict[str, float]] = {}
     description = {
         "lnca": __version__, "model": info.name, "architecture": info.architecture, "steps": module.steps,
-        "steps_in_graph": steps_in_graph, "multiple": module.autoencoder.multiple, "opset": OPSET, "checks": checks,
+        "steps_in_graph": steps_in_graph, "multiple": module.autoencoder.multiple, "reach": module.autoencoder.reach,
+        "opset": OPSET, "checks": checks,
     }  # fmt: skip
     graphs = dict(zip(GRAPHS, _graphs(module, steps_in_graph, description), strict=True))
     for variant in variants:
@@ -194,7 +211,7 @@ def _graph(
         )  # fmt: skip
         assert program is not None
         graph = program.model_proto
-    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple")
+    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple", "reach")
     onnx.helper.set_model_props(graph, {key: str(description[key]) for key in told})
     return graph.SerializeToString(deterministic=True)
 

@@ -10,6 +10,7 @@ def app(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
 ) -> None:
     """Open the page that restores pictures in the browser, served to this machine alone."""
+    import contextlib
     import webbrowser
 
     from ..page import built_page, server
@@ -19,4 +20,5 @@ def app(
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         if not no_browser:
             webbrowser.open(address)
-        running.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            running.serve_forever()

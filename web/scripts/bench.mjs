@@ -48,7 +48,9 @@ for (const model of models) {
   const steps = Number(await page.getAttribute('#scrub', 'max'))
   const round = (value) => Math.round(100 * value) / 100
   measured[model] = { steps, median: round(median(seconds)), seconds: seconds.map(round), load: load.map(round) }
-  console.log(`${model.padEnd(22)} ${steps} steps  ${measured[model].median} s (${seconds.map((x) => x.toFixed(1)).join(' ')})`)
+  console.log(
+    `${model.padEnd(22)} ${steps} steps  ${measured[model].median} s (${seconds.map((x) => x.toFixed(1)).join(' ')})`,
+  )
 }
 const content = {
   what: 'Seconds from choosing a picture of 512x512 pixels to its last step, every step drawn where that is quick',

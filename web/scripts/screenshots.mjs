@@ -6,7 +6,11 @@ const images = fileURLToPath(new URL('../../docs/images/', import.meta.url))
 const [chromium, server] = await Promise.all([browser(), app()])
 
 async function open(options) {
-  const context = await chromium.newContext({ serviceWorkers: 'block', viewport: { width: 1280, height: 860 }, ...options })
+  const context = await chromium.newContext({
+    serviceWorkers: 'block',
+    viewport: { width: 1280, height: 860 },
+    ...options,
+  })
   const page = await context.newPage()
   await page.goto(server.address)
   await page.getByRole('button', { name: 'Camera shake' }).waitFor()
@@ -37,7 +41,9 @@ page = await open({ colorScheme: 'dark' })
 await page.selectOption('#speed', '150')
 await page.getByRole('button', { name: 'Lost pixels' }).click()
 await page.check('#heat')
-await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('12 '), null, { timeout: 600_000 })
+await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('12 '), null, {
+  timeout: 600_000,
+})
 await page.click('#play')
 await save(page, 'web-heat')
 
@@ -50,7 +56,9 @@ await page.mouse.move(box.x + 150, box.y + 150)
 await page.mouse.down()
 await page.mouse.move(box.x + 260, box.y + 230, { steps: 12 })
 await page.mouse.up()
-await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('8 of 16'), null, { timeout: 60_000 })
+await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('8 of 16'), null, {
+  timeout: 60_000,
+})
 await page.click('#play')
 await save(page, 'web-phone')
 

@@ -2,8 +2,8 @@
 
     reference.py OUT MODEL...
 
-writes clean.png, given.png, grey.png and alpha.png to a folder, for each model MODEL.png, given.png restored, and
-grey-restored.png and alpha-restored.png, by the first model.
+writes clean.png, given.png, small.png, grey.png and alpha.png to a folder, for each model MODEL.png, given.png restored,
+and of the last three what the first model makes, small-restored.png and so on.
 """
 
 import sys
@@ -29,7 +29,7 @@ def main(folder: Path, models: list[str]) -> None:
     given = to_image(masked_noise(to_tensor(clean), 0.5, generator("cpu", 0, "page"))[0])
     alpha = given.copy()
     alpha.putalpha(Image.linear_gradient("L").resize(given.size).point(lambda value: 128 + value // 2))
-    pictures = {"given": given, "grey": given.convert("L"), "alpha": alpha}
+    pictures = {"given": given, "small": given.crop((0, 0, 34, 30)), "grey": given.convert("L"), "alpha": alpha}
     for name, picture in pictures.items():
         picture.save(folder / f"{name}.png")
         if name != "given":

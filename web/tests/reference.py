@@ -2,8 +2,8 @@
 
     reference.py OUT MODEL...
 
-writes clean.png, given.png, small.png, grey.png and alpha.png to a folder, for each model MODEL.png, given.png restored,
-and of the last three what the first model makes, small-restored.png and so on.
+writes clean.png, given.png, small.png, grey.png and alpha.png to a folder, for each model MODEL.png, which is given.png
+restored, and what the first model makes of the last three, small-restored.png and so on.
 """
 
 import sys

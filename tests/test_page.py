@@ -2,6 +2,7 @@
 
 import http.client
 import importlib.resources
+import socket
 import threading
 import webbrowser
 
@@ -79,6 +80,18 @@ def test_other_names_of_this_machine_and_other_methods_are_refused(ask):
     assert ask("/", host="localhost:1")[0] == 200
     assert ask("/", host="pictures.example:80")[0] == 404
     assert ask("/", "POST")[0] == 501
+
+
+def test_a_browser_that_has_gone_is_no_error(package, capsys):
+    (package / "web" / "large.onnx").write_bytes(bytes(20_000_000))
+    with server(package / "web") as running:
+        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        with socket.create_connection(running.server_address) as connection:
+            connection.sendall(f"GET /large.onnx HTTP/1.1\r\nHost: localhost:{running.server_port}\r\n\r\n".encode())
+            connection.recv(1)
+        running.shutdown()
+        running.server_close()
+    assert capsys.readouterr().err == ""
 
 
 def test_the_command_opens_the_page(command, package, monkeypatch):

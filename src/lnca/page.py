@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import sys
 import urllib.parse
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,7 @@ TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".onnx": "application/octet-stream",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
 }
@@ -58,9 +60,16 @@ def server(folder: Path, port: int = 0) -> http.server.ThreadingHTTPServer:
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files[""] = folder / "index.html"
     try:
-        return http.server.ThreadingHTTPServer((LOOPBACK, port), functools.partial(_Handler, files))
+        return _Server((LOOPBACK, port), functools.partial(_Handler, files))
     except (OSError, OverflowError) as error:
         raise LncaError(f"port {port} cannot be used ({error}); choose another with --port") from error
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has gone is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

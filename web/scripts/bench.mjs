@@ -10,7 +10,7 @@ import { app, browser, finished, python } from './browser.mjs'
 
 const runs = Number(process.argv[2] ?? 5)
 const results = fileURLToPath(new URL('../../benchmarks/results/web.json', import.meta.url))
-const models = ['latent-nafca-denoise', 'latent-vitca-denoise', 'photo-denoise', 'lnca-denoise']
+const models = ['latent-nafca-denoise', 'latent-vitca-denoise', 'photo-denoise']
 
 const folder = mkdtempSync(join(tmpdir(), 'lnca-web-'))
 const file = join(folder, 'noisy.png')

@@ -137,7 +137,7 @@ function keep(report: Extract<Report, { type: 'frame' }>): void {
 function show(frame: Frame): void {
   shown = frame
   view.setAfter(frame.picture)
-  view.setChange(frame.change, columns)
+  if (view.heat) view.setChange(frame.change, columns)
   const changing = frame.change.reduce((sum, value) => sum + (value > CHANGED ? 1 : 0), 0) / frame.change.length
   element('changing').textContent = frame.step ? `${Math.round(100 * changing)} %` : '–'
   showStep(frame.step)
@@ -263,7 +263,7 @@ page.scrub.oninput = () => {
 page.split.oninput = () => setSplit(Number(page.split.value) / 100)
 page.heat.onchange = () => {
   view.heat = page.heat.checked
-  view.draw()
+  if (shown) view.setChange(shown.change, columns)
 }
 element('zoom-in').onclick = () => view.zoomBy(1.5)
 element('zoom-out').onclick = () => view.zoomBy(1 / 1.5)

@@ -5,6 +5,7 @@ runs them without torch.
 """
 
 import contextlib
+import copy
 import io
 import json
 import logging
@@ -21,8 +22,11 @@ from . import __version__, metrics
 from .catalogue import ModelInfo, locate
 from .errors import LncaError
 from .files import write_whole
+from .kernels.graph import GraphNAFCA
 from .kernels.select import accelerate
+from .nn.automaton import Automaton
 from .nn.latent import LatentAutomaton
+from .nn.nafca import NAFCA
 from .nn.weights_file import load_weights
 from .onnx import DESCRIPTION, FLOAT32, GRAPHS, OnnxRestorer, Variant
 from .randomness import generator
@@ -52,12 +56,25 @@ class Steps(nn.Module):
 
     def __init__(self, model: LatentAutomaton, count: int):
         super().__init__()
-        self.automaton, self.count = model.automaton, count
+        rule = model.automaton
+        self.step = GraphNAFCA(rule) if type(rule) is NAFCA else _Step(rule)
+        self.count = count
 
     def forward(self, cells: Tensor) -> Tensor:
         for _ in range(self.count):
-            cells = self.automaton.step(cells)
+            cells = self.step(cells)
         return cells
+
+
+class _Step(nn.Module):
+    """One step of any rule."""
+
+    def __init__(self, rule: Automaton):
+        super().__init__()
+        self.rule = rule
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return self.rule.step(cells)
 
 
 class Decoder(nn.Module):
@@ -127,7 +144,8 @@ def _export_graphs(
     checks: dict[str, dict[str, float]] = {}
     description = {
         "lnca": __version__, "model": info.name, "architecture": info.architecture, "steps": module.steps,
-        "steps_in_graph": steps_in_graph, "multiple": module.autoencoder.multiple, "opset": OPSET, "checks": checks,
+        "steps_in_graph": steps_in_graph, "multiple": module.autoencoder.multiple, "reach": module.autoencoder.reach,
+        "opset": OPSET, "checks": checks,
     }  # fmt: skip
     graphs = dict(zip(GRAPHS, _graphs(module, steps_in_graph, description), strict=True))
     for variant in variants:
@@ -194,7 +212,7 @@ def _graph(
         )  # fmt: skip
         assert program is not None
         graph = program.model_proto
-    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple")
+    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple", "reach")
     onnx.helper.set_model_props(graph, {key: str(description[key]) for key in told})
     return graph.SerializeToString(deterministic=True)
 
@@ -222,7 +240,10 @@ def _varied(content: bytes, name: str, variant: Variant) -> bytes:
 
 
 def _check(model: LatentAutomaton, info: ModelInfo, folder: Path, variant: Variant) -> dict[str, float]:
-    """How far the graphs are from the model on a photograph, corrupted as the model's task has it."""
+    """How far the graphs are from the model on a photograph, corrupted as the model's task has it.
+
+    The model computes in float64 here: what it rounds itself is not the graphs' difference.
+    """
     from .demo import corruption, photograph
     from .restoration.pictures import to_tensor
 
@@ -230,7 +251,7 @@ def _check(model: LatentAutomaton, info: ModelInfo, folder: Path, variant: Varia
     draw = generator("cpu", 0, "export")
     corrupted = corruption(info.card.get("task", "denoise"))(clean, draw)
     with torch.no_grad():
-        expected = model(corrupted)
+        expected = copy.deepcopy(model).double()(corrupted.double()).float()
     array = corrupted[0].permute(1, 2, 0).numpy()
     found = torch.from_numpy(OnnxRestorer(folder, variant).restore(array)).permute(2, 0, 1)[None]
     difference = (found - expected).abs()

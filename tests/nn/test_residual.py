@@ -131,6 +131,34 @@ def test_every_layer_is_local(settings):
     assert (difference == 0).all()
 
 
+@pytest.mark.parametrize("settings", [*KINDS, {"echoes": 1}])
+def test_coders_say_how_far_they_reach(settings):
+    coder = trained(**settings).autoencoder
+    cells = 2 * coder.reach + 5
+    middle, near = cells // 2, slice(2, -2)
+    x = torch.rand(1, 3, 4 * cells, 4 * cells).double()
+    place = slice(4 * middle, 4 * middle + 4)
+    changed = x.clone()
+    changed[..., place, place] = 1 - changed[..., place, place]
+    with torch.no_grad():
+        (latent, skip), (other, other_skip) = coder.encode(x), coder.encode(changed)
+        latent = torch.rand(*latent.shape[:-1], coder.scatter[0].in_channels - 3 * coder.scales).double()
+        there = latent.clone()
+        there[:, middle, middle] += 1
+        restored = [
+            (coder.decode(latent, skip) - coder.decode(*given)).abs().amax((0, 1))
+            for given in ((there, skip), (latent, other_skip))
+        ]
+        found = [
+            (coder.encode(x)[0] - other).abs().amax((0, 3)),
+            *(r.unflatten(0, (-1, 4)).unflatten(2, (-1, 4)).amax((1, 3)) for r in restored),
+        ]
+    for difference in found:
+        assert difference[near, near].any()
+        difference[near, near] = 0
+        assert not difference.any()
+
+
 def test_refinements_change_nothing_before_they_are_trained():
     x, plain = torch.rand(1, 3, 16, 16).double(), trained()
     refined = lnca.build("lnca", context=1, depth=2).double().eval()

@@ -9,6 +9,7 @@ from .bench import app as bench
 from .data import app as data
 from .export import export
 from .inspect import convert, evaluate, models
+from .page import app as page
 from .paper import app as paper
 from .pictures import compare, corrupt, demo
 from .restore import restore
@@ -40,7 +41,7 @@ def common(
     """Restores images with latent neural cellular automata."""
 
 
-for command in (restore, corrupt, compare, train, evaluate, models, export, convert, demo, serve):
+for command in (restore, page, corrupt, compare, train, evaluate, models, export, convert, demo, serve):
     app.command()(command)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")

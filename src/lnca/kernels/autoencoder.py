@@ -35,7 +35,7 @@ class FusedAutoencoder:
             return FusedConvolution(module, level, "sigmoid" if last else "swish")  # type: ignore[arg-type]
 
         self.multiple = autoencoder.multiple
-        self.border = 4
+        self.border = 2 * autoencoder.reach
         self.skip_branch, self.side_channel = layer(autoencoder.skip_branch), layer(autoencoder.side_channel)
         self.down = [layer(module) for module in autoencoder.down]
         self.up = [layer(module) for module in autoencoder.up]

@@ -62,19 +62,20 @@ def fold(rule: Automaton, vector: int) -> Folded | None:
     return None
 
 
-def _double(x: Tensor) -> Tensor:
+def double(x: Tensor) -> Tensor:
+    """Weights as they are folded: on the processor, in float64."""
     return x.detach().cpu().double()
 
 
-def _linear(layer: nn.Linear, norm: nn.LayerNorm | None = None, scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def linear(layer: nn.Linear, norm: nn.LayerNorm | None = None, scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Weight (inputs, outputs) and bias of a layer after a normalisation and before a factor for each output."""
-    weight = _double(layer.weight)
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else _double(layer.bias)
+    weight = double(layer.weight)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else double(layer.bias)
     if norm is not None:
-        bias = bias + weight @ _double(norm.bias)
-        weight = weight * _double(norm.weight)
+        bias = bias + weight @ double(norm.bias)
+        weight = weight * double(norm.weight)
     if scale is not None:
-        bias, weight = bias * _double(scale), weight * _double(scale)[:, None]
+        bias, weight = bias * double(scale), weight * double(scale)[:, None]
     return weight.T, bias
 
 
@@ -97,29 +98,29 @@ def _spread(x: Tensor, parts: int, vector: int, dimension: int) -> Tensor:
 
 def _fold_nafca(rule: NAFCA, vector: int) -> Folded:
     half = rule.perception_embed.out_features // 2
-    weight, bias = _linear(rule.perception_embed, rule.perception_norm)
+    weight, bias = linear(rule.perception_embed, rule.perception_norm)
     embed = _pad(_spread(weight, 2, vector, 1), _spread(bias, 2, vector, 0), vector)
     # Gated channel j is wide[j] * wide[E + j], and the grouped map makes wide[2i] and wide[2i + 1] of channel i: the
     # even and the odd gated channels each need channels i and E/2 + i.
     assert rule.widen.bias is not None
-    factor, shift = (_double(x).flatten().reshape(2, half, 2) for x in (rule.widen.weight, rule.widen.bias))
+    factor, shift = (double(x).flatten().reshape(2, half, 2) for x in (rule.widen.weight, rule.widen.bias))
     rows = [part[side, :, parity] for parity in (0, 1) for side in (0, 1) for part in (factor, shift)]
     gate = _spread(torch.stack(rows), 1, vector, 1)
     order = torch.cat([torch.arange(0, 2 * half, 2), torch.arange(1, 2 * half, 2)])
-    taps = _double(rule.attention.weight[0]).flatten(1)[order]
-    project, project_bias = _linear(rule.perception_project, scale=rule.beta)
-    update, update_bias = _linear(rule.update_embed, rule.update_norm)
+    taps = double(rule.attention.weight[0]).flatten(1)[order]
+    project, project_bias = linear(rule.perception_project, scale=rule.beta)
+    update, update_bias = linear(rule.update_embed, rule.update_norm)
     maps = [
         embed,
         _pad(_spread(taps, 2, vector, 0), taps.new_zeros(9), vector),
         _pad(_spread(project[order], 2, vector, 0), torch.zeros_like(project_bias), vector),
         _pad(_spread(update, 2, vector, 1), _spread(update_bias, 2, vector, 0), vector),
-        _pad(*_linear(rule.update_project, scale=rule.gamma), vector),
-        _pad(*_linear(rule.head, rule.head_norm), vector),
+        _pad(*linear(rule.update_project, scale=rule.gamma), vector),
+        _pad(*linear(rule.head, rule.head_norm), vector),
     ]
     extra = torch.cat([gate.flatten(), _spread(project_bias, 1, vector, 0)]).numpy()
     assert rule.attention.bias is not None
-    bias_of_attention = _double(rule.attention.bias).item()
+    bias_of_attention = double(rule.attention.bias).item()
     return Folded("nafca", maps, extra, 2 * half, 1, rule.perception_norm.eps, bias_of_attention)
 
 
@@ -127,18 +128,18 @@ def _fold_vitca(rule: ViTCA, vector: int) -> Folded:
     size, heads = rule.embed.out_features, rule.heads
     # Channel c of head h stands at c * heads + h, so that equal lanes of all vectors belong to one head.
     order = torch.arange(size).reshape(heads, -1).T.flatten()
-    weight, bias = _linear(rule.qkv, rule.attention_norm)
+    weight, bias = linear(rule.qkv, rule.attention_norm)
     parts = [(w[:, order], b[order]) for w, b in zip(weight.chunk(3, 1), bias.chunk(3), strict=True)]
     scale = (size // heads) ** -0.5
     parts[0] = (parts[0][0] * scale, parts[0][1] * scale)
     weight, bias = torch.cat([w for w, _ in parts], 1), torch.cat([b for _, b in parts])
-    project, project_bias = _linear(rule.attention_project)
+    project, project_bias = linear(rule.attention_project)
     maps = [
-        _pad(*_linear(rule.embed), vector),
+        _pad(*linear(rule.embed), vector),
         _pad(_spread(weight, 3, vector, 1), _spread(bias, 3, vector, 0), vector),
         _pad(project[order], project_bias, vector),
-        _pad(*_linear(rule.mlp_in, rule.mlp_norm), vector),
-        _pad(*_linear(rule.mlp_out), vector),
-        _pad(*_linear(rule.head, rule.head_norm), vector),
+        _pad(*linear(rule.mlp_in, rule.mlp_norm), vector),
+        _pad(*linear(rule.mlp_out), vector),
+        _pad(*linear(rule.head, rule.head_norm), vector),
     ]
     return Folded("vitca", maps, np.zeros(0), size, heads, rule.head_norm.eps, 0.0)

@@ -22,6 +22,11 @@ class Coder(nn.Module):
         super().__init__()
         self.multiple = multiple
 
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """Cells to either side that what is made of a cell depends on, at most, when encoding or decoding."""
+
     @abstractmethod
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, 3, H, W) to latent (B, H', W', C) and what goes past the automaton, (B, C'', H'', W'')."""
@@ -90,6 +95,10 @@ class Autoencoder(Coder):
         self.mix = AdjustedConv(skip, skip, 1)
         self.output = AdjustedTransposedConv(skip, image_channels, last=True)
         initialise(self)
+
+    @property
+    def reach(self) -> int:
+        return 2
 
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """E: image (B, 3, H, W) to latent x-hat (B, H', W', C) and skip x-bar (B, C / 2, H / 2, W / 2)."""

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from .autoencoder import Coder
 from .deconvolution import SIDE, Border, Deconvolution
-from .echoes import CHANNELS, echoes
-from .surroundings import surroundings
+from .echoes import CHANNELS, FAR, echoes
+from .surroundings import reach, surroundings
 
 
 class Refinement(nn.Module):
@@ -85,6 +85,17 @@ class ResidualCoder(Coder):
         last = self.correct[-1]
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    @property
+    def reach(self) -> int:
+        """Cells to either side that what is made of a cell depends on, at most, when encoding or decoding."""
+        seen = reach(self.scales) if self.scales else 0
+        heard = reach(self.echoes) - (-(FAR + 1) // SIDE) if self.echoes else 0
+        cells = len(self.scatter_context) + max(seen, heard)
+        pixels = (5 + len(self.correct_depth)) * self.shrink
+        if self.deconvolution is not None:
+            pixels += 2 * (self.deconvolution.side // 2) * len(self.deconvolution.rates)
+        return cells + -(-pixels // SIDE) + 1
 
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, 3, H, W) -> latent (B, H / 4, W / 4, d) and the path: image and features, (B, 3 + width, H, W), or

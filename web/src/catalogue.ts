@@ -1,0 +1,61 @@
+// The models of the page, best first; `make web` exports just these.
+import type { Spoiling } from './spoil'
+
+export interface Model {
+  name: string
+  label: string
+  about: string
+}
+
+export const MODELS: Model[] = [
+  {
+    name: 'photo-denoise',
+    label: 'Photographs: noise',
+    about: 'For noise of cameras, grain and JPEG, at full size. 8 steps.',
+  },
+  {
+    name: 'lnca-denoise',
+    label: 'Lost pixels',
+    about: 'Where many pixels are hit by noise and others are not. 16 steps.',
+  },
+  {
+    name: 'lnca-deblur',
+    label: 'Motion blur',
+    about: 'For blur of up to 7 pixels. 16 steps, and slow to draw: best on small pictures.',
+  },
+  {
+    name: 'latent-nafca-denoise',
+    label: 'Paper: NAFCA, noise',
+    about: 'The paper’s rule without attention. 64 steps to watch.',
+  },
+  {
+    name: 'latent-vitca-denoise',
+    label: 'Paper: ViTCA, noise',
+    about: 'The paper’s rule with local attention. 64 steps to watch.',
+  },
+  {
+    name: 'latent-nafca-deblur',
+    label: 'Paper: NAFCA, blur',
+    about: 'The paper’s rule without attention, for blur. 64 steps.',
+  },
+  {
+    name: 'latent-vitca-deblur',
+    label: 'Paper: ViTCA, blur',
+    about: 'The paper’s rule with local attention, for blur. 64 steps.',
+  },
+]
+
+export interface Sample {
+  label: string
+  how: Spoiling
+  model: string
+  /** Pixels of its middle part. */
+  side: number
+}
+
+/** The sample photograph, spoiled in the page, so that the clean one is known. */
+export const SAMPLES: Sample[] = [
+  { label: 'Night', how: 'camera', model: 'photo-denoise', side: 500 },
+  { label: 'Lost pixels', how: 'grain', model: 'lnca-denoise', side: 500 },
+  { label: 'Camera shake', how: 'motion', model: 'lnca-deblur', side: 200 },
+]

@@ -1,0 +1,291 @@
+// The page: what is opened, what happens to it and what is shown of it.
+import { cut, middle } from './brush'
+import { MODELS, SAMPLES, type Sample } from './catalogue'
+import { element, seconds } from './dom'
+import { listenForPictures, sampleButtons } from './intake'
+import type { Scores } from './metrics'
+import { download, mixed, PictureError, read } from './picture'
+import { Pointing } from './pointing'
+import type { Report } from './protocol'
+import { Restorer, type Engine } from './restorer'
+import { Scorer } from './scorer'
+import { copy, spoiled } from './spoil'
+import { Timeline, type Frame } from './timeline'
+import { CHANGED, View } from './view'
+
+const ROOM = matchMedia('(pointer: coarse)').matches ? 128e6 : 400e6
+const SAMPLE = 'samples/lake.jpg'
+
+const page = {
+  play: element<HTMLButtonElement>('play'),
+  single: element<HTMLButtonElement>('single'),
+  scrub: element<HTMLInputElement>('scrub'),
+  count: element('count'),
+  speed: element<HTMLSelectElement>('speed'),
+  model: element<HTMLSelectElement>('model'),
+  split: element<HTMLInputElement>('split'),
+  heat: element<HTMLInputElement>('heat'),
+  device: element<HTMLSelectElement>('device'),
+  notice: element('notice'),
+  status: element('status'),
+}
+
+let name = ''
+/** As opened, as painted on, and without any spoiling where that is known. */
+let opened: ImageData | undefined
+let given: ImageData
+let clean: ImageData | undefined
+let columns = 1
+let state: 'working' | 'paused' | 'done' | 'failed' = 'done'
+/** Whether the steps on the whole picture have been made, so that parts can heal. */
+let whole = false
+/** Whether the newest step is shown, and not one that was chosen. */
+let following = true
+let shown: Frame | undefined
+
+const timeline = new Timeline(ROOM)
+const restorer = new Restorer(hear)
+const scorer = new Scorer(showScores)
+const view = new View(element<HTMLCanvasElement>('view'), () => {
+  element('zoom').textContent = `${Math.round((100 * view.scale) / devicePixelRatio)}%`
+})
+const pointing = new Pointing(view, {
+  picture: () => given,
+  begin: showNewest,
+  spoiled: healPart,
+  marked: () => {
+    element<HTMLButtonElement>('everywhere').disabled = false
+    score()
+  },
+  split: (share) => setSplit(share),
+})
+
+function open(picture: ImageData, title: string, reference?: ImageData): void {
+  document.body.classList.remove('empty')
+  element('welcome').hidden = true
+  for (const id of ['view', 'lens']) element(id).hidden = false
+  name = title
+  opened = copy(picture)
+  given = picture
+  clean = reference
+  element('dimensions').textContent = `${picture.width} × ${picture.height}`
+  element('quality').hidden = !clean
+  for (const control of document.querySelectorAll<HTMLInputElement>('#controls input, #scrub')) control.disabled = false
+  element<HTMLButtonElement>('everywhere').disabled = true
+  view.open(picture)
+  setSplit(0.5)
+  begin()
+}
+
+/** Restores the given picture from the beginning. */
+function begin(): void {
+  timeline.clear()
+  whole = false
+  following = true
+  shown = undefined
+  page.notice.hidden = true
+  element<HTMLButtonElement>('download').disabled = true
+  element('time').textContent = element('changing').textContent = '–'
+  page.scrub.value = '0'
+  view.setBefore(given)
+  setState('working')
+  restorer.pause(false)
+  restorer.restore(given, { model: page.model.value, engine: page.device.value as Engine })
+  page.status.textContent = `Restoring ${name}`
+  scorer.forget()
+}
+
+function hear(report: Report): void {
+  switch (report.type) {
+    case 'stage':
+      page.count.textContent = '…'
+      page.scrub.setAttribute('aria-valuetext', report.text)
+      break
+    case 'ready':
+      columns = report.columns
+      page.scrub.max = String(report.steps)
+      element('engine').hidden = false
+      element('engine').textContent =
+        report.engine === 'WASM' ? `WASM, ${count(report.threads, 'thread')}` : report.engine
+      break
+    case 'progress':
+      page.scrub.max = String(report.last)
+      if (following) showStep(report.step)
+      break
+    case 'frame':
+      keep(report)
+      break
+    case 'done':
+      whole = true
+      setState('done')
+      element('time').textContent = seconds(report.milliseconds)
+      page.status.textContent = `Restored in ${seconds(report.milliseconds)}`
+      break
+    case 'failed':
+      setState('failed')
+      complain(report.sentence)
+  }
+}
+
+function keep(report: Extract<Report, { type: 'frame' }>): void {
+  const frame = timeline.add(report.step, new Uint8ClampedArray(report.pixels), report.rect, given, report.change)
+  element<HTMLButtonElement>('download').disabled = false
+  if (Number(page.scrub.max) < report.step) page.scrub.max = String(report.step)
+  if (following) show(frame)
+}
+
+function show(frame: Frame): void {
+  shown = frame
+  view.setAfter(frame.picture)
+  if (view.heat) view.setChange(frame.change, columns)
+  const changing = frame.change.reduce((sum, value) => sum + (value > CHANGED ? 1 : 0), 0) / frame.change.length
+  element('changing').textContent = frame.step ? `${Math.round(100 * changing)} %` : '–'
+  showStep(frame.step)
+  score()
+}
+
+function showStep(step: number): void {
+  page.scrub.value = String(step)
+  page.count.textContent = `${step} of ${page.scrub.max}`
+  page.scrub.setAttribute('aria-valuetext', `Step ${step} of ${page.scrub.max}`)
+}
+
+function showNewest(): void {
+  following = true
+  if (timeline.last) show(timeline.last)
+}
+
+/** A part was painted on. */
+function healPart(left: number, top: number, width: number, height: number): void {
+  element<HTMLButtonElement>('unspoil').disabled = false
+  if (!whole || state === 'failed') {
+    begin()
+    return
+  }
+  following = true
+  setState('working')
+  restorer.pause(false)
+  restorer.heal(cut(given, { left, top, width, height }), left, top)
+  page.status.textContent = 'The cells heal what was painted'
+  scorer.forget()
+}
+
+function setState(next: typeof state): void {
+  state = next
+  const does = { working: 'pause', paused: 'go', done: 'again', failed: 'again' }[next]
+  page.play.dataset.does = does
+  page.play.disabled = false
+  page.play.setAttribute('aria-label', { pause: 'Pause', go: 'Go on', again: 'From the beginning' }[does]!)
+  page.play.title = page.play.getAttribute('aria-label')!
+  page.single.disabled = next !== 'paused'
+}
+
+function setSplit(share: number): void {
+  view.split = share
+  page.split.value = String(Math.round(100 * share))
+  page.split.setAttribute('aria-valuetext', `${page.split.value} percent before`)
+  view.draw()
+}
+
+/** What is shown and handed over: restored only where it is marked. */
+function result(frame: Frame): ImageData {
+  const mask = view.where
+  return mask ? mixed(given, frame.picture, mask) : frame.picture
+}
+
+function score(): void {
+  if (clean && shown) scorer.ask(given, result(shown), clean)
+}
+
+function showScores(before: Scores, after: Scores): void {
+  const from = (value: number | undefined, digits: number) =>
+    value === undefined ? '–' : value === Infinity ? 'equal' : value.toFixed(digits)
+  element('psnr').textContent = `${from(before.psnr, 1)} → ${from(after.psnr, 1)} dB`
+  element('ssim').textContent = `${from(before.ssim, 3)} → ${from(after.ssim, 3)}`
+}
+
+function complain(sentence: string): void {
+  page.notice.textContent = sentence
+  page.notice.hidden = false
+}
+
+async function take(file: Blob, title: string): Promise<void> {
+  page.notice.hidden = true
+  try {
+    open(await read(file), title)
+  } catch (error) {
+    complain(error instanceof PictureError ? error.message : 'This picture cannot be opened here.')
+  }
+}
+
+async function takeSample({ label, how, model, side }: Sample): Promise<void> {
+  const reference = middle(await samplePicture, { width: side, height: side })
+  chooseModel(model)
+  open(spoiled(reference, how), label, reference)
+}
+
+function chooseModel(model: string): void {
+  page.model.value = model
+  element('about').textContent = MODELS.find((entry) => entry.name === model)!.about
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`
+}
+
+page.model.append(...MODELS.map(({ name, label }) => new Option(label, name)))
+chooseModel(MODELS[0].name)
+page.model.onchange = () => {
+  chooseModel(page.model.value)
+  if (opened) begin()
+}
+page.device.onchange = () => opened && begin()
+page.speed.onchange = () => restorer.pace(Number(page.speed.value))
+page.play.onclick = () => {
+  if (state === 'done' || state === 'failed') begin()
+  else {
+    setState(state === 'working' ? 'paused' : 'working')
+    restorer.pause(state === 'paused')
+    if (state === 'working') showNewest()
+  }
+}
+page.single.onclick = () => {
+  following = true
+  restorer.step()
+}
+page.scrub.oninput = () => {
+  const step = Number(page.scrub.value)
+  const frame = timeline.at(step)
+  if (!frame) return
+  following = frame === timeline.last
+  show(frame)
+}
+page.split.oninput = () => setSplit(Number(page.split.value) / 100)
+page.heat.onchange = () => {
+  view.heat = page.heat.checked
+  if (shown) view.setChange(shown.change, columns)
+}
+element('zoom-in').onclick = () => view.zoomBy(1.5)
+element('zoom-out').onclick = () => view.zoomBy(1 / 1.5)
+element('fit').onclick = () => view.fit()
+element('unspoil').onclick = () => {
+  if (!opened) return
+  given = copy(opened)
+  element<HTMLButtonElement>('unspoil').disabled = true
+  begin()
+}
+element('everywhere').onclick = () => {
+  view.clearMask()
+  element<HTMLButtonElement>('everywhere').disabled = true
+  score()
+}
+element('download').onclick = () =>
+  shown && void download(result(shown), `${name.replace(/\.[^.]*$/, '') || 'picture'}-restored.png`)
+pointing.listen()
+
+const samplePicture = fetch(SAMPLE)
+  .then((response) => response.blob())
+  .then(read)
+listenForPictures(take)
+void samplePicture.then((picture) => sampleButtons(picture, SAMPLES, takeSample))
+if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('sw.js')

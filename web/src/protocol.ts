@@ -1,0 +1,53 @@
+// What the page and its worker say to each other.
+
+/** Which way the graphs run; `auto` takes WebGPU where there is a real one. */
+export type Engine = 'auto' | 'wasm' | 'webgpu'
+
+/** A part of a picture, in pixels. */
+export interface Rect {
+  left: number
+  top: number
+  width: number
+  height: number
+}
+
+/** To the worker. Pixels are RGBA bytes, row by row, and are handed over. */
+export type Request =
+  | {
+      type: 'restore'
+      run: number
+      /** Folder of the model's graphs. */
+      model: string
+      pixels: ArrayBuffer
+      width: number
+      height: number
+      engine: Engine
+      /** Cells on a tile's side, for pictures that are worked on in parts; the worker's own choice without it. */
+      tile?: number
+    }
+  /** A part of the picture has changed: its cells begin anew, among the others. */
+  | { type: 'heal'; run: number; pixels: ArrayBuffer; rect: Rect }
+  | { type: 'pause'; paused: boolean }
+  /** One step, while paused. */
+  | { type: 'step' }
+  /** At least so many milliseconds a step; 0: as fast as it goes, and steps that are slow to draw are not drawn. */
+  | { type: 'pace'; milliseconds: number }
+
+/** From the worker; `run` is that of the request. */
+export type Report =
+  | { type: 'stage'; run: number; text: string }
+  | { type: 'ready'; run: number; steps: number; engine: string; threads: number; columns: number; rows: number }
+  | {
+      type: 'frame'
+      run: number
+      step: number
+      /** RGBA bytes of `rect`. */
+      pixels: ArrayBuffer
+      rect: Rect
+      /** Mean change of each cell's channels in this step, row by row of the lattice. */
+      change: Float32Array
+    }
+  /** `last`: steps there will be. */
+  | { type: 'progress'; run: number; step: number; last: number }
+  | { type: 'done'; run: number; step: number; milliseconds: number }
+  | { type: 'failed'; run: number; sentence: string }

@@ -1,0 +1,183 @@
+// The worker: one piece of work at a time, and between two of them it listens to the page.
+import { Graphs } from './graphs'
+import { Lattice, type Part } from './lattice'
+import type { Report, Request } from './protocol'
+
+type Restore = Extract<Request, { type: 'restore' }>
+type Heal = Extract<Request, { type: 'heal' }>
+
+/** A picture that is being restored. */
+interface Job {
+  run: number
+  lattice: Lattice
+  steps: number
+  step: number
+  left: number
+  begun: number
+  /** While a part heals: where it lies and which of its cells take part. */
+  part?: Part
+  active?: Uint8Array
+  drawing: number
+  drawn: number
+}
+
+// A drawing that takes longer than this many milliseconds is made less often than a step.
+const QUICK = 900
+// Cells beside changed pixels that begin anew, and cells beside those that go on.
+const ANEW = 2
+const AROUND = 3
+
+const assets = new URL(/* @vite-ignore */ '../ort/', import.meta.url).href
+
+let waiting: Restore | undefined
+let heals: Heal[] = []
+let job: Job | undefined
+let busy = false
+let paused = false
+let single = false
+let pace = 0
+let loaded: { key: string; graphs: Graphs } | undefined
+let wake = () => {}
+
+function report(message: Report, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer })
+}
+
+self.onmessage = ({ data }: MessageEvent<Request>) => {
+  switch (data.type) {
+    case 'restore':
+      waiting = data
+      heals = []
+      break
+    case 'heal':
+      heals.push(data)
+      break
+    case 'pause':
+      paused = data.paused
+      break
+    case 'step':
+      single = true
+      break
+    case 'pace':
+      pace = data.milliseconds
+  }
+  wake()
+  void work()
+}
+
+async function work(): Promise<void> {
+  if (busy) return
+  busy = true
+  while (waiting || (job && (heals.length || job.left))) {
+    const run = waiting?.run ?? job?.run ?? 0
+    try {
+      if (waiting) await begin()
+      else if (heals.length) await absorb(job!, heals.shift()!)
+      else await advance(job!)
+    } catch (error) {
+      job = undefined
+      report({ type: 'failed', run, sentence: sentence(error) })
+    }
+    await rest(0)
+  }
+  busy = false
+}
+
+async function begin(): Promise<void> {
+  const request = waiting!
+  waiting = undefined
+  job = undefined
+  const { run, width, height } = request
+  report({ type: 'stage', run, text: 'Loading the model' })
+  const graphs = await load(request)
+  if (waiting) return
+  report({ type: 'stage', run, text: 'Reading the picture' })
+  const begun = performance.now()
+  const lattice = new Lattice(graphs, new Uint8Array(request.pixels), width, height, request.tile)
+  const { steps } = graphs.description
+  const { rows, columns } = lattice
+  report({ type: 'ready', run, steps, engine: graphs.engine, threads: graphs.threads, rows, columns })
+  await lattice.encode()
+  if (waiting) return
+  job = { run, lattice, steps, step: 0, left: steps, begun, drawing: 0, drawn: 0 }
+  await draw(job, new Float32Array(rows * columns))
+}
+
+async function load({ model, engine }: Restore): Promise<Graphs> {
+  const key = `${engine} ${model}`
+  if (loaded?.key !== key) {
+    await loaded?.graphs.release()
+    loaded = undefined
+    loaded = { key, graphs: await Graphs.load(model, assets, engine) }
+  }
+  return loaded.graphs
+}
+
+async function advance(current: Job): Promise<void> {
+  if (paused && !single) return rest(Infinity)
+  single = false
+  const start = performance.now()
+  const change = await current.lattice.step(current.part, current.active)
+  current.step++
+  current.left--
+  report({ type: 'progress', run: current.run, step: current.step, last: current.step + current.left })
+  const now = performance.now()
+  if (!current.left || paused || pace || current.drawing < QUICK || now - current.drawn > current.drawing)
+    await draw(current, change)
+  if (current.left) return rest(pace - (performance.now() - start))
+  current.active = current.part = undefined
+  report({ type: 'done', run: current.run, step: current.step, milliseconds: performance.now() - current.begun })
+}
+
+async function draw(current: Job, change: Float32Array): Promise<void> {
+  const { run, step } = current
+  const start = performance.now()
+  // A part that has healed is drawn with all that is around it, which it may have changed a little.
+  const { pixels, rect } = await current.lattice.decode(current.left ? current.part : undefined)
+  current.drawn = performance.now()
+  current.drawing = current.drawn - start
+  report({ type: 'frame', run, step, pixels: pixels.buffer, rect, change }, [pixels.buffer, change.buffer])
+}
+
+/** Cells whose pixels have changed begin anew, with those beside them; the others stay as they are. */
+async function absorb(current: Job, { run, pixels, rect }: Heal): Promise<void> {
+  if (run !== current.run) return
+  const { lattice } = current
+  const fresh = lattice.spread(lattice.paint(new Uint8Array(pixels), rect), ANEW)
+  const touched = lattice.around(fresh)
+  if (!touched) return
+  if (!current.left) current.begun = performance.now()
+  await lattice.encode(touched, fresh)
+  const active = lattice.spread(fresh, AROUND)
+  current.active?.forEach((mark, index) => mark && (active[index] = 1))
+  current.active = active
+  current.part = lattice.around(active)
+  current.left = current.steps
+  report({ type: 'progress', run, step: current.step, last: current.step + current.left })
+  await draw(current, new Float32Array(lattice.rows * lattice.columns))
+}
+
+/** Waits so many milliseconds, or until the page says something; lets messages in at the least. */
+function rest(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (milliseconds <= 0) {
+      const { port1, port2 } = new MessageChannel()
+      port1.onmessage = () => resolve()
+      port2.postMessage(null)
+      return
+    }
+    const timer = milliseconds < Infinity ? setTimeout(resolve, milliseconds) : undefined
+    wake = () => {
+      clearTimeout(timer)
+      wake = () => {}
+      resolve()
+    }
+  })
+}
+
+function sentence(error: unknown): string {
+  const said = error instanceof Error ? error.message : String(error)
+  return /memory|alloc|out of bounds|length/i.test(said)
+    ? 'There is not enough memory for this picture here. Take a smaller one, or a part of it.'
+    : `It cannot be restored here: ${said.split('\n')[0].slice(0, 200)}.`
+}

@@ -85,7 +85,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(trained, tmp_path, monkey
     def stopped(self, *values):
         progress.append(values)
         if len(progress) == 5:
-            self.stop.set()
+            self.interrupt()
 
     initialise = Run.__init__
     monkeypatch.setattr(

@@ -29,7 +29,7 @@ def train(
     ] = None,
     device: Device = "auto",
     devices: Annotated[
-        int, typer.Option(min=1, help="Processes that share each batch, one on each GPU; see docs/training.md for more.")
+        int, typer.Option(min=1, help="Processes that share each batch, one on each GPU: docs/training.md.")
     ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ PhotoTask = Literal["photo-denoise", "photo-deblur"]
 
 GAMMA = 2.2
 # Of pictures: noise of a camera, independent Gaussian noise, the paper's noise, and nothing but JPEG.
-MIXTURE = (0.4, 0.45, 0.05, 0.1)
+MIXTURE = (0.45, 0.4, 0.05, 0.1)
 LARGEST_SIGMA = 55 / 255
 # Variances of the shot noise of white.
 SHOT = (1e-4, 0.012)

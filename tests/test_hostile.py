@@ -9,6 +9,7 @@ import json
 import os
 import re
 import struct
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_little_files_that_unpack_to_much_take_little_memory(name, content):
     else:
         assert name in refused
         assert "\n" not in refused
+
+
+@pytest.mark.parametrize("first", ["whole", "a thumbnail"])
+def test_a_little_tiff_that_seems_to_have_a_thousand_pages_takes_little_time(first):
+    """Directories of thousands of entries that overlap."""
+    begin, entries, count = 2048, 3840, 1000
+    content = bytearray(deflated_tiff(16, zlib.compress(bytes(16 * 16 * 6))))
+    assert len(content) < begin
+    content[8 + 2 + 9 * 12 : 8 + 2 + 9 * 12 + 4] = struct.pack("<I", begin)
+    if first == "a thumbnail":
+        content[10:22] = struct.pack("<HHII", 254, 4, 1, 1)
+    content = content.ljust(begin, b"\0") + struct.pack("<H", entries) * (entries * 6 + 1)
+    content += b"".join(struct.pack("<I", begin + 4 * (index + 1)) for index in range(count)) + bytes(entries * 12)
+    started = time.process_time()
+    with pytest.raises(LncaError, match="a.tif"):
+        read_photo(io.BytesIO(bytes(content)), "a.tif", 10**6)
+    assert time.process_time() - started < 2
 
 
 def memory(what):

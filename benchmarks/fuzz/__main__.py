@@ -31,7 +31,7 @@ from .targets import TARGETS
 # Address space an attempt may take beyond what the process has when it begins, and seconds of the processor after which
 # it counts as hung.
 MEMORY = 2**30
-HUNG = 60
+HUNG = 20
 SHARE = 2500
 
 

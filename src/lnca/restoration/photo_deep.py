@@ -1,7 +1,8 @@
 """Pictures of more than 8 bits, which Pillow would make 8 bits of: PNG, TIFF and cameras' raw files."""
 
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -17,6 +18,8 @@ MIN_IS_WHITE = 0
 PHOTOMETRIC = (MIN_IS_WHITE, 1, 2)
 ICC_TAG, XMP_TAG = 34675, 700
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Thumbnails in a TIFF beyond one a page.
+MOST_REDUCED = 64
 
 
 def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
@@ -74,10 +77,11 @@ def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
     import tifffile
 
     with _silent(), tifffile.TiffFile(file) as tiff:
-        pages: list[Any] = [page for page in tiff.pages if not getattr(page, "is_reduced", False)]
-        first, photo = pages[0], Photo([])
+        photo, pages = Photo([]), _full_size(tiff.pages, name)
+        first = next(pages)
         photo.frames = [
-            upright(values, tag(page, ORIENTATION, 1)) for page, values in _pages(pages, photo, name, limit)
+            upright(values, tag(page, ORIENTATION, 1))
+            for page, values in _pages(itertools.chain([first], pages), photo, name, limit)
         ]
         profile = tag(first, ICC_TAG, None)
         photo.icc, photo.xmp = None if profile is None else bytes(profile), upright_xmp(tag(first, XMP_TAG, None))
@@ -91,7 +95,23 @@ def tag(page: Any, number: int, default: Any) -> Any:
     return default if found is None else found.value
 
 
-def _pages(pages: list[Any], photo: Photo, name: str, limit: int) -> Iterator[tuple[Any, np.ndarray]]:
+def _full_size(pages: Iterable[Any], name: str) -> Iterator[Any]:
+    """Pages without thumbnails, each found when the one before has been read: a broken file may seem to have thousands,
+    which take long to find."""
+    full = reduced = 0
+    for page in pages:
+        if not getattr(page, "is_reduced", False):
+            full += 1
+            yield page
+            continue
+        reduced += 1
+        if reduced > full + MOST_REDUCED:
+            raise LncaError(f"{name} has thumbnails without end; get a whole copy of it")
+    if not full:
+        raise LncaError(f"{name} has no page; get a whole copy of it")
+
+
+def _pages(pages: Iterable[Any], photo: Photo, name: str, limit: int) -> Iterator[tuple[Any, np.ndarray]]:
     pixels = 0
     for page in pages:
         pixels = check_size(page.imagewidth, page.imagelength, name, limit, pixels)

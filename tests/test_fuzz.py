@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 
 from fuzz.targets import TARGETS
 
-COUNTS = {"pictures": 100, "weights": 60, "command lines": 60}
+COUNTS = {"pictures": 100, "weights": 60, "checkpoints": 60, "recipes": 60, "command lines": 60}
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -91,6 +91,17 @@ def test_what_is_wrong_is_named(changes, sentence):
         ("a: [", "not valid YAML"),
         ("- 1", "should be a mapping"),
         ("!!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("model: {lnca: !!python/name:os.system }", "not valid YAML"),
+        ("[" * 3000, "is nested too deeply"),
+        ("model: &m {lnca: *m}", "aliases in each other"),
+        ("a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)), "aliases"),
+        ("x" * 1_000_001, "more than 1000 thousand characters"),
+        ("model: {lnca: {1: 2}}", "should have names, got 1"),
+        ("model: {lnca: 3}", "recipe.model.lnca should be dict, got 3"),
+        ("model: {lnca: {steps: 2026-01-01}}", "got a date"),
+        ("model: {lnca: {steps: !!binary aGk=}}", "got a bytes"),
+        ("name: 2026-99-99", "not valid YAML"),
+        ("batch_size: " + "x" * 500, "should be int, got 'x{76}\\.\\.\\."),
     ],
 )
 def test_files_that_are_no_recipes(tmp_path, text, sentence):

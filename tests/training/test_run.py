@@ -1,6 +1,8 @@
 """A run killed at any moment and resumed ends with the bytes of an uninterrupted one."""
 
 import errno
+import hashlib
+import io
 import itertools
 import json
 import os
@@ -19,9 +21,9 @@ import lnca
 from lnca import LncaError
 from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
-from lnca.training.checkpoint import checkpoints, open_checkpoint
+from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint
 from lnca.training.plan import Plan
-from lnca.training.recipe import load_recipe
+from lnca.training.recipe import Recipe, load_recipe
 from lnca.training.run import Interrupted, Run
 
 CHANGES = (
@@ -374,3 +376,19 @@ def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
     else:
         with pytest.raises(LncaError, match=r"clean.npy was cut off while it was in use; prepare it anew"):
             run()
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    payload = io.BytesIO()
+    torch.save({"plan": {}, "bomb": Bomb()}, payload)
+    digest = hashlib.sha256(payload.getvalue()).hexdigest().encode()
+    path = tmp_path / "checkpoint-000000001.lnca"
+    path.write_bytes(MARK + digest + b"\n" + payload.getvalue())
+    plan = Plan("latent-nafca", "denoise", tmp_path, Recipe())
+    with pytest.raises(LncaError, match=r"is damaged \(it holds more than tensors and plain data\); delete"):
+        read_checkpoint(tmp_path, plan, True)
+    assert not (tmp_path / "ran").exists()

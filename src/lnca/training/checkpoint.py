@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
         if not isinstance(saved, dict) or not isinstance(saved.get("plan"), dict):
             raise ValueError("this is no checkpoint of a run")
     except Exception as error:
-        raise Damaged(str(error)) from error
+        # torch says in paragraphs how to load what it does not trust.
+        untrusted = isinstance(error, pickle.UnpicklingError)
+        said = "it holds more than tensors and plain data" if untrusted else " ".join(str(error).split())[:120]
+        raise Damaged(said) from error
     return saved
 
 

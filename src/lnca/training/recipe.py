@@ -22,6 +22,8 @@ except ModuleNotFoundError as error:
 
 
 Backward = typing.Literal["keep", "recompute", "segments", "budget"]
+# Characters of a recipe's file, values in it, and how deep they lie.
+LONGEST, MOST, DEEPEST = 1_000_000, 10_000, 20
 
 
 @dataclass(frozen=True)
@@ -232,14 +234,19 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
         except (OSError, UnicodeDecodeError) as error:
             known = ", ".join(shipped_recipes())
             raise LncaError(f"no recipe {name_or_path!r}: it is neither one of {known} nor a readable file") from error
+    if len(text) > LONGEST:
+        raise LncaError(f"{name_or_path!r} is no recipe: it has more than {LONGEST // 1000} thousand characters")
     try:
         data = yaml.safe_load(text) or {}
         if not isinstance(data, dict):
             raise LncaError(f"recipe {name_or_path!r} should be a mapping of fields")
         for override in overrides:
             _override(data, override)
-    except yaml.YAMLError as error:
-        raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise LncaError(f"recipe {name_or_path!r} is nested too deeply") from error
+    # ValueError: of a date or a number that is none.
+    except (yaml.YAMLError, ValueError) as error:
+        raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {' '.join(str(error).split())[:300]}") from error
     return parse_recipe(data)
 
 
@@ -252,18 +259,43 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
 
 def parse_recipe(data: object) -> Recipe:
     """A recipe from plain dictionaries; raises `LncaError` naming the first field that is wrong."""
+    _check_plain(data)
     return _parse(Recipe, data, "recipe", Recipe())
+
+
+def _check_plain(data: object) -> None:
+    """Raises `LncaError` for what cannot be written down as JSON, and what aliases make endless (each use counts)."""
+    left, found = [(data, 0)], 0
+    while left:
+        value, depth = left.pop()
+        found += 1
+        if found > MOST or depth > DEEPEST:
+            raise LncaError("a recipe should not have its aliases in each other, nor thousands of fields")
+        if isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise LncaError(f"the fields of a recipe should have names, got {_shown(next(iter(value)))}")
+            left += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, list | tuple):
+            left += [(inner, depth + 1) for inner in value]
+        elif not isinstance(value, str | int | float | None):
+            kind = type(value).__name__
+            raise LncaError(f"a recipe should hold text, numbers, lists and mappings, got a {kind}: {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _override(data: dict, text: str) -> None:
     path, equals, value = text.partition("=")
     if not equals:
-        raise LncaError(f"{text!r} should have the form field=value, such as automaton.epochs=5")
+        raise LncaError(f"{_shown(text)} should have the form field=value, such as automaton.epochs=5")
     *parents, last = path.split(".")
     for parent in parents:
         inner = data.get(parent, {})
         if not isinstance(inner, dict):
-            raise LncaError(f"{text!r}: {parent} has no fields")
+            raise LncaError(f"{_shown(text)}: {_shown(parent)[1:-1]} has no fields")
         # A copy, because a YAML alias is the same mapping in two places.
         data[parent] = data = dict(inner)
     data[last] = yaml.safe_load(value)
@@ -274,10 +306,10 @@ def _parse(kind: typing.Any, value: typing.Any, where: str, default: typing.Any)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         if not isinstance(value, dict):
-            raise LncaError(f"{where} should be a mapping of fields, got {value!r}")
+            raise LncaError(f"{where} should be a mapping of fields, got {_shown(value)}")
         unknown = set(value) - set(hints)
         if unknown:
-            raise LncaError(f"{where} has no field {sorted(map(str, unknown))[0]!r}; it has {', '.join(hints)}")
+            raise LncaError(f"{where} has no field {_shown(min(unknown))}; it has {', '.join(hints)}")
         fields = {name: _parse(hints[name], v, f"{where}.{name}", getattr(default, name)) for name, v in value.items()}
         return dataclasses.replace(default, **fields)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -295,14 +327,14 @@ def _parse(kind: typing.Any, value: typing.Any, where: str, default: typing.Any)
             return tuple(_parse(option, item, where, None) for option, item in zip(arguments, value, strict=True))
     elif origin is dict:
         if isinstance(value, dict):
-            return value
+            return {name: _parse(arguments[1], inner, f"{where}.{name}", {}) for name, inner in value.items()}
     elif kind is float:
         # YAML reads 1e-3 as a string.
         try:
             return value if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-    raise LncaError(f"{where} should be {shown}, got {value!r}")
+    raise LncaError(f"{where} should be {shown}, got {_shown(value)}")

@@ -62,9 +62,12 @@ def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
     for index in range(60):
         textured(700, 700, index).save(tmp_path / f"{index}.png")
     command = ["data", "prepare", "folder", tmp_path, "--out", tmp_path / "out", "--workers", "2"]
+    # Tests that run in the background ignore it, and what they start would too.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "lnca", *command], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    signal.signal(signal.SIGINT, previous)
     parts = tmp_path / "out" / "parts"
     while not parts.exists() or not list(parts.glob("*.npz")):
         assert process.poll() is None

@@ -40,7 +40,7 @@ def work(rank: int, size: int, batch: int, folder: Path) -> None:
     world = ALONE
     if size > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-        world = Together(torch.device("cpu"))
+        world = Together()
     tiles = BATCHES * batch
     recipe = load_recipe("stable", [
         f"batch_size={batch}", "tile=32", f"training_tiles={tiles}", "validation_tiles=8", "autoencoder.epochs=1",

@@ -47,7 +47,7 @@ PROCESS = textwrap.dedent("""
         if len(losses) == int(last):
             run.interrupt()
     plan = Plan("latent-vitca", "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
-    run = Run(plan, folder, resume=resume == "True", progress=note, world=Together(torch.device("cpu")))
+    run = Run(plan, folder, resume=resume == "True", progress=note, world=Together())
     try:
         run()
     except Interrupted:

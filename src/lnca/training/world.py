@@ -70,10 +70,6 @@ class World:
         """A picklable value of each process, by rank."""
         return [value]
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is true in one of the processes."""
-        return flag
-
 
 ALONE = World()
 
@@ -95,8 +91,8 @@ class _Mean(torch.autograd.Function):
 class Together(World):
     """One of several processes of a process group that exists."""
 
-    def __init__(self, device: torch.device):
-        self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
+    def __init__(self) -> None:
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def gathered(self, part: Tensor) -> Tensor:
         parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(self.size)]
@@ -129,9 +125,6 @@ class Together(World):
         dist.all_gather_object(values, value)
         return values
 
-    def any(self, flag: bool) -> bool:
-        return bool(self.summed(torch.tensor(float(flag), device=self.device)).item())
-
 
 def launch(device: torch.device, devices: int) -> tuple[World, torch.device]:
     """The world this process belongs to, and its device.
@@ -163,4 +156,4 @@ def launch(device: torch.device, devices: int) -> tuple[World, torch.device]:
         raise LncaError(f"there are {torch.cuda.device_count()} GPUs here, not {devices}")
     fabric = Fabric(accelerator=device.type, devices=devices, num_nodes=nodes, strategy="ddp")
     fabric.launch()
-    return Together(fabric.device), fabric.device
+    return Together(), fabric.device

@@ -35,6 +35,12 @@ def small_weights(folder: Path) -> Path:
     return path
 
 
+def only(folder: Path, expected: set[str]) -> None:
+    """Raises `Wrong` unless just these lie below a folder."""
+    if names(folder) != expected:
+        raise Wrong(f"files: {sorted(names(folder) ^ expected)}")
+
+
 def names(folder: Path) -> set[str]:
     """Everything below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}

@@ -26,7 +26,7 @@ from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
 
 from . import corpus
-from .checks import PIXELS, Wrong, names, sentence, small_weights
+from .checks import PIXELS, Wrong, names, only, sentence, small_weights
 from .command_lines import CommandLines
 from .mutations import apply, changes, with_checksums
 
@@ -115,8 +115,7 @@ class Weights:
             sentence(error)
             return "refused"
         finally:
-            if names(self.folder) != {self.path.name}:
-                raise Wrong(f"files: {sorted(names(self.folder))}")
+            only(self.folder, {self.path.name})
         if restored.shape != self.picture.shape:
             raise Wrong(f"a picture of another shape: {tuple(restored.shape)}")
         return "loaded"
@@ -183,8 +182,7 @@ class Checkpoints:
                 outcome = "loaded"
             except lnca.LncaError as error:
                 sentence(error)
-        if names(self.folder) != self.before:
-            raise Wrong(f"files: {sorted(names(self.folder) ^ self.before)}")
+        only(self.folder, self.before)
         return outcome
 
 
@@ -221,8 +219,7 @@ class Recipes:
             sentence(error)
             return "refused"
         finally:
-            if names(self.folder) != {self.path.name}:
-                raise Wrong(f"files: {sorted(names(self.folder))}")
+            only(self.folder, {self.path.name})
         return "read"
 
 

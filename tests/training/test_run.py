@@ -112,18 +112,24 @@ def test_a_run_leaves_logs_sheets_and_tensorboard(uninterrupted):
     assert list((folder / "tensorboard").glob("events.*"))
 
 
-def test_the_best_epoch_is_kept(pictures, tmp_path):
-    run = Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0", "autoencoder.epochs=4"]), tmp_path)
-    scores = iter([0.1, 0.4, 0.3, 0.2])
-    kept = []
+def kept_epoch(run, ssim):
+    """Which epoch's weights a run ends with, when validation finds these."""
+    scores, after = iter(ssim), []
 
     def validate():
-        kept.append({name: value.clone() for name, value in run.model.state_dict().items()})
+        after.append({name: value.clone() for name, value in run.model.state_dict().items()})
         return {"ssim": next(scores), "psnr": 0.0, "input_ssim": 0.0}, [torch.zeros(1, 3, 32, 32)]
 
     run.validate = validate
     run()
-    assert all(torch.equal(value, kept[1][name]) for name, value in run.model.state_dict().items())
+    end = run.model.state_dict()
+    (epoch,) = (e for e, weights in enumerate(after) if all(torch.equal(v, weights[n]) for n, v in end.items()))
+    return epoch
+
+
+def test_the_best_epoch_is_kept(pictures, tmp_path):
+    run = Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0", "autoencoder.epochs=4"]), tmp_path)
+    assert kept_epoch(run, [0.1, 0.4, 0.3, 0.2]) == 1
 
 
 def test_an_exploding_loss_names_the_last_good_checkpoint(pictures, tmp_path):
@@ -209,7 +215,7 @@ def test_the_other_models_are_trained_and_resumed_to_the_same_bytes(pictures, tm
     assert lnca.load(whole, "cpu").restore(Image.new("RGB", (20, 20))).size == (20, 20)
 
 
-def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(pictures, tmp_path):
+def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(pictures, tmp_path, capsys):
     def press(phase, done, total, values):
         if done == 3:
             signal.raise_signal(signal.SIGINT)
@@ -227,6 +233,11 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
     deeper = Plan("lnca", "photo-deblur", pictures, load_recipe("paper", [*changes, "model.lnca.depth=1"]), 0, first)
     card = lnca.load(Run(deeper, tmp_path / "deeper")(), "cpu").info.card
     assert card["initial"] == "43 of 45 tensors of lnca-denoise"
+    assert "warning" not in capsys.readouterr().err
+    reseeded = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 7, first)
+    card = lnca.load(Run(reseeded, tmp_path / "reseeded")(), "cpu").info.card
+    assert card["initial"] == "43 of 43 tensors of lnca-denoise, which were trained with seed 0"
+    assert "was trained with --seed 0, and so on another split" in capsys.readouterr().err
     other = Plan(
         "lnca",
         "photo-denoise",
@@ -320,16 +331,7 @@ def test_of_kernels_alone_the_last_epoch_is_kept(pictures, tmp_path):
     changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=4", "validation_tiles=4", "residual.l1=0",
                "residual.ssim=0", "residual.kernel=1", "model.lnca.echoes=2"]  # fmt: skip
     run = Run(Plan("lnca", "photo-deblur", pictures, load_recipe("paper", changes), 0), tmp_path)
-    scores, kept = iter([0.4, 0.1]), []
-
-    def validate():
-        kept.append({name: value.clone() for name, value in run.model.state_dict().items()})
-        return {"ssim": next(scores), "psnr": 0.0, "input_ssim": 0.0}, [torch.zeros(1, 3, 32, 32)]
-
-    run.validate = validate
-    run()
-    assert all(torch.equal(value, kept[1][name]) for name, value in run.model.state_dict().items())
-    assert not all(torch.equal(value, kept[0][name]) for name, value in run.model.state_dict().items())
+    assert kept_epoch(run, [0.4, 0.1]) == 1
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "the allocator's"])

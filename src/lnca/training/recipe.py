@@ -141,6 +141,11 @@ class ResidualPhase:
         2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
     )
 
+    @property
+    def decodes(self) -> bool:
+        """Whether it learns from restored pictures, and not from kernels alone."""
+        return bool(self.l1 or self.ssim)
+
 
 @dataclass(frozen=True)
 class Recipe:

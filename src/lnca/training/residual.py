@@ -54,7 +54,7 @@ class ResidualTrainer:
         output = model.automaton.read(cells)
         state = cells[..., model.automaton.input_channels :]
         terms = {"overflow": losses.overflow(state, -OVERFLOW, OVERFLOW)}
-        if phase.l1 or phase.ssim:
+        if phase.decodes:
             with self._autocast(cells):
                 restored = model.autoencoder.decode(output, skip).float()
             terms["l1"] = losses.balanced_error(batch.anchor, restored, phase.balance)

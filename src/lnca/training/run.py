@@ -6,6 +6,7 @@ Nothing random is carried along: every batch draws from generators made of (seed
 import json
 import math
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,9 +46,13 @@ from .world import ALONE, World
 CROPS = 10_000
 
 
-def begin_with(model: RestorationModel, path: Path) -> str:
+def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
     """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random. A map with
     more inputs than it had begins with zeros for them.
+
+    Args:
+        seed: of the training. Weights that were trained with another one, and on the same pictures, have seen some that
+            this training's split keeps for validation and test: a warning says so, and so does what is returned.
 
     Returns:
         How many, such as "36 of 48 tensors of lnca-denoise".
@@ -56,7 +61,8 @@ def begin_with(model: RestorationModel, path: Path) -> str:
         LncaError: not half of them are the same.
     """
     own = model.state_dict()
-    given = load_weights(path)[0].state_dict()
+    module, info = load_weights(path)
+    given = module.state_dict()
     fitting = {}
     for name, tensor in given.items():
         more = own[name].shape[1] - tensor.shape[1] if name in own and tensor.ndim == own[name].ndim == 4 else 0
@@ -66,7 +72,16 @@ def begin_with(model: RestorationModel, path: Path) -> str:
     if 2 * len(fitting) < len(own):
         raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
     model.load_state_dict(own | fitting)
-    return f"{len(fitting)} of {len(own)} tensors of {path.stem}"
+    begun = f"{len(fitting)} of {len(own)} tensors of {path.stem}"
+    before = info.card.get("seed", seed)
+    if before == seed:
+        return begun
+    print(
+        f"warning: {path} was trained with --seed {before}, and so on another split: of the same pictures it has seen "
+        f"some that --seed {seed} tests on",
+        file=sys.stderr,
+    )
+    return f"{begun}, which were trained with seed {before}"
 
 
 class Interrupted(Exception):
@@ -124,7 +139,7 @@ class Run:
         self.model: RestorationModel = settings.build()
         self.begun: str | None = None if saved is None else saved["begun"]
         if plan.initial is not None and saved is None:
-            self.begun = begin_with(self.model, plan.initial)
+            self.begun = begin_with(self.model, plan.initial, plan.seed)
         self.model.to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
@@ -243,11 +258,6 @@ class Run:
             return Batch(anchor, positive, here, kernels)
         return Batch(*self.train.pairs(sample, task, difficulty, draw, augment=augment), here)
 
-    def _restores(self, phase: str) -> bool:
-        """Whether a phase learns what it is validated by; of one that learns kernels only the last epoch is kept."""
-        residual = self.recipe.residual
-        return phase != "residual" or bool(residual.l1 or residual.ssim)
-
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
         size = self.recipe.batch_size
@@ -259,7 +269,9 @@ class Run:
         quality, examples = self.validate()
         means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
         best = self.best["ssim"]
-        if best is None or math.isnan(best) or quality["ssim"] > best or not self._restores(phase):
+        # What learns nothing of pictures is not to be chosen by them.
+        blind = phase == "residual" and not self.recipe.residual.decodes
+        if blind or best is None or math.isnan(best) or quality["ssim"] > best:
             copy = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
             self.best = {"ssim": quality["ssim"], "epoch": epoch, "model": copy}
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,

@@ -58,6 +58,24 @@ def test_an_interrupted_preparation_goes_on_with_what_is_done(tmp_path, monkeypa
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+def test_one_that_was_killed_at_its_very_end_is_ended(tmp_path, monkeypatch):
+    miniatures.pairs(tmp_path / "root")
+    whole = prepare(data_set("pairs"), tmp_path / "root", tmp_path / "whole")
+
+    def killed(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(data_set("pairs"), tmp_path / "root", tmp_path / "out")
+    assert (tmp_path / "out" / "parts").exists()
+    assert prepare(data_set("pairs"), tmp_path / "root", tmp_path / "out") == whole
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    with pytest.raises(LncaError, match="is already prepared"):
+        prepare(data_set("pairs"), tmp_path / "root", tmp_path / "out")
+
+
 def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
     for index in range(60):
         textured(700, 700, index).save(tmp_path / f"{index}.png")

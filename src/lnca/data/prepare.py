@@ -21,6 +21,8 @@ from .source import DataSet, Found, Sample
 from .tiles import TILE_SIDE, tiles_of
 
 LISTED = 20
+# Folder of what is done, while it is not all.
+PARTS = "parts"
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,16 @@ def prepare(
         LncaError: something is missing or broken, all of it named; `out` holds something else; the disk is full.
     """
     if is_prepared(out):
-        raise LncaError(f"{out} is already prepared; remove it to prepare it anew")
+        if not (out / PARTS).exists():
+            raise LncaError(f"{out} is already prepared; remove it to prepare it anew")
+        # It was killed when this was all that was left to do.
+        shutil.rmtree(out / PARTS)
+        return json.loads((out / DESCRIPTION).read_text("utf-8"))
     found = data_set.scan(root)
     if not found.samples or (found.problems and not skip_broken):
         raise LncaError(_refusal(data_set, found.problems))
     side = data_set.side if side is None else side
-    parts = list(_parts(data_set, found, side, out / "parts"))
+    parts = list(_parts(data_set, found, side, out / PARTS))
     pending = [part for part in parts if not part.path.exists()]
     done = sum(len(part.samples) for part in parts) - sum(len(part.samples) for part in pending)
     progress(done, len(found.samples))
@@ -114,7 +120,7 @@ def prepare(
     if not description["tiles"]:
         raise LncaError(f"no tile with any content in {root}; give pictures that are not flat")
     write_whole(out / DESCRIPTION, (json.dumps(description, indent=1) + "\n").encode())
-    shutil.rmtree(out / "parts")
+    shutil.rmtree(out / PARTS)
     return description
 
 

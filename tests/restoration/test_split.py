@@ -27,6 +27,7 @@ RANDOM = {
         "lnca",
         {"context": 2, "depth": 1, "scales": 4, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
     ),
+    "residual, echoes": ("lnca", {"scales": 2, "echoes": 3, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2}),
 }
 SHIPPED = ("photo-denoise", "lnca-deblur")
 
@@ -122,7 +123,7 @@ def test_four_processes_give_the_bits_of_one(models):
 
 def test_torchs_own_convolutions_in_bands_round_differently_and_no_more(models):
     """As GPUs have them."""
-    some = {name: models[name] for name in ("nafca, masked", "residual, refined")}
+    some = {name: models[name] for name in ("nafca, masked", "residual, refined", "residual, echoes")}
     different = run(3, compare, some, "plain", ("flat", "tensors"))
     assert all(worst <= (1e-5 if kind == "tensors" else 1) for (_, kind), worst in different.items()), different
 

@@ -145,17 +145,12 @@ class SplitStreamer(Streamer):
         height = picture.height if isinstance(picture, Rows) else picture
         multiple = self.autoencoder.multiple
         # One row of cells more: what lies beyond the picture's lower border is mirrored.
-        cells = widened(band, self.reach + 1, -(-height // multiple))
+        cells = widened(band, self.model.autoencoder.reach + 1, -(-height // multiple))
         return self._pixel_rows(cells, height)
 
     def _pixel_rows(self, band: range, height: int) -> range:
         multiple = self.autoencoder.multiple
         return range(min(band.start * multiple, height), min(band.stop * multiple, height))
-
-    @property
-    def reach(self) -> int:
-        """Rows of cells that encoder and decoder depend on, above and below."""
-        return -(-self.autoencoder.border // 2)
 
     def _restore_band(self, picture: Rows, bands: list[range], steps: int, rows_at_once: int, seed: int) -> Tensor:
         """Restored pixels of this process's band, which take `steps` steps together with the others."""
@@ -171,12 +166,12 @@ class SplitStreamer(Streamer):
         for first in range(0, steps, stride):
             self.peers.exchange(cells, bands, stride)
             self.run.advance(cells, min(stride, steps - first), seed, first, (here.start, 0))
-        around = widened(band, self.reach, height)
+        around = widened(band, self.model.autoencoder.reach, height)
         read = automaton.read(cells)[:, top : top + len(band)]
         latent = torch.empty(picture.batch, len(around), *read.shape[2:], device=self.device)
         latent[:, band.start - around.start : band.stop - around.start] = read
         del cells, read
-        self.peers.exchange(latent, bands, self.reach)
+        self.peers.exchange(latent, bands, self.model.autoencoder.reach)
 
         def rows(begin: int, end: int) -> Tensor:
             return latent[:, begin - around.start : end - around.start].contiguous()

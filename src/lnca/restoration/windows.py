@@ -10,23 +10,9 @@ from torch import Tensor
 from ..kernels.autoencoder import Source
 from ..kernels.cpu import Precision
 from ..kernels.settling import Settling
-from ..nn.autoencoder import Autoencoder, Coder
+from ..nn.autoencoder import Coder
 from ..nn.automaton import Automaton
-from ..nn.deconvolution import SIDE
 from ..nn.residual import ResidualCoder
-from ..nn.surroundings import reach
-
-
-def reach_of(coder: Coder) -> int:
-    """Rows of cells that a coder's results depend on, above and below."""
-    if isinstance(coder, Autoencoder):
-        return 2
-    assert isinstance(coder, ResidualCoder)
-    pixels = (5 + len(coder.correct_depth)) * coder.shrink
-    if coder.deconvolution is not None:
-        pixels += coder.deconvolution.side // 2 * 2 * len(coder.deconvolution.rates)
-    around = reach(coder.scales) if coder.scales else 0
-    return -(-pixels // SIDE) + len(coder.scatter_context) + around + 1
 
 
 class WindowedCoder:
@@ -35,8 +21,7 @@ class WindowedCoder:
 
     def __init__(self, coder: Coder):
         self.coder, self.multiple = coder, coder.multiple
-        self.reach = reach_of(coder)
-        self.border = 2 * self.reach
+        self.border = 2 * coder.reach
         # What goes past the automaton, before and after each layer.
         path = coder.width if isinstance(coder, ResidualCoder) else 8
         self.floats = 9 + 8 * path
@@ -47,7 +32,7 @@ class WindowedCoder:
         return image(top * self.multiple, bottom * self.multiple).to(device).permute(0, 3, 1, 2).contiguous()
 
     def _around(self, begin: int, end: int, height: int) -> tuple[int, int]:
-        return max(begin - self.reach, 0), min(end + self.reach, height // self.multiple)
+        return max(begin - self.coder.reach, 0), min(end + self.coder.reach, height // self.multiple)
 
     @torch.no_grad()
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:

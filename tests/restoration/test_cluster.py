@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -196,9 +197,8 @@ def test_from_one_object_store_to_another_with_a_node_lost(cluster, store, expec
     assert len(good) == len(set(good)) == COUNT
 
 
-def test_no_cluster_is_said_in_a_sentence(refused, expected, weights, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
+def test_no_cluster_and_no_ray_are_said_in_a_sentence(refused, expected, weights, tmp_path, monkeypatch):
     asked = ("restore", expected[0], "-o", tmp_path / "out", "--model", weights, "--engine", "ray")
     assert "there is no Ray cluster at 127.0.0.1:1: " in refused(*asked, "--address", "127.0.0.1:1")
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     assert "--engine ray needs Ray: pip install 'lnca[ray]'" in refused(*asked)

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from .stores import StoredJob, is_address, read_bytes, save_stored
 TASK, TASKS = 16, 8
 # How often a task is tried again when its worker dies.
 RETRIES = 3
+# Seconds for a cluster to answer.
+PATIENCE = 10
 
 
 @contextmanager
@@ -41,6 +44,8 @@ def connected(address: str | None) -> Iterator[Any]:
     except ImportError as error:
         raise LncaError("--engine ray needs Ray: pip install 'lnca[ray]'") from error
     address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_answers(address)
     # Alone, nothing listens but on the loopback address.
     alone = {} if address else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
@@ -58,6 +63,17 @@ def connected(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raises `LncaError` where nobody listens: Ray would try for many minutes, and then end the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise LncaError(f"there is no Ray cluster at {address}: {error}") from error
 
 
 def restore_on_cluster(

@@ -7,7 +7,7 @@ PAGE_MODELS := photo-denoise lnca-denoise lnca-deblur latent-nafca-denoise laten
 PAGE := src/lnca/web/index.html
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
+.PHONY: setup demo test test-slow test-ray test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
 .PHONY: gallery docs release-check web test-web bench-web screenshots clean
 
 setup: $(VENV)/done
@@ -29,6 +29,19 @@ test: setup
 
 test-slow: setup
 	$(BIN)/pytest -m slow
+
+# Bulk restoring on a Ray cluster of two nodes, from one server that speaks S3 to another. In an environment of its own,
+# since a library beneath s3fs wants an older python-dateutil than constraints.txt has.
+RAY_BIN := $(VENV)-ray/bin
+$(VENV)-ray/done: pyproject.toml constraints.txt $(KERNELS)
+	$(PYTHON) -m venv $(VENV)-ray
+	$(RAY_BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(RAY_BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]' pytest
+	$(RAY_BIN)/pip install --quiet --disable-pip-version-check s3fs==2026.9.0 aiobotocore==3.10.0 'moto[server]==5.2.5'
+	touch $@
+
+test-ray: $(VENV)-ray/done
+	$(RAY_BIN)/pytest tests/restoration/test_cluster.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu
@@ -126,4 +139,4 @@ screenshots: web
 	cd web && scripts/chromium.sh && npm run --silent screenshots
 
 clean:
-	rm -rf $(VENV) build dist demo src/lnca/web web/node_modules web/public/models web/public/ort web/public/samples
+	rm -rf $(VENV) $(VENV)-ray build dist demo src/lnca/web web/node_modules web/public/models web/public/ort web/public/samples

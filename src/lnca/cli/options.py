@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..degradation import PhotoTask
     from ..kernels.cpu import Precision
     from ..kernels.select import Backend
+
+Engine = Literal["local", "ray"]
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -61,6 +63,15 @@ def checked_backend(name: str) -> "Backend":
             return name
         case _:
             raise LncaError(f"--backend should be auto, plain, compiled or fused, got {name!r}")
+
+
+def checked_engine(name: str) -> Engine:
+    """The engine of that name; raises `LncaError` for another."""
+    match name:
+        case "local" | "ray":
+            return name
+        case _:
+            raise LncaError(f"--engine should be local or ray, got {name!r}")
 
 
 def checked_precision(name: str) -> "Precision":

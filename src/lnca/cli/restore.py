@@ -1,11 +1,10 @@
 """`lnca restore`."""
 
-import json as json_format
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +13,7 @@ import typer
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
 from ..restoration.limits import PIXEL_LIMIT
+from .bulk import restore_in_bulk
 from .options import (
     BackendOption,
     Device,
@@ -21,24 +21,24 @@ from .options import (
     Overwrite,
     PrecisionOption,
     checked_backend,
+    checked_engine,
     checked_precision,
 )
-from .plain import plain
-from .progress import progress_bar
+from .records import Talk, followed, lines_of
 
 if TYPE_CHECKING:
-    from ..restoration.batch import Job, Record, Way
+    from ..restoration.batch import Job, Way
     from ..restoration.restorer import Restorer
 
-STREAM = Path("-")
+STREAM = "-"
 
 
 def restore(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns; - is stdin.")
+        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns; - is stdin.")
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
     steps: Annotated[
@@ -62,7 +62,14 @@ def restore(
     max_memory: Annotated[
         str | None, typer.Option(help="Memory to use beside the picture itself, such as 2GB; the result is the same.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, for many pictures.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, for many pictures; default: 1, with --engine ray all there are."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: a cluster, and addresses such as s3://bucket/in.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, or auto; default: this machine alone.")] = None,
     devices: Annotated[
         int,
         typer.Option(min=1, help="Devices that share each picture: GPUs, or else processes. Or start it by torchrun."),
@@ -79,7 +86,7 @@ def restore(
 ) -> None:
     """Restore a picture, or every picture in a folder."""
     from .. import peers
-    from ..restoration.batch import Way, plan, restorer_of
+    from ..restoration.batch import Way, plan, restore_files, restorer_of
     from ..restoration.notation import parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
@@ -88,21 +95,37 @@ def restore(
         model, device, checked_backend(backend), checked_precision(precision), _steps(steps), tolerance, max_memory,
         strength, None if region is None else parse_region(region), mask, max_pixels,
     )  # fmt: skip
+    talk = Talk(quiet, json, steps == "auto")
+    beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
+    if checked_engine(engine) == "ray":
+        others = {**beside, "-": STREAM if STREAM in (*sources, output) else None, "--plan": show_plan or None,
+                  "--devices": None if devices == peers.started() == 1 else devices}  # fmt: skip
+        for option, value in others.items():
+            if value is not None:
+                raise LncaError(f"{option} is for --engine local")
+        restore_in_bulk(sources, output, asked, overwrite=overwrite, dry_run=dry_run, manifest=manifest,
+                        address=address, workers=workers, talk=talk)  # fmt: skip
+        return
+    for text in (*sources, output or ""):
+        if "://" in text:
+            raise LncaError(f"{text} is an address, which needs --engine ray")
+    if address is not None:
+        raise LncaError("--address is of a Ray cluster; add --engine ray")
     if devices > 1 and peers.started() == 1:
         raise typer.Exit(peers.start(devices))
     if devices not in (1, peers.started()):
         raise LncaError(f"this was started as {peers.started()} processes; leave --devices out")
-    with _together(asked, workers, frames) as way:
+    with _together(asked, workers or 1, frames) as way:
         if way is None:
             return
         if STREAM in (*sources, output):
-            beside_it = (heat_map, compare, frames, manifest, json or None, show_plan or None, dry_run or None)
+            beside_it = (*beside.values(), manifest, json or None, show_plan or None, dry_run or None)
             if sources != [STREAM] or output not in (None, STREAM) or any(other is not None for other in beside_it):
                 raise LncaError("- reads one picture from stdin and writes it to stdout, with nothing beside it")
             _stream(way, quiet)
             return
-        jobs, done, single, folder = plan(sources, output, overwrite)
-        beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
+        target = None if output is None else Path(output)
+        jobs, done, single, folder = plan([Path(source) for source in sources], target, overwrite)
         for option, path in beside.items():
             if path is not None:
                 _check_beside(option, path, single, overwrite)
@@ -115,17 +138,10 @@ def restore(
             _show_plans(jobs, way)
             return
         failed = 0
-        for record in _restored(jobs, way, workers, manifest, folder):
-            failed += record.error is not None
-            if json:
-                print(json_format.dumps(asdict(record)))
-            if record.error is not None and not single:
-                print(f"lnca: {plain(record.error)}", file=sys.stderr)
-            if not quiet:
-                for note in record.notes:
-                    print(plain(f"{record.file}: {note}"), file=sys.stderr)
-                if way.steps == "auto" and record.steps is not None:
-                    print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
+        with lines_of(manifest, folder if jobs else None) as lines:
+            for record in followed(restore_files(jobs, way, workers or 1), len(jobs), lines):
+                failed += record.error is not None
+                talk.of(record, errors=not single)
         if single:
             if record.error is not None:
                 raise LncaError(record.error)
@@ -133,12 +149,7 @@ def restore(
             if not quiet and not json:
                 print(jobs[0].output)
             return
-        if not quiet and not json:
-            print(f"{len(jobs) - failed} of {len(jobs)} pictures restored{f' to {folder}' if folder else ''}")
-            if done:
-                print(f"{done} were there already; --overwrite restores them again")
-        if failed:
-            raise typer.Exit(1)
+        talk.of_all(failed, len(jobs), done, folder)
 
 
 @contextmanager
@@ -232,42 +243,6 @@ def _show_plans(jobs: "list[Job]", way: "Way") -> None:
     for job in jobs:
         rows = Rows(open_photo(job.source, way.max_pixels).frames[0])
         print(f"{job.source}: {restorer.plan(rows, way.max_memory, way.steps == 'auto')}")
-
-
-@contextmanager
-def _written(manifest: Path | None, folder: Path | None) -> "Iterator[list]":
-    """Where lines of the manifest go, if anywhere."""
-    from ..restoration.batch import MANIFEST
-
-    path = manifest or (None if folder is None else folder / MANIFEST)
-    if path is None:
-        yield []
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            yield [file]
-    except OSError as error:
-        raise LncaError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _restored(
-    jobs: "list[Job]", way: "Way", workers: int, manifest: Path | None, folder: Path | None
-) -> "Iterator[Record]":
-    """The records, with a bar of pictures, megapixels a second and time left, and the manifest."""
-    from ..restoration.batch import restore_files, write_manifest
-
-    with ExitStack() as stack:
-        files = stack.enter_context(_written(manifest, folder if jobs else None))
-        records = restore_files(jobs, way, workers)
-        progress = stack.enter_context(progress_bar("{task.fields[megapixels]:.2f} MP/s"))
-        bar = progress.add_task("restoring", total=len(jobs), visible=len(jobs) > 1, megapixels=0.0)
-        pixels = 0.0
-        for record in write_manifest(files[0], records) if files else records:
-            pixels += record.megapixels
-            elapsed = progress.tasks[bar].elapsed or 1e-9
-            progress.update(bar, advance=1, megapixels=pixels / elapsed)
-            yield record
 
 
 def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, frames: Path | None) -> None:

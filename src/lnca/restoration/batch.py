@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -220,17 +220,21 @@ def _how(restorer: Restorer, steps: float | None, strength: float) -> str:
     return how if strength == 1 else f"{how}, strength {strength:g}"
 
 
+def check_inside(output: Path, root: Path) -> None:
+    """Raises `LncaError` when a folder of `root`'s tree, which may have been there before, leads out of it."""
+    if root.is_dir() and not output.parent.resolve().is_relative_to(root.resolve()):
+        raise LncaError(f"{output.parent} is a link that leads out of {root}; choose another output")
+
+
 def restore_file(job: Job, way: Way) -> Record:
     """Restores one file; an error is in the record."""
 
     def read() -> Photo:
-        # Of a folder's tree, which may have been there before.
-        if job.root.is_dir() and not job.output.parent.resolve().is_relative_to(job.root.resolve()):
-            raise LncaError(f"{job.output.parent} is a link that leads out of {job.root}; choose another output")
+        check_inside(job.output, job.root)
         return open_photo(job.source, way.max_pixels)
 
     record = Record(str(job.source), str(job.output), way.model)
-    return _recorded(record, way, read, lambda photo: save_photo(photo, job.output))
+    return recorded(record, way, read, lambda photo: save_photo(photo, job.output))
 
 
 def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:
@@ -247,10 +251,15 @@ def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:
 
     read = io.BytesIO(source)
     record = Record("-", "-", way.model)
-    return _recorded(record, way, lambda: read_photo(read, "the input", way.max_pixels), write)
+    return recorded(record, way, lambda: read_photo(read, "the input", way.max_pixels), write)
 
 
-def _recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]]) -> Record:
+def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]]) -> Record:
+    """The record, filled in, of a picture that is read, restored and written; an error is in it.
+
+    Args:
+        read, write: raise `LncaError`; `write` gives what could not stay as it was.
+    """
     begin = time.perf_counter()
     try:
         photo = read()
@@ -298,7 +307,15 @@ def _in_worker(job: Job, way: Way, workers: int) -> Record:
     return restore_file(job, way)
 
 
-def write_manifest(file: IO[str], records: Iterable[Record]) -> Iterator[Record]:
+class Lines(Protocol):
+    """A text file that lines are added to."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
+
+
+def write_manifest(file: Lines, records: Iterable[Record]) -> Iterator[Record]:
     """Passes records on, each written down as a line as soon as it is there."""
     for record in records:
         file.write(json.dumps(asdict(record)) + "\n")

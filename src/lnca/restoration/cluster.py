@@ -1,0 +1,158 @@
+"""Restoring many pictures on a Ray cluster: Ray Data hands out the work, and does again what a dead worker had."""
+
+import io
+import json
+import logging
+import os
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..catalogue import locate, shipped_weights
+from ..errors import LncaError
+from ..files import write_whole
+from .batch import Record, Way, check_inside, recorded
+from .photo import Photo
+from .photo_read import read_photo
+from .stores import StoredJob, is_address, read_bytes, save_stored
+
+# Pictures that a task has at most, and tasks that each processor has at least, so that none waits long for the others.
+TASK, TASKS = 16, 8
+# How often a task is tried again when its worker dies.
+RETRIES = 3
+# Seconds for a cluster to answer.
+PATIENCE = 10
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Any]:
+    """Gives Ray, in a cluster or, without an address, on the processors of this machine alone.
+
+    Raises:
+        LncaError: Ray is not installed, there is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise LncaError("--engine ray needs Ray: pip install 'lnca[ray]'") from error
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_answers(address)
+    # Alone, nothing listens but on the loopback address.
+    alone = {} if address else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise LncaError(f"there is no Ray cluster at {address or 'this machine'}: {reason}") from error
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        # What is lost with a worker is done again below, picture by picture.
+        context.max_errored_blocks = -1
+        for name in ("ray.data", "ray.data._internal.execution.streaming_executor"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raises `LncaError` where nobody listens: Ray would try for many minutes, and then end the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise LncaError(f"there is no Ray cluster at {address}: {error}") from error
+
+
+def restore_on_cluster(
+    jobs: list[StoredJob], way: Way, address: str | None = None, workers: int | None = None
+) -> Iterator[Record]:
+    """Yields one record for each job, as they are done; an output is whole or not there, whatever dies.
+
+    Args:
+        jobs: addresses, or paths that all machines see.
+        way: how; a weight file is handed to the machines.
+        address: of a Ray cluster; None is one of this machine's own.
+        workers: pictures at a time, at most; None for as many as the cluster has processors, or GPUs where it has some.
+
+    Raises:
+        LncaError: as `connected`.
+    """
+    weights = None if way.model in shipped_weights() else Path(locate(way.model)).read_bytes()
+    if not jobs:
+        return
+    with connected(address) as ray:
+        resources = ray.cluster_resources()
+        way, needs = _placed(way, bool(resources.get("GPU")))
+        places = int(resources.get("GPU" if "num_gpus" in needs else "CPU", 1))
+        left = {job.output: job for job in jobs}
+        size = max(1, min(TASK, len(jobs) // (TASKS * places)))
+        # A task whose worker dies again and again takes its other pictures with it: they are tried once more, alone.
+        for rows in (size, 1):
+            items = [{"job": json.dumps(asdict(job))} for job in left.values()]
+            with warnings.catch_warnings():
+                # Until Ray 2.64 has another way to say how often a task is tried again.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                results = ray.data.from_items(items, override_num_blocks=-(-len(items) // rows)).map(
+                    _restore_row, fn_args=(way, weights), concurrency=workers, max_retries=RETRIES, **needs
+                )
+            for row in results.iter_rows():
+                record = Record(**json.loads(row["record"]))
+                if left.pop(record.output, None):
+                    yield record
+            if not left:
+                return
+        for job in left.values():
+            reason = f"{job.source} ended its worker {RETRIES + 1} times, perhaps for want of memory; see --max-memory"
+            yield Record(job.source, job.output, way.model, error=reason)
+
+
+def _placed(way: Way, gpus: bool) -> tuple[Way, dict[str, float]]:
+    """The way, with a device, and what Ray is to keep free for each picture."""
+    if way.device.startswith("cuda") or (way.device == "auto" and gpus):
+        return replace(way, device="cuda"), {"num_cpus": 1, "num_gpus": 1}
+    return replace(way, device="cpu" if way.device == "auto" else way.device), {"num_cpus": 1}
+
+
+def _restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
+    """What a worker does with one picture."""
+    import torch
+
+    torch.set_num_threads(1)
+    job = StoredJob(**json.loads(row["job"]))
+    record = Record(job.source, job.output, way.model)
+    if weights is not None:
+        way = replace(way, model=_written(Path(way.model).name, weights))
+
+    def read() -> Photo:
+        if not is_address(job.output):
+            check_inside(Path(job.output), Path(job.root))
+        return read_photo(io.BytesIO(read_bytes(job.source)), job.source, way.max_pixels)
+
+    recorded(record, way, read, lambda photo: save_stored(photo, job.output))
+    return {"record": json.dumps(asdict(record))}
+
+
+@lru_cache(1)
+def _own_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="lnca-weights-")
+
+
+@lru_cache(1)
+def _written(name: str, weights: bytes) -> str:
+    """A weight file of this worker's own."""
+    path = Path(_own_folder().name) / name
+    write_whole(path, weights)
+    return str(path)

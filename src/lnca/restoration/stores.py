@@ -1,0 +1,240 @@
+"""Pictures in object stores, by fsspec: which there are, where each goes, and reading and writing them whole.
+
+An address has a protocol, such as s3://bucket/folder; anything else is a path here. How a store is reached, and with
+which key, fsspec takes from its own settings and environment.
+"""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from ..errors import LncaError
+from ..files import write_whole
+from .batch import MANIFEST, READ_SUFFIXES, plan
+from .photo import Photo
+from .photo_write import FORMATS, write_photo
+
+# Stores whose objects appear whole or not at all.
+WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory")
+# Seconds after which lines of a manifest are stored.
+MANIFEST_EVERY = 60.0
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """One picture to restore, and where it goes: addresses or paths; `root` is the folder that the output lies in or
+    below."""
+
+    source: str
+    output: str
+    root: str
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What is to be done, what has been done already, and address or path of the folder that all outputs lie in, if
+    there is one."""
+
+    jobs: list[StoredJob]
+    done: list[StoredJob]
+    folder: str | None
+
+
+def is_address(text: str) -> bool:
+    """Whether it names something in a store, and not a path."""
+    return "://" in text
+
+
+def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
+    """One job a picture, as `batch.plan` makes them: a folder's outputs form the same tree.
+
+    Args:
+        sources: addresses or paths of pictures, and of folders with some.
+        output: address or path of a folder.
+        overwrite: do again what is done.
+
+    Raises:
+        LncaError: no pictures, two that would become one, a name that leads out of the folder, a store that cannot be
+            reached.
+    """
+    folder = _absolute(output).rstrip("/")
+    outputs: dict[str, str] = {}
+    for source in map(_absolute, sources):
+        named = PurePosixPath(source.rstrip("/")).name
+        for name in _pictures(source):
+            inside = PurePosixPath(named, name) if len(sources) > 1 and name else PurePosixPath(name or named)
+            if inside.is_absolute() or ".." in inside.parts:
+                raise LncaError(f"{source} holds a picture named {name!r}, which leads out of the output; rename it")
+            if inside.suffix.lower() not in FORMATS:
+                inside = inside.with_suffix(".tif")
+            target = f"{folder}/{inside}"
+            given = f"{source.rstrip('/')}/{name}" if name else source
+            if given.startswith(f"{folder}/"):
+                continue
+            if outputs.setdefault(target, given) != given:
+                raise LncaError(f"{outputs[target]} and {given} would both become {target}; restore them apart")
+    if not outputs:
+        raise LncaError(f"{sources[0]} holds no picture outside the output; looked for {', '.join(READ_SUFFIXES)}")
+    there = set() if overwrite else {f"{folder}/{name}" for name in _names(folder)}
+    jobs = [StoredJob(source, target, folder) for target, source in outputs.items()]
+    left, done = ([job for job in jobs if (job.output in there) == is_done] for is_done in (False, True))
+    return StoredPlan(left, done, folder)
+
+
+def plan_files(sources: list[Path], output: Path | None, overwrite: bool) -> StoredPlan:
+    """`batch.plan`, with paths that all machines that share the folders can use."""
+    planned = plan(sources, output, overwrite)
+    left = {job.output for job in planned.jobs}
+    jobs: dict[bool, list[StoredJob]] = {True: [], False: []}
+    for job in plan(sources, output, overwrite=True).jobs:
+        paths = (str(path.absolute()) for path in (job.source, job.output, job.root))
+        jobs[job.output in left].append(StoredJob(*paths))
+    return StoredPlan(jobs[True], jobs[False], None if planned.folder is None else str(planned.folder.absolute()))
+
+
+def _absolute(text: str) -> str:
+    return text if is_address(text) else str(Path(text).absolute())
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path there."""
+    try:
+        return fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise LncaError(f"{address} cannot be reached: {_short(error)}") from error
+
+
+def _names(folder: str) -> list[str]:
+    """Names of all files in a folder and those below it, from the folder on; none where there is no folder."""
+    files, root = _opened(folder)
+    try:
+        found = files.find(root)
+    except FileNotFoundError:
+        return []
+    # Every store has errors of its own.
+    except Exception as error:
+        raise LncaError(f"{folder} cannot be listed: {_short(error)}") from error
+    start = root.rstrip("/") + "/"
+    return [path.removeprefix(start) if path != root else "" for path in found]
+
+
+def _pictures(source: str) -> list[str]:
+    """Names of the pictures in a folder, sorted; "" for a picture itself."""
+    found = _names(source)
+    if not found:
+        raise LncaError(f"{source} does not exist, or is empty")
+    paths = {name: PurePosixPath(name or source) for name in found}
+    return sorted(
+        name
+        for name, path in paths.items()
+        if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".lnca-")
+    )
+
+
+def read_bytes(address: str) -> bytes:
+    """A file's content; raises `LncaError` when it cannot be read."""
+    files, path = _opened(address)
+    try:
+        return files.cat_file(path)
+    except FileNotFoundError as error:
+        raise LncaError(f"{address} does not exist") from error
+    except Exception as error:
+        raise LncaError(f"{address} cannot be read: {_short(error)}") from error
+
+
+def write_bytes(address: str, content: bytes) -> None:
+    """Writes a file, whole or not at all; raises `LncaError` when it cannot be written."""
+    files, path = _opened(address)
+    protocols = (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
+    if "file" in protocols:
+        write_whole(Path(path), content)
+        return
+    folder = path.rpartition("/")[0]
+    whole = any(protocol in WHOLE for protocol in protocols)
+    written = path if whole else f"{folder}/.lnca-{uuid.uuid4().hex}"
+    try:
+        if not whole:
+            files.makedirs(folder, exist_ok=True)
+        files.pipe_file(written, content)
+        if not whole:
+            files.mv(written, path)
+    except Exception as error:
+        raise LncaError(f"cannot write {address}: {_short(error)}") from error
+
+
+def save_stored(photo: Photo, address: str) -> list[str]:
+    """`save_photo` for an address."""
+    room = io.BytesIO()
+    notes = write_photo(photo, room, FORMATS[PurePosixPath(address).suffix.lower()], address)
+    write_bytes(address, room.getvalue())
+    return notes
+
+
+class StoredManifest:
+    """The lines of a manifest in a store, which cannot add to a file: some in each of lnca-000000.jsonl, ...
+
+    Args:
+        folder: address of the folder of outputs.
+        every: seconds after which lines are stored, so that little is missing when this process is killed.
+    """
+
+    def __init__(self, folder: str, every: float = MANIFEST_EVERY):
+        self.folder, self.every = folder, every
+        self._number = len(_manifests(folder))
+        self._lines: list[str] = []
+        self._stored = time.monotonic()
+
+    def write(self, text: str, /) -> None:
+        """Adds a line."""
+        self._lines.append(text)
+
+    def flush(self) -> None:
+        """Stores lines, when it is time."""
+        if time.monotonic() - self._stored >= self.every:
+            self.close()
+
+    def close(self) -> None:
+        """Stores the lines that are not."""
+        if self._lines:
+            stem, suffix = MANIFEST.split(".")
+            write_bytes(f"{self.folder}/{stem}-{self._number:06d}.{suffix}", "".join(self._lines).encode())
+            self._number, self._lines = self._number + 1, []
+        self._stored = time.monotonic()
+
+
+def written_down(folder: str) -> Iterator[str]:
+    """The outputs that the manifests in a folder tell of, those that failed left out."""
+    for name in _manifests(folder):
+        for line in read_bytes(f"{folder}/{name}").decode("utf-8", "replace").splitlines():
+            try:
+                record = json.loads(line)
+                if record["error"] is None:
+                    yield record["output"]
+            # The last line of a process that was killed.
+            except (ValueError, TypeError, KeyError):
+                continue
+
+
+def _manifests(folder: str) -> list[str]:
+    """Names of the manifests in a folder."""
+    files, root = _opened(folder)
+    stem, suffix = MANIFEST.split(".")
+    try:
+        found = files.ls(root, detail=False)
+    except FileNotFoundError:
+        return []
+    except Exception as error:
+        raise LncaError(f"{folder} cannot be listed: {_short(error)}") from error
+    names = (PurePosixPath(path).name for path in found)
+    return sorted(name for name in names if name.startswith(stem) and name.endswith(f".{suffix}"))
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

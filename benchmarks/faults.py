@@ -149,17 +149,18 @@ def asked(folder: Path, pictures: Path) -> dict[str, Any]:
     return {"status": status, "seconds": seconds, "saved": trained_until(folder)}
 
 
-def full_disk(folder: Path, pictures: Path) -> dict[str, Any]:
-    """A file system that has room for a checkpoint and a half; it takes root to make one."""
+def full_disk(folder: Path, pictures: Path, checkpoint: int) -> dict[str, Any]:
+    """A file system that has room for a checkpoint (of so many bytes) and a half; it takes root to make one."""
     folder.mkdir(parents=True)
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "lnca", folder]).returncode:
+    size = f"size={checkpoint * 3 // 2}"
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "lnca", folder]).returncode:
         return {"skipped": "only root can mount a small file system"}
     try:
         result = subprocess.run(
             [*LNCA, *train_command(folder, pictures)], env=ENVIRONMENT, capture_output=True, text=True
         )
         whole = [path.name for path in checkpoints(folder / "run") if open_checkpoint(path)]
-        said = result.stderr.strip().splitlines()[-1].replace(str(folder), "DISK")
+        said = " ".join(result.stderr.replace(str(folder), "DISK").strip().splitlines()[-1:])
     finally:
         subprocess.run(["umount", folder], check=True)
     print(f"full disk: exit status {result.returncode}, {len(whole)} whole checkpoints: {said}", flush=True)
@@ -192,13 +193,15 @@ def main() -> None:
         found = [
             killed(job, count, root / job.name.replace(" ", "-"), draw) for job, count in zip(jobs, kills, strict=True)
         ]
+        largest = max(path.stat().st_size for path in checkpoints(root / "train" / "whole" / "run"))
         result = {
             "environment": environment(torch.device("cpu")), "seed": options.seed, "kills": sum(kills), "jobs": found,
             "elastic": elastic(root / "elastic", pictures), "sigterm": asked(root / "asked", pictures),
-            "full_disk": full_disk(root / "disk", pictures),
+            "full_disk": full_disk(root / "disk", pictures, largest),
         }  # fmt: skip
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     good = all(job["same_bytes"] == job["rounds"] for job in found) and result["elastic"]["same_bytes"]
+    good = good and not result["sigterm"]["status"] and result["full_disk"].get("status", 2) == 2
     print(options.out)
     sys.exit(0 if good else 1)
 

@@ -212,6 +212,10 @@ def _graph(
         )  # fmt: skip
         assert program is not None
         graph = program.model_proto
+    # What the exporter notes there (where in which source a node comes from, in no order) no reader needs.
+    content = graph.graph
+    for part in (content, *content.node, *content.initializer, *content.input, *content.output, *content.value_info):
+        del part.metadata_props[:]
     told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple", "reach")
     onnx.helper.set_model_props(graph, {key: str(description[key]) for key in told})
     return graph.SerializeToString(deterministic=True)

@@ -36,6 +36,8 @@ CHANGES = (
     "joint.epochs=1", "automaton.pool=16", "joint.pool=16", "model.latent-nafca.dropout=0.1",
     "model.latent-nafca.steps=8",
 )  # fmt: skip
+# Seconds for the workers of a killed process to end.
+PATIENCE = 30
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -79,13 +81,26 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
+def gone(group: int) -> bool:
+    """Whether all processes of a group end, soon; those that do not are ended here."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    return False
+
+
 def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str, Any]:
     """Kills a job so many times, as often resumed, begun anew whenever it came to its end."""
     whole = folder / "whole"
     begun = time.monotonic()
     subprocess.run([*LNCA, *job.command(whole)], check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     duration = time.monotonic() - begun
-    expected, done, rounds, same, left, refused = content(whole), 0, 0, 0, 0, 0
+    expected, done, rounds, same, left, refused, outlived = content(whole), 0, 0, 0, 0, 0, 0
     moments: dict[str, int] = {}
     work = folder / "killed"
     while done < kills or work.exists():
@@ -98,7 +113,7 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
             # One time the process alone, whose workers have to find out, the other all of them at once.
             (os.kill if done % 2 else os.killpg)(process.pid, signal.SIGKILL)
             process.wait()
-            done += 1
+            done, outlived = done + 1, outlived + (not gone(process.pid))
             moments[job.where(work)] = moments.get(job.where(work), 0) + 1
             continue
         whole_now = content(work) == expected
@@ -111,7 +126,8 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
     print(f"{job.name}: {done} kills, {same} of {rounds} rounds ended with the same bytes", flush=True)
     return {
         "job": job.name, "kills": done, "killed_in": moments, "rounds": rounds, "same_bytes": same,
-        "refused_as_done": refused, "files": len(expected), "hidden_temporary_files_left": left,
+        "refused_as_done": refused, "workers_outlived": outlived, "files": len(expected),
+        "hidden_temporary_files_left": left,
     }  # fmt: skip
 
 
@@ -201,6 +217,7 @@ def main() -> None:
         }  # fmt: skip
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     good = all(job["same_bytes"] == job["rounds"] for job in found) and result["elastic"]["same_bytes"]
+    good = good and not any(job["workers_outlived"] for job in found)
     good = good and not result["sigterm"]["status"] and result["full_disk"].get("status", 2) == 2
     print(options.out)
     sys.exit(0 if good else 1)

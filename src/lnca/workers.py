@@ -1,22 +1,24 @@
-"""Worker processes that an interrupt does not make noisy."""
+"""Worker processes that an interrupt does not make noisy, and that do not outlive what began them."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 
 class QuietWorkers(ProcessPoolExecutor):
     """`count` fresh processes that leave Ctrl-C to this one.
 
-    Leaving the block waits for all that was submitted, and a second Ctrl-C does not leave workers behind.
+    Leaving the block waits for all that was submitted, and a second Ctrl-C does not leave workers behind, nor does the
+    killing of this process.
     """
 
     def __init__(self, count: int):
-        super().__init__(count, mp_context=get_context("spawn"))
+        super().__init__(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """As the base class, which starts processes here: one keeps an ignored signal, even while it imports."""
@@ -27,6 +29,18 @@ class QuietWorkers(ProcessPoolExecutor):
         """As the base class."""
         with _ignoring_interrupts():
             super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _end_with_parent() -> None:
+    """Has this worker end when its parent is killed: workers keep each other's pipes open, and none would notice."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -39,9 +39,9 @@ from lnca.restoration.stores import plan_stored
 
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
 # Sides of pictures on one core; of each of many; of one picture that devices share.
-SIDES, SIDE, SHARED = (512, 1024, 2048, 3072), 1024, 4096
+SIDES, SIDE, SHARED = (512, 1024, 1536, 2048), 1024, 2560
 # Pictures of a worker.
-PICTURES = 12
+PICTURES = 4
 PLANNED = 100_000
 
 

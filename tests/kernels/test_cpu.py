@@ -1,6 +1,7 @@
 """The fused CPU steps against the plain rule in float64, on random weights and on the shipped ones."""
 
 import copy
+import ctypes
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from rules import RULES, at_levels, cells_of, plain, random_rule
 
 import lnca
 from lnca import LncaError, metrics
+from lnca.kernels import native
 from lnca.kernels.cpu import FusedRun
 from lnca.kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, library
 
@@ -21,6 +23,16 @@ every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_LEVELS)
 
 def test_the_library_is_there_where_a_compiler_is():
     assert library() is not None or not any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
+@needs_library
+def test_a_library_of_another_version_is_left_alone(monkeypatch):
+    class Longer(ctypes.Structure):
+        _fields_ = (*native.PlainBand._fields_, ("one_more", ctypes.c_int64))
+
+    monkeypatch.setattr(native, "STRUCTURES", (*native.STRUCTURES[:4], Longer, native.PlainLattice))
+    with pytest.warns(UserWarning, match="another version of lnca"):
+        assert library.__wrapped__() is None
 
 
 @pytest.mark.skipif(best_level() != "amx", reason="no amx here")

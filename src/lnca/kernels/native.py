@@ -1,6 +1,7 @@
 """The compiled library of `cpu/`, called through ctypes, which releases the interpreter's lock."""
 
 import ctypes
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,14 +71,23 @@ class PlainLattice(ctypes.Structure):
     )  # fmt: skip
 
 
+STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainBand, PlainLattice)
+
+
 @lru_cache(1)
 def library() -> ctypes.CDLL | None:
-    """The compiled library; None where it was not built."""
+    """The compiled library; None, with a warning, where it is of another version, and None where it was not built."""
     found = sorted(Path(__file__).parent.glob("_cpu*"))
     for path in found:
         try:
             loaded = ctypes.CDLL(str(path))
         except OSError:
+            continue
+        if not _fits(loaded):
+            warnings.warn(
+                f"{path} is of another version of lnca, and slower steps are made without it: install lnca again",
+                stacklevel=2,
+            )
             continue
         loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
         loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
@@ -91,6 +101,16 @@ def library() -> ctypes.CDLL | None:
         loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
         return loaded
     return None
+
+
+def _fits(loaded: ctypes.CDLL) -> bool:
+    """Whether a library takes what is handed over here."""
+    sizes = (ctypes.c_int64 * len(STRUCTURES))()
+    try:
+        loaded.lnca_sizes(sizes)
+    except AttributeError:
+        return False
+    return list(sizes) == [ctypes.sizeof(structure) for structure in STRUCTURES]
 
 
 def best_level() -> str | None:

@@ -72,6 +72,13 @@ int lnca_best() {
     return 0;
 }
 
+// Bytes of each of what Python hands over, by which it knows a library of another version.
+void lnca_sizes(int64_t *sizes) {
+    const int64_t own[] = {sizeof(LncaMap),  sizeof(LncaRule), sizeof(LncaConvolution),
+                           sizeof(LncaBlur), sizeof(LncaBand), sizeof(LncaLattice)};
+    for (const int64_t size : own) *sizes++ = size;
+}
+
 int lnca_vector_size(int level) { return WITH(level, vector_size()); }
 double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
 int lnca_largest() { return portable::largest(); }

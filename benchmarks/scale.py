@@ -1,8 +1,8 @@
-"""How restoring scales, for the model of costs in docs/scale.md: seconds of one core for reading, restoring and writing
-pictures of several sizes; one and two workers, nodes of Ray's and devices, for the same work and for twice as much; and
-what planning many pictures takes.
+"""How restoring scales, for the model of costs in docs/scale.md: seconds of one core for reading, restoring, writing
+pictures of several sizes; one and two workers, nodes of Ray's and devices, for the same work and for twice as much; what
+those cost that have next to no pixels; planning many. Then the model's figures, by what was measured.
 
-    python benchmarks/scale.py
+    python benchmarks/scale.py [--parts one_core,many,one_picture,overhead,planning]
 
 Rows of Ray come where it is installed: `make test-ray` leaves .venv-ray, whose python runs this too.
 """
@@ -43,6 +43,10 @@ SIDES, SIDE, SHARED = (512, 1024, 1536, 2048), 1024, 2560
 # Pictures of a worker.
 PICTURES = 4
 PLANNED = 100_000
+# Of 32x32 pixels, for what each costs beside its pixels.
+SMALL = 400
+# What the model is of: megapixels of a photograph; bytes a second of a network; the side of ten gigapixels.
+PHOTOGRAPH, NETWORK, GIGAPIXELS = 12, 10e9 / 8, 100_000
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -94,6 +98,11 @@ def command(*arguments: object) -> float:
     return time.perf_counter() - begin
 
 
+def engines() -> dict[str, tuple[str, ...]]:
+    """Options of each engine that is installed."""
+    return {"processes": ()} | ({"ray": ("--engine", "ray")} if importlib.util.find_spec("ray") else {})
+
+
 def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Whole commands with one worker and with two, their start included, and without it."""
     for count in (2, PICTURES, 2 * PICTURES):
@@ -102,20 +111,17 @@ def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
             # The smallest count is of what a command takes without pictures worth the name.
             side = 32 if count == 2 else SIDE
             picture(side, side + 4 * (number % 4)).save(folder / f"in-{count}" / f"{number}.jpg", quality=92)
-    engines = {"processes": (), "ray": ("--engine", "ray")}
-    if importlib.util.find_spec("ray") is None:
-        del engines["ray"]
     calls = {
         (engine, workers, count): partial(
             command, folder / f"in-{count}", "-o", folder / f"out-{engine}", "--workers", workers, *options
         )
-        for engine, options in engines.items()
+        for engine, options in engines().items()
         for workers in (1, 2)
         for count in (2, PICTURES, 2 * PICTURES)
     }
     timings = in_turn(calls, rounds)
     rows = []
-    for engine in engines:
+    for engine in engines():
         seconds = {key[1:]: timing.median for key, timing in timings.items() if key[0] == engine}
         one, two = ({count: seconds[workers, count] for count in (2, PICTURES, 2 * PICTURES)} for workers in (1, 2))
         rows.append({
@@ -159,6 +165,30 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Seconds of each picture that has next to no pixels, with two workers."""
+    (folder / "small").mkdir()
+    for number in range(SMALL):
+        picture(32, 32).save(folder / "small" / f"{number}.jpg", quality=92)
+    (folder / "few").mkdir()
+    for number in range(2):
+        picture(32, 32).save(folder / "few" / f"{number}.jpg", quality=92)
+    calls = {
+        (engine, name): partial(command, folder / name, "-o", folder / f"{name}-{engine}", "--workers", 2, *options)
+        for engine, options in engines().items()
+        for name in ("small", "few")
+    }
+    timings = in_turn(calls, rounds)
+    return [
+        {
+            "engine": engine, "pictures": SMALL, "seconds": timings[engine, "small"].as_json(),
+            "start": timings[engine, "few"].as_json(),
+            "seconds_a_picture": (timings[engine, "small"].median - timings[engine, "few"].median) / (SMALL - 2),
+        }
+        for engine in engines()
+    ]  # fmt: skip
+
+
 def planning() -> dict[str, Any]:
     """Seconds and memory for each picture of a store that is listed, and bytes of its line in the manifest."""
     import fsspec
@@ -181,19 +211,67 @@ def planning() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What the measurements come to for more than can be measured here; docs/scale.md has the formulas."""
+    core, shared, plan = found["one_core"], found["one_picture"], found["planning"]
+    row = core["rows"][-1]
+    bytes_in, bytes_out = (row[key] / row["megapixels"] * PHOTOGRAPH for key in ("bytes_in", "bytes_out"))
+    seconds = core["whole"]["seconds_a_megapixel"] * PHOTOGRAPH
+    handed = {row["engine"]: row["seconds_a_picture"] for row in found["overhead"]}
+    many = {
+        "core_seconds_a_picture": seconds, "bytes_a_picture": bytes_in + bytes_out,
+        "cores_for_a_million_a_day": 1e6 * seconds / 86400,
+        "bytes_a_second_for_a_million_a_day": 1e6 * (bytes_in + bytes_out) / 86400,
+        "core_hours_for_a_billion": 1e9 * seconds / 3600, "bytes_for_a_billion": 1e9 * (bytes_in + bytes_out),
+        "planning_bytes_for_a_billion": 1e9 * plan["bytes_a_picture"],
+        "planning_seconds_for_a_billion": 1e9 * plan["seconds_a_picture"],
+        "manifest_bytes_for_a_billion": 1e9 * plan["manifest_bytes_a_picture"],
+        **{f"cores_that_one_driver_feeds_by_{engine}": seconds / each for engine, each in handed.items()},
+    }  # fmt: skip
+    # One picture: what a core does for each megapixel, and what the first process alone does.
+    whole, start = (
+        next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
+        for name in ("whole", "start")
+    )
+    megapixels, multiple = GIGAPIXELS**2 / 1e6, 4
+    coding = (core["read"]["seconds_a_megapixel"] + core["write"]["seconds_a_megapixel"]) * megapixels
+    handing = 2 * 3 * GIGAPIXELS**2 / NETWORK
+    work = (whole - start) / shared["megapixels"] * megapixels - coding
+    columns = GIGAPIXELS // multiple
+    one = {
+        "core_seconds": work, "seconds_coding": coding, "seconds_handing_out": handing,
+        "cores_where_half_is_the_first_process": work / (coding + handing),
+        "bytes_of_cells": 4 * columns**2 * shared["channels"], "bytes_of_pixels_and_result": 2 * 3 * GIGAPIXELS**2,
+        "bytes_handed_out": 2 * 3 * GIGAPIXELS**2, "bytes_a_step_and_border": 2 * 4 * columns * shared["channels"],
+        "seconds_a_step_and_border": 2 * 4 * columns * shared["channels"] / NETWORK,
+        "most_bands_of_eight_steps": columns / (8 * 32),
+    }  # fmt: skip
+    return {"many": many, "ten_gigapixels": one}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", default=",".join(PARTS), help="those left out stay as the result has them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        result = {
-            "environment": environment(torch.device("cpu")), "model": DEFAULT_MODEL, "rounds": options.rounds,
-            "one_core": one_core(Path(name), options.rounds), "many": many(Path(name), options.rounds),
-            "one_picture": one_picture(Path(name), options.rounds), "planning": planning(),
-        }  # fmt: skip
+    result = json.loads(options.out.read_text()) if options.out.exists() else {}
+    result |= {"model_restored_with": DEFAULT_MODEL, "rounds": options.rounds}
+    for part in options.parts.split(","):
+        with tempfile.TemporaryDirectory() as name:
+            result[part] = PARTS[part](Path(name), options.rounds)
+        result.setdefault("environments", {})[part] = environment(torch.device("cpu"))
+    if PARTS.keys() <= result.keys():
+        result["model"] = model(result)
+        print(json.dumps(result["model"], indent=2))
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     print(options.out)
+
+
+PARTS: dict[str, Callable[[Path, int], Any]] = {
+    "one_core": one_core, "many": many, "one_picture": one_picture, "overhead": overhead,
+    "planning": lambda folder, rounds: planning(),
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def measured(size: int, batch: int) -> dict[str, list[float]]:
         (folder / "pictures").mkdir()
         picture = photograph()
         for number, (left, top) in enumerate(itertools.product((0, 180), (0, 180))):
-            for angle in range(3):
-                turned = picture.rotate(7 * angle).crop((left, top, left + 200, top + 200))
+            for angle in range(12):
+                turned = picture.rotate(3 * angle).crop((left, top, left + 200, top + 200))
                 turned.save(folder / "pictures" / f"{number}-{angle}.png")
         processes = [
             subprocess.Popen(

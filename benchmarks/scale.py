@@ -1,6 +1,6 @@
 """How restoring scales, for the model of costs in docs/scale.md: seconds of one core for reading, restoring, writing
-pictures of several sizes; one and two workers, nodes of Ray's and devices, for the same work and for twice as much; what
-those cost that have next to no pixels; planning many. Then the model's figures, by what was measured.
+pictures of several sizes; one and two workers, nodes of Ray's and devices, for the same work and for twice as much;
+what those cost that have next to no pixels; planning many. Then the model's figures, by what was measured.
 
     python benchmarks/scale.py [--parts one_core,many,one_picture,overhead,planning]
 

@@ -8,6 +8,7 @@ folder that are corrupted as in the paper.
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor
 import lnca
 from lnca import metrics
 from lnca.benchmark.measure import environment, time_together
-from lnca.corruption import PAPER_DIFFICULTY, corrupt
+from lnca.corruption import PAPER_DIFFICULTY, Task, corrupt
 from lnca.demo import photograph
 from lnca.files import write_whole
 from lnca.kernels.cpu import Precision
@@ -38,13 +39,15 @@ def crops(folder: Path) -> list[Tensor]:
     return [to_tensor(Image.open(path).convert("RGB"))[..., :CROP, :CROP] for path in spread]
 
 
-def measure(name: str, task: str, pictures: list[Tensor], rounds: int) -> dict[str, Any]:
+def measure(name: str, task: Task, pictures: list[Tensor], rounds: int) -> dict[str, Any]:
     """Seconds of a restoration in each precision, and how bfloat16 changes the SSIM of others."""
     restorers = {precision: lnca.load(name, "cpu", "fused", precision) for precision in PRECISIONS}
     small = np.asarray(photograph())
     times = -(-SIDE // min(small.shape[:2]))
     large = np.tile(small, (times, times, 1))[:SIDE, :SIDE].copy()
-    runs = {precision: partial(restorer.restore, large) for precision, restorer in restorers.items()}
+    runs: dict[str, Callable[[], object]] = {
+        precision: partial(restorer.restore, large) for precision, restorer in restorers.items()
+    }
     timings = time_together(runs, rounds, torch.device("cpu"))
     scores = []
     for number, clean in enumerate(pictures):
@@ -70,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     pictures, rows = crops(options.data), []
     for model in lnca.models():
-        task = "deblur" if model.name.endswith("deblur") else "denoise"
+        task: Task = "deblur" if model.name.endswith("deblur") else "denoise"
         rows.append(measure(model.name, task, pictures, options.rounds))
         row = rows[-1]
         whole, half = (row["seconds"][precision]["median"] for precision in PRECISIONS)

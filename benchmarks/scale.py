@@ -35,7 +35,9 @@ from lnca.restoration.batch import Job, Record, Way, restore_file
 from lnca.restoration.photo_read import open_photo
 from lnca.restoration.photo_write import save_photo
 from lnca.restoration.restorer import Restorer
+from lnca.restoration.split import BORDER_SHARE
 from lnca.restoration.stores import plan_stored
+from lnca.restoration.streaming import BLOCK_STEPS
 
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
 # Sides of pictures on one core; of each of many; of one picture that devices share.
@@ -50,7 +52,7 @@ PHOTOGRAPH, NETWORK, GIGAPIXELS = 12, 10e9 / 8, 100_000
 
 
 def picture(width: int, height: int) -> Image.Image:
-    """The demonstration's photograph, enlarged, with noise, so that it costs as much to code as a photograph does."""
+    """The demonstration's photograph, enlarged, with noise, without which it would take few bytes."""
     large = np.asarray(photograph().resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
     noise = np.random.default_rng(0).normal(0, 8, large.shape)
     return Image.fromarray(np.clip(large + noise, 0, 255).astype(np.uint8))
@@ -103,27 +105,37 @@ def engines() -> dict[str, tuple[str, ...]]:
     return {"processes": ()} | ({"ray": ("--engine", "ray")} if importlib.util.find_spec("ray") else {})
 
 
+def filled(folder: Path, count: int, side: int) -> Path:
+    """A folder of so many pictures."""
+    folder.mkdir()
+    for number in range(count):
+        picture(side, side + 4 * (number % 4)).save(folder / f"{number}.jpg", quality=92)
+    return folder
+
+
+def exchanged(columns: int, channels: int) -> int:
+    """Bytes that two bands hand each other at a border for each step: a row of cells each, in float32."""
+    return 2 * 4 * columns * channels
+
+
 def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Whole commands with one worker and with two, their start included, and without it."""
-    for count in (2, PICTURES, 2 * PICTURES):
-        (folder / f"in-{count}").mkdir()
-        for number in range(count):
-            # The smallest count is of what a command takes without pictures worth the name.
-            side = 32 if count == 2 else SIDE
-            picture(side, side + 4 * (number % 4)).save(folder / f"in-{count}" / f"{number}.jpg", quality=92)
+    # The smallest count is of what a command takes without pictures worth the name.
+    counts = (2, PICTURES, 2 * PICTURES)
+    given = {count: filled(folder / f"in-{count}", count, 32 if count == 2 else SIDE) for count in counts}
     calls = {
         (engine, workers, count): partial(
-            command, folder / f"in-{count}", "-o", folder / f"out-{engine}", "--workers", workers, *options
+            command, given[count], "-o", folder / f"out-{engine}", "--workers", workers, *options
         )
         for engine, options in engines().items()
         for workers in (1, 2)
-        for count in (2, PICTURES, 2 * PICTURES)
+        for count in counts
     }
     timings = in_turn(calls, rounds)
     rows = []
     for engine in engines():
         seconds = {key[1:]: timing.median for key, timing in timings.items() if key[0] == engine}
-        one, two = ({count: seconds[workers, count] for count in (2, PICTURES, 2 * PICTURES)} for workers in (1, 2))
+        one, two = ({count: seconds[workers, count] for count in counts} for workers in (1, 2))
         rows.append({
             "engine": engine, "start": [one[2], two[2]],
             "strong": one[2 * PICTURES] / two[2 * PICTURES],
@@ -160,23 +172,19 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
         "strong": seconds["whole", 1] / seconds["whole", 2], "weak": seconds["half", 1] / seconds["whole", 2],
         "strong_without_start": one / two,
         "steps": module.steps, "channels": module.automaton.channels, "reach": module.autoencoder.reach,
-        "bytes_a_step_and_border": 2 * 4 * columns * module.automaton.channels,
+        "multiple": module.autoencoder.multiple,
+        "bytes_a_step_and_border": exchanged(columns, module.automaton.channels),
         "seconds": [{"picture": key[0], "devices": key[1], **timing.as_json()} for key, timing in timings.items()],
     }  # fmt: skip
 
 
 def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Seconds of each picture that has next to no pixels, with two workers."""
-    (folder / "small").mkdir()
-    for number in range(SMALL):
-        picture(32, 32).save(folder / "small" / f"{number}.jpg", quality=92)
-    (folder / "few").mkdir()
-    for number in range(2):
-        picture(32, 32).save(folder / "few" / f"{number}.jpg", quality=92)
+    given = {"small": filled(folder / "small", SMALL, 32), "few": filled(folder / "few", 2, 32)}
     calls = {
-        (engine, name): partial(command, folder / name, "-o", folder / f"{name}-{engine}", "--workers", 2, *options)
+        (engine, name): partial(command, given[name], "-o", folder / f"{name}-{engine}", "--workers", 2, *options)
         for engine, options in engines().items()
-        for name in ("small", "few")
+        for name in given
     }
     timings = in_turn(calls, rounds)
     return [
@@ -233,18 +241,18 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
         next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
         for name in ("whole", "start")
     )
-    megapixels, multiple = GIGAPIXELS**2 / 1e6, 4
+    megapixels, columns, channels = GIGAPIXELS**2 / 1e6, GIGAPIXELS // shared["multiple"], shared["channels"]
     coding = (core["read"]["seconds_a_megapixel"] + core["write"]["seconds_a_megapixel"]) * megapixels
-    handing = 2 * 3 * GIGAPIXELS**2 / NETWORK
+    pixels = 2 * 3 * GIGAPIXELS**2
+    handing = pixels / NETWORK
     work = (whole - start) / shared["megapixels"] * megapixels - coding
-    columns = GIGAPIXELS // multiple
     one = {
         "core_seconds": work, "seconds_coding": coding, "seconds_handing_out": handing,
         "cores_where_half_is_the_first_process": work / (coding + handing),
-        "bytes_of_cells": 4 * columns**2 * shared["channels"], "bytes_of_pixels_and_result": 2 * 3 * GIGAPIXELS**2,
-        "bytes_handed_out": 2 * 3 * GIGAPIXELS**2, "bytes_a_step_and_border": 2 * 4 * columns * shared["channels"],
-        "seconds_a_step_and_border": 2 * 4 * columns * shared["channels"] / NETWORK,
-        "most_bands_of_eight_steps": columns / (8 * 32),
+        "bytes_of_cells": 4 * columns**2 * channels, "bytes_of_pixels_and_result": pixels,
+        "bytes_a_step_and_border": exchanged(columns, channels),
+        "seconds_a_step_and_border": exchanged(columns, channels) / NETWORK,
+        "most_bands_of_whole_strides": columns * BORDER_SHARE / BLOCK_STEPS,
     }  # fmt: skip
     return {"many": many, "ten_gigapixels": one}
 

@@ -52,7 +52,8 @@ def test_a_folder_says_what_it_holds(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert json.loads((folder / "config.json").read_text())["architecture"] == "lnca"
     card = huggingface_hub.ModelCard.load(folder / "README.md")
-    assert (card.data.library_name, card.data.license) == ("lnca", "apache-2.0")
+    told = card.data.to_dict()
+    assert (told["library_name"], told["license"]) == ("lnca", "apache-2.0")
     assert "| restored | 0.8440 |" in card.text
 
 

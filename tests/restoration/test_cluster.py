@@ -145,6 +145,13 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     good = [record["output"] for record in map(json.loads, text) if record["error"] is None]
     assert len(good) == len(set(good)) == COUNT
 
+    # Nor does a manifest elsewhere tell of an output twice.
+    for _ in range(2):
+        command(*asked, "--manifest", tmp_path / "told.jsonl")
+    told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+    good = [record["output"] for record in told if record["error"] is None]
+    assert len(good) == len(set(good)) == COUNT
+
 
 def test_a_picture_that_kills_its_workers_is_the_only_one_missing(cluster, expected, weights, monkeypatch, tmp_path):
     whole = cluster_module._restore_row

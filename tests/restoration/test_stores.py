@@ -14,6 +14,7 @@ from lnca.restoration.photo_read import open_photo
 from lnca.restoration.stores import (
     StoredJob,
     StoredManifest,
+    manifests,
     plan_files,
     plan_stored,
     read_bytes,
@@ -155,7 +156,7 @@ def test_a_manifest_in_a_store_is_written_in_parts_and_read_again(store):
     again.close()
     assert json.loads(store.cat_file("/out/lnca-000003.jsonl"))["file"] == "in/0"
     store.pipe_file("out/lnca.jsonl", b'{"output": "cut off')
-    assert sorted(written_down("memory://out")) == ["out/0", "out/0", "out/2"]
+    assert sorted(written_down(manifests("memory://out"))) == ["out/0", "out/0", "out/2"]
 
 
 def test_addresses_need_the_engine_that_reads_them(refused, pictures):

@@ -20,7 +20,7 @@ def restore_in_bulk(
     """Restores pictures on a Ray cluster; each output that is there in the end has a line in the manifest."""
     from ..restoration.batch import Record, write_manifest
     from ..restoration.cluster import restore_on_cluster
-    from ..restoration.stores import is_address, plan_files, plan_stored, written_down
+    from ..restoration.stores import is_address, manifests, plan_files, plan_stored, written_down
 
     stored = [text for text in (*sources, output) if text is not None and is_address(text)]
     if stored and output is None:
@@ -34,7 +34,11 @@ def restore_in_bulk(
             print(plain(f"{job.source} -> {job.output}"))
         return
     folder, failed = plan.folder, 0
-    known = set(written_down(folder)) if folder is not None and manifest is None and plan.done else set()
+    if manifest is not None:
+        earlier = [str(manifest)] if manifest.exists() else []
+    else:
+        earlier = [] if folder is None else manifests(folder)
+    known = set(written_down(earlier)) if plan.done else set()
     with _lines_of(manifest, folder) as lines:
         if lines is not None:
             # Those of a run that was killed before it wrote them down.

@@ -187,7 +187,7 @@ class StoredManifest:
 
     def __init__(self, folder: str, every: float = MANIFEST_EVERY):
         self.folder, self.every = folder, every
-        self._number = len(_manifests(folder))
+        self._number = len(manifests(folder))
         self._lines: list[str] = []
         self._stored = time.monotonic()
 
@@ -209,10 +209,10 @@ class StoredManifest:
         self._stored = time.monotonic()
 
 
-def written_down(folder: str) -> Iterator[str]:
-    """The outputs that the manifests in a folder tell of, those that failed left out."""
-    for name in _manifests(folder):
-        for line in read_bytes(f"{folder}/{name}").decode("utf-8", "replace").splitlines():
+def written_down(addresses: list[str]) -> Iterator[str]:
+    """The outputs that some manifests tell of, those that failed left out."""
+    for address in addresses:
+        for line in read_bytes(address).decode("utf-8", "replace").splitlines():
             try:
                 record = json.loads(line)
                 if record["error"] is None:
@@ -222,8 +222,8 @@ def written_down(folder: str) -> Iterator[str]:
                 continue
 
 
-def _manifests(folder: str) -> list[str]:
-    """Names of the manifests in a folder."""
+def manifests(folder: str) -> list[str]:
+    """Addresses of the manifests in a folder."""
     files, root = _opened(folder)
     stem, suffix = MANIFEST.split(".")
     try:
@@ -233,7 +233,7 @@ def _manifests(folder: str) -> list[str]:
     except Exception as error:
         raise LncaError(f"{folder} cannot be listed: {_short(error)}") from error
     names = (PurePosixPath(path).name for path in found)
-    return sorted(name for name in names if name.startswith(stem) and name.endswith(f".{suffix}"))
+    return sorted(f"{folder}/{name}" for name in names if name.startswith(stem) and name.endswith(f".{suffix}"))
 
 
 def _short(error: Exception) -> str:

@@ -81,6 +81,25 @@ def test_the_point_of_a_killed_worker_is_tried_again_and_every_command_finds_the
     assert len(study.get_trials()) == count
 
 
+def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
+    study, pause = search.study(), time.sleep
+    search.enqueue(study)
+
+    def dies(trial):
+        raise RuntimeError
+
+    study.optimize(dies, n_trials=2, catch=RuntimeError)
+
+    def slept(seconds):
+        pause(0)
+        # What the other command that found the worker dead does next.
+        search.enqueue(study)
+
+    monkeypatch.setattr(time, "sleep", slept)
+    search_module._work(search, 1)
+    assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
+
+
 def test_points_that_wait_twice_are_trained_once(search):
     study = search.study()
     for _ in range(2):

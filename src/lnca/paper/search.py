@@ -130,12 +130,17 @@ class Search:
             sampler=optuna.samplers.RandomSampler(self.seed),
         )  # fmt: skip
 
+    def missing(self, study: "optuna.Study") -> list[int]:
+        """The points that neither wait nor are worked on or done."""
+        trials = study.get_trials(deepcopy=False)
+        alive = {trial.user_attrs.get("point") for trial in trials if trial.state != TrialState.FAIL}
+        return [number for number in range(len(self.points())) if number not in alive]
+
     def enqueue(self, study: "optuna.Study") -> None:
-        """Has every point wait that nobody works on or has done."""
-        alive = {trial.user_attrs.get("point") for trial in study.get_trials() if trial.state != TrialState.FAIL}
-        for number, values in enumerate(self.points()):
-            if number not in alive:
-                study.enqueue_trial(values, {"point": number})
+        """Has every point wait that is missing."""
+        points = self.points()
+        for number in self.missing(study):
+            study.enqueue_trial(points[number], {"point": number})
 
     def train(self, trial: "optuna.Trial") -> float:
         """One point of the grid: the best validation SSIM of the last phase."""
@@ -205,12 +210,13 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
 def _work(search: Search, threads: int) -> None:
     """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
     torch.set_num_threads(threads)
-    study = search.study()
+    study, looked_again = search.study(), False
     while True:
         with _quiet():
             optuna.storages.fail_stale_trials(study)
         states = {trial.state for trial in study.get_trials(deepcopy=False)}
         if TrialState.WAITING in states:
+            looked_again = False
             try:
                 study.optimize(search.train, n_trials=1)
             except (KeyboardInterrupt, Interrupted):
@@ -219,7 +225,9 @@ def _work(search: Search, threads: int) -> None:
             except optuna.exceptions.UpdateFinishedTrialError:
                 # It was silent for so long, asleep perhaps, that its point waits anew; the run's end is saved.
                 continue
-        elif TrialState.RUNNING in states:
+        # A dead worker's point is missing for a moment before it waits anew, and for good after its last try.
+        elif TrialState.RUNNING in states or (search.missing(study) and not looked_again):
+            looked_again = TrialState.RUNNING not in states
             time.sleep(min(search.heartbeat, 2))
         else:
             return

@@ -17,6 +17,7 @@ needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler wh
 KINDS = [
     {}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_lengths": (5,), "iterations": 2},
     {"context": 1, "depth": 2, "scales": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
+    {"scales": 2, "grain": True, "width": 8},
 ]  # fmt: skip
 
 
@@ -142,7 +143,7 @@ def test_coders_say_how_far_they_reach(settings):
     changed[..., place, place] = 1 - changed[..., place, place]
     with torch.no_grad():
         (latent, skip), (other, other_skip) = coder.encode(x), coder.encode(changed)
-        latent = torch.rand(*latent.shape[:-1], coder.scatter[0].in_channels - 3 * coder.scales).double()
+        latent = torch.rand(*latent.shape[:-1], coder.scatter[0].in_channels - coder.around).double()
         there = latent.clone()
         there[:, middle, middle] += 1
         restored = [

@@ -27,6 +27,7 @@ RANDOM = {
         "lnca",
         {"context": 2, "depth": 1, "scales": 4, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
     ),
+    "residual, grain": ("lnca", {"width": 8, "scales": 3, "grain": True}),
     "residual, echoes": ("lnca", {"scales": 2, "echoes": 3, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2}),
     "residual, echoes alone": ("lnca", {"echoes": 4, "width": 8}),
 }

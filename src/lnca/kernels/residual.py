@@ -81,7 +81,8 @@ class FusedResidualCoder:
         gather = layers(
             [_moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"
         )
-        self.scales, self.around = coder.scales, reach(coder.scales) if coder.scales else 0
+        self.scales, self.grain = coder.scales, coder.grain
+        self.around = reach(coder.scales) if coder.scales else 0
         self.gather = _with_refinements(gather, coder.gather_context, level, precision)
         self.echoes, self.heard = coder.echoes, reach(coder.echoes) if coder.echoes else 0
         first, _, last = coder.scatter
@@ -164,11 +165,11 @@ class FusedResidualCoder:
         return (corrected.pop() + shuffled(x.values, self.shrink)).clamp_(0, 1)
 
     def _with_surroundings(self, cells: Tensor, image: Source, height: int, top: int, bottom: int) -> Tensor:
-        """Rows of cells [top, bottom), and the means around them."""
+        """Rows of cells [top, bottom), and what is around them."""
         if not self.scales:
             return cells
         first, last = max(top - self.around, 0), min(bottom + self.around, height // SIDE)
-        means = surroundings(image(first * SIDE, last * SIDE), self.scales)
+        means = surroundings(image(first * SIDE, last * SIDE), self.scales, self.grain)
         return torch.cat([cells, means[:, top - first : bottom - first]], -1)
 
     def _with_echoes(self, cells: Tensor, image: Source, height: int, top: int, bottom: int) -> Tensor:

@@ -18,6 +18,8 @@ RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.w
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
 # Scales in the recipe photo-deblur.
 ECHOES = 6
+# Of surroundings; with more channels they have the grain as well.
+MOST_SCALES = 8
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
@@ -32,7 +34,8 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """The settings of a state dict that `architecture_of` knows, as far as it tells.
 
     Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
-    position code, which would tie them to one size, and `echoes` as many scales as the recipe photo-deblur gives them.
+    position code, which would tie them to one size, `echoes` as many scales as the recipe photo-deblur gives them, and
+    `grain` not fewer than three.
 
     Raises:
         KeyError: a tensor is missing.
@@ -75,6 +78,7 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     heard = around >= CHANNELS
     around -= CHANNELS if heard else 0
     outputs = shape("scatter.0.weight")[1] - around
+    colours = 3 if around <= 3 * MOST_SCALES else 9
     return {
         "rule": _rule_of(state_dict),
         "width": width,
@@ -85,7 +89,8 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         "mixing": shape("gather.0.weight")[0],
         "context": _count(state_dict, "autoencoder.gather_context"),
         "depth": _count(state_dict, "autoencoder.correct_depth"),
-        "scales": around // 3,
+        "scales": around // colours,
+        "grain": colours == 9,
         "echoes": ECHOES if heard else 0,
         **_deconvolution_settings(state_dict),
     }

@@ -93,6 +93,7 @@ class ResidualSettings:
     context: int = 0
     depth: int = 0
     scales: int = 0
+    grain: bool = False
     echoes: int = 0
     blurs: int = 0
     blur_lengths: tuple[int, ...] = (7,)
@@ -109,7 +110,7 @@ class ResidualSettings:
         coder = ResidualCoder(
             width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
             output_channels=self.output_channels, mixing=self.mixing, context=self.context, depth=self.depth,
-            scales=self.scales, echoes=self.echoes, blurs=self.blurs,
+            scales=self.scales, grain=self.grain, echoes=self.echoes, blurs=self.blurs,
             blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
         )  # fmt: skip
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)

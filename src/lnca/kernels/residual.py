@@ -94,6 +94,7 @@ class FusedResidualCoder:
         self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
         self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
         self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
+        self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "none")
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
         correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
@@ -106,6 +107,7 @@ class FusedResidualCoder:
         )
         # Cells whose echoes are needed beyond a band, and what echoes need beyond those.
         hearing = 2 * self.heard * SIDE + FAR if self.echoes else 0
+        hearing += 2 * far if self.listen else 0
         self.border = max(2 * -(-(near + far) // SIDE), hearing // SIDE) + 2
         # Image, result and what is scattered, joined and corrected.
         here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
@@ -123,7 +125,7 @@ class FusedResidualCoder:
         def cells(top: int, bottom: int) -> Tensor:
             features = self._features(image, height, top * self.places, bottom * self.places)
             cells = self._with_surroundings(unshuffled(features, self.places), image, height, top, bottom)
-            return self._with_echoes(cells, image, height, top, bottom)
+            return torch.cat([cells, self._heard(image, height, top, bottom)], -1) if self.echoes else cells
 
         return _chain(self.gather, cells, height // SIDE, begin, end).values
 
@@ -141,6 +143,9 @@ class FusedResidualCoder:
         def cells(top: int, bottom: int) -> Tensor:
             return self._with_surroundings(latent(top, bottom), image, height, top, bottom)
 
+        def heard(top: int, bottom: int) -> Tensor:
+            return self._heard(image, height, top, bottom)
+
         def joined(first: int, last: int) -> Tensor:
             top, bottom = first // self.places, -(-last // self.places)
             path = shuffled(_chain(self.scatter, cells, height // SIDE, top, bottom).values, self.places)
@@ -155,6 +160,9 @@ class FusedResidualCoder:
                 reach = self.deconvolution.reach
                 top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
                 scores = _chain(self.scores, cells, height // SIDE, top, bottom)
+                if self.listen:
+                    said = _chain(self.listen, heard, height // SIDE, top, bottom)
+                    scores = Band(scores.values + said.values, scores.first, scores.height)
                 rows = image(top * SIDE, bottom * SIDE)
                 sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)
                 parts.append(unshuffled(sharp, self.shrink))
@@ -172,14 +180,11 @@ class FusedResidualCoder:
         means = surroundings(image(first * SIDE, last * SIDE), self.scales, self.grain)
         return torch.cat([cells, means[:, top - first : bottom - first]], -1)
 
-    def _with_echoes(self, cells: Tensor, image: Source, height: int, top: int, bottom: int) -> Tensor:
-        """Rows of cells [top, bottom), and what they hear."""
-        if not self.echoes:
-            return cells
+    def _heard(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
+        """What rows of cells [top, bottom) hear."""
         first, last = max(top - self.heard, 0), min(bottom + self.heard, height // SIDE)
         rows = image(first * SIDE, min(last * SIDE + FAR + 1, height))
-        heard = echoes(rows, self.echoes, last - first)
-        return torch.cat([cells, heard[:, top - first : bottom - first]], -1)
+        return echoes(rows, self.echoes, last - first)[:, top - first : bottom - first]
 
     def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows of the path's positions."""

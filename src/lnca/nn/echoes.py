@@ -7,6 +7,7 @@ it from what the picture shows.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,8 @@ FAR = DISTANCES[-1]
 STRIDE = 2
 # Less than the square of a gradient of one level of 255.
 LITTLE = 1e-6
+# Values of an autocorrelation that are smoothed at a time: few enough to stay in a core's cache.
+AT_ONCE = 2**17
 # Of photographs, likenesses some way off are of about the size of 1 so.
 GAIN = 5
 
@@ -62,23 +65,35 @@ def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
     for channel in range(1, channels):
         grey = grey + image_BHWC[..., channel]
     grey = grey / channels
-    found = []
-    for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
-        around = F.pad(gradient, (FAR, FAR, 0, FAR))
-        here = gradient[:, :height:STRIDE, ::STRIDE]
+    result = grey.new_empty(len(grey), height // SIDE, width // SIDE, CHANNELS)
+    at_once = max(1, AT_ONCE // (len(grey) * height * width // SIDE**2))
+    for number, gradient in enumerate((F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1)))):
+        around = F.pad(gradient[:, : height + FAR], (FAR, FAR, 0, FAR + max(0, height - gradient.shape[1])))
+        # The pixels at each place of their cells, (SIDE, SIDE, B, cells, cells).
+        places = around[:, : height + FAR].unflatten(2, (-1, SIDE)).unflatten(1, (-1, SIDE)).permute(2, 4, 0, 1, 3)
+        places = places.contiguous()
 
-        def like(row: int, column: int, here: Tensor = here, around: Tensor = around) -> Tensor:
-            there = around[:, row : row + height : STRIDE, FAR + column : FAR + column + width : STRIDE]
-            product = here * there
-            columns = product[:, :, ::2] + product[:, :, 1::2]
-            return columns[:, ::2] + columns[:, 1::2]
+        def at(row: int, column: int, places: Tensor = places) -> Tensor:
+            """Of each cell the pixel so many rows down and columns to the right of its first."""
+            (down, row), (right, column) = divmod(row, SIDE), divmod(FAR + column, SIDE)
+            return places[row, column, :, down : down + height // SIDE, right : right + width // SIDE]
 
-        own, *others = (like(*lag) for lag in [(0, 0), *LAGS])
-        found.append(torch.stack([own, *others], -1))
-    sums = torch.cat(found, -1) / (SIDE // STRIDE) ** 2
-    for scale in range(scales - 1):
-        sums = smoothed(smoothed(sums, 1, 2**scale), 2, 2**scale)
-    likenesses = []
-    for own, others in (part.split([1, len(LAGS)], -1) for part in sums.chunk(2, -1)):
-        likenesses += [GAIN * others / (own + LITTLE), (own + LITTLE).log() / 2 + 4]
-    return torch.cat(likenesses, -1)
+        def like(row: int, column: int, at: Callable[[int, int], Tensor] = at) -> Tensor:
+            sums = [
+                [at(y, x) * at(y + row, x + column) for x in range(0, SIDE, STRIDE)] for y in range(0, SIDE, STRIDE)
+            ]
+            return (sums[0][0] + sums[0][1]) + (sums[1][0] + sums[1][1])
+
+        def around_cells(lags: list[tuple[int, int]], like: Callable[[int, int], Tensor] = like) -> Tensor:
+            means = torch.stack([like(*lag) for lag in lags], -1) / (SIDE // STRIDE) ** 2
+            for scale in range(scales - 1):
+                means = smoothed(smoothed(means, 1, 2**scale), 2, 2**scale)
+            return means
+
+        likenesses = result.chunk(2, -1)[number]
+        own = around_cells([(0, 0)]) + LITTLE
+        for first in range(0, len(LAGS), at_once):
+            lags = LAGS[first : first + at_once]
+            likenesses[..., first : first + len(lags)] = GAIN * around_cells(lags) / own
+        likenesses[..., -1:] = own.log() / 2 + 4
+    return result

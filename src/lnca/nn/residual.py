@@ -44,7 +44,8 @@ class ResidualCoder(Coder):
         depth: refinements of the path before the last map of the correction.
         scales: of the `surroundings` that encoder and decoder are given beside the path; 0 leaves them out.
         grain: whether the picture's grain is among them.
-        echoes: scales of the `echoes` that the encoder is given; 0 leaves them out.
+        echoes: scales of the `echoes` that the encoder is given; 0 leaves them out. With a deconvolution the decoder is
+            given them too, for what they say of the blur at once.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
     """
@@ -77,6 +78,10 @@ class ResidualCoder(Coder):
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         kernels = len(self.deconvolution.bank) if self.deconvolution else 0
         self.scatter = maps(output_channels + self.around, width * self.places + kernels)
+        self.listen = maps(CHANNELS, kernels) if echoes and kernels else None
+        if self.listen is not None:
+            nn.init.zeros_(self.listen[-1].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.listen[-1].bias)  # type: ignore[arg-type]
         joined = 2 * width + (self.pixels if blurs else 0)
         self.correct = nn.Sequential(
             nn.Conv2d(joined, width, 3, padding=1), nn.SiLU(),
@@ -106,8 +111,7 @@ class ResidualCoder(Coder):
         features = self.features(pixels)
         cells = self._with_surroundings(F.pixel_unshuffle(features, SIDE // self.shrink), image_BCHW)
         if self.echoes:
-            heard = echoes(image_BCHW.permute(0, 2, 3, 1), self.echoes)
-            cells = torch.cat([cells, heard.permute(0, 3, 1, 2).to(cells.dtype)], 1)
+            cells = torch.cat([cells, self._heard(image_BCHW).to(cells.dtype)], 1)
         latent = _around(self.gather, self.gather_context, cells)
         return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
 
@@ -140,7 +144,14 @@ class ResidualCoder(Coder):
         cells = self._with_surroundings(latent_BHWC.permute(0, 3, 1, 2), image_BCHW)
         scattered = _around(self.scatter, self.scatter_context, cells)
         path = self.width * self.places
-        return scattered[:, :path], scattered[:, path:]
+        scores = scattered[:, path:]
+        if self.listen is not None:
+            scores = scores + self.listen(self._heard(image_BCHW))
+        return scattered[:, :path], scores
+
+    def _heard(self, image_BCHW: Tensor) -> Tensor:
+        """The echoes, channels first."""
+        return echoes(image_BCHW.permute(0, 2, 3, 1), self.echoes).permute(0, 3, 1, 2)
 
     def _with_surroundings(self, cells_BChw: Tensor, image_BCHW: Tensor) -> Tensor:
         """Channels of cells, and what is around them."""

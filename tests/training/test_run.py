@@ -346,31 +346,35 @@ def test_of_kernels_alone_the_last_epoch_is_kept(pictures, tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "the allocator's"])
 def test_a_batch_that_does_not_fit_says_which_number_to_lower(pictures, tmp_path, monkeypatch, error):
-    """The autoencoder's takes the whole batch; others are cut into parts, until there is nothing left to cut, and the
-    run goes on with what its error said."""
+    """The autoencoder's takes the whole batch."""
 
     def hungry(*_, **__):
         if isinstance(error, Exception):
             raise error
         torch.empty(2**60)
 
-    run = Run(plan(pictures), tmp_path / "first")
+    run = Run(plan(pictures), tmp_path)
     monkeypatch.setattr(run.train.__class__, "pairs", hungry)
     with pytest.raises(LncaError, match=r"a batch of 4 does not fit .*; begin again with a smaller --batch-size$"):
         run()
-    monkeypatch.undo()
-    stopped(pictures, tmp_path / "run")
+
+
+def test_a_batch_that_does_not_fit_is_cut_into_parts_and_the_run_goes_on(pictures, tmp_path, monkeypatch):
+    def hungry(*_, **__):
+        raise MemoryError
+
+    stopped(pictures, tmp_path)
     for parts, advice in (
         (1, "--resume with --set micro_batches=2, which"),
         (2, "--resume .*=4, "),
         (4, "begin again"),
     ):
-        run = Run(plan(pictures, [f"micro_batches={parts}"]), tmp_path / "run", resume=True)
-        monkeypatch.setattr(run.train.__class__, "pairs", hungry)
-        with pytest.raises(LncaError, match=f"does not fit .*; {advice}"):
-            run()
-        monkeypatch.undo()
-    assert Run(plan(pictures, ["micro_batches=2"]), tmp_path / "run", resume=True)().exists()
+        run = Run(plan(pictures, [f"micro_batches={parts}"]), tmp_path, resume=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(run.train.__class__, "pairs", hungry)
+            with pytest.raises(LncaError, match=f"does not fit .*; {advice}"):
+                run()
+    assert Run(plan(pictures, ["micro_batches=2"]), tmp_path, resume=True)().exists()
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(pictures, tmp_path, monkeypatch):

@@ -357,16 +357,20 @@ class Run:
             raise
         # A checksum says that a checkpoint is as it was written, not that a run of this version wrote it.
         except Exception as error:
-            said = " ".join(str(error).split())[:120]
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
             raise LncaError(
-                f"the newest checkpoint in {self.folder} is not of this run ({type(error).__name__}: {said}); delete it "
-                "to go on from the one before"
+                f"the newest checkpoint in {self.folder} is not of this run ({said}); delete it to go on from the one "
+                "before"
             ) from error
 
     def _continue(self, saved: dict) -> None:
         self.position = {name: int(saved["position"][name]) for name in self.position}
+        if min(self.position.values()) < 0:
+            raise ValueError(f"position {self.position}")
         self.best = {name: saved["best"][name] for name in self.best}
         self.sums, self.history, self.begun = dict(saved["sums"]), list(saved["history"]), saved["begun"]
+        if self.best["model"] is not None:
+            self.model.load_state_dict(self.best["model"])
         self.model.load_state_dict(saved["model"])
         if saved["trainer"] is not None:
             self.trainer = self._trainer(self.phases[self.position["phase"]])

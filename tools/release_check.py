@@ -2,6 +2,7 @@
 
     python tools/release_check.py               # builds into dist/ first
     python tools/release_check.py WHEEL         # checks a wheel that is there
+    python tools/release_check.py --page WHEEL  # which has to hold the page in the browser
 
 Everything after the installation runs in a folder of its own, outside the repository.
 """
@@ -14,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import page_check
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
@@ -44,7 +48,19 @@ print(f"{model.backend}; the graphs differ by {difference:.1g}")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("wheel", nargs="?", type=Path)
-    wheel = (parser.parse_args().wheel or build()).resolve()
+    parser.add_argument("--page", action="store_true", help="the wheel has to hold the page in the browser")
+    options = parser.parse_args()
+    try:
+        check((options.wheel or build()).resolve(), options.page)
+    except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        sys.exit(f"release check failed; {type(error).__name__}: {error}")
+
+
+def check(wheel: Path, with_page: bool) -> None:
+    """Installs a wheel and uses it."""
+    expect(wheel.is_file(), f"a wheel at {wheel}")
+    pages = page_check.files(wheel)
+    expect(bool(pages) or not with_page, f"the page in {wheel.name}; build it first (make web)")
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
         venv.create(room / "venv", with_pip=True)
@@ -54,6 +70,11 @@ def main() -> None:
         run([*pip, next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))])
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
         use(programs, room)
+        if pages:
+            wrong = page_check.wrong([str(programs / "lnca"), "app"], room, pages, MODEL)
+            expect(wrong is None, f"the page: {wrong}")
+        else:
+            print(f"{wheel.name} has no page, and `lnca app` was not tried")
         run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
         export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
     print(f"{wheel.name} is fit for release")

@@ -37,10 +37,12 @@ from lnca.onnx import OnnxRestorer
 
 model = lnca.load(sys.argv[1], "cpu")
 kernels = model.backend.split()[0]
-assert kernels == sys.argv[2], f"steps run {model.backend}"
+if kernels != sys.argv[2]:
+    sys.exit(f"steps run {model.backend}")
 noisy = np.asarray(Image.open("demo/corrupted.png"), np.float32)[:96, :128] / 255
 difference = np.abs(OnnxRestorer("exported").restore(noisy) - model.restore(noisy)).max()
-assert difference < 1e-4, f"the graphs differ by {difference}"
+if not difference < 1e-4:
+    sys.exit(f"the graphs differ by {difference}")
 print(f"{model.backend}; the graphs differ by {difference:.1g}")
 """
 
@@ -52,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         check((options.wheel or build()).resolve(), options.page)
-    except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
         sys.exit(f"release check failed; {type(error).__name__}: {error}")
 
 
@@ -67,7 +69,8 @@ def check(wheel: Path, with_page: bool) -> None:
         programs = room / "venv" / ("Scripts" if os.name == "nt" else "bin")
         pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # First and pinned, so that the platform's own build of it is taken.
-        run([*pip, next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))])
+        torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
+        run([*pip, *torch])
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
         use(programs, room)
         if pages:

@@ -95,7 +95,7 @@ def test_from_stdin_to_stdout(command, refused, weights, restorer, pictures, mon
         assert np.array_equal(np.asarray(picture), restorer.restore(pixels(pictures / "0.png")))
     monkeypatch.setattr(sys, "stdin", Stream(b"no picture"))
     assert "the input is not a picture" in refused("restore", "-", "--model", weights)
-    assert "- reads one picture" in refused("restore", "-", pictures / "0.png", "--model", weights)
+    assert "- is one picture" in refused("restore", "-", pictures / "0.png", "--model", weights)
 
 
 def test_sixteen_bits_stay_sixteen_bits(command, weights, restorer, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import ModelInfo, describe, locate, shipped_weights
-from .errors import LncaError
+from .errors import LncaError, in_short
 from .files import write_whole
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _found(where: str | Path, revision: str | None) -> Path:
     # The hub's errors are of many kinds, its own and its transports'.
     except Exception as error:
         pinned = f" at {revision}" if revision else ""
-        raise LncaError(f"{where}{pinned} cannot be had from the hub: {' '.join(str(error).split())[:200]}") from error
+        raise LncaError(f"{where}{pinned} cannot be had from the hub: {in_short(error)}") from error
 
 
 def save_pretrained(name_or_path: str | Path, folder: str | Path, repository: str = PLACEHOLDER) -> Path:
@@ -99,7 +99,7 @@ def push_to_hub(name_or_path: str | Path, repository: str, private: bool = False
             client.create_repo(repository, private=private, exist_ok=True)
             return str(client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model"))
         except Exception as error:
-            raise LncaError(f"the hub refused {repository}: {' '.join(str(error).split())[:200]}") from error
+            raise LncaError(f"the hub refused {repository}: {in_short(error)}") from error
 
 
 def card(info: ModelInfo, repository: str = PLACEHOLDER) -> str:

@@ -98,6 +98,16 @@ def test_an_error_that_nobody_expected_ends_one_picture_and_not_the_rest(
     assert [line["error"] for line in failed] == [sentence]
 
 
+def test_a_picture_that_memory_is_too_small_for(command, weights, pictures, tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(batch, "restore_photo", full)
+    status, _, err = command("restore", pictures / "0.png", "-o", tmp_path / "a.png", "--model", weights)
+    sentence = f"{pictures / '0.png'} cannot be restored in the memory there is; see --max-memory"
+    assert (status, err) == (2, f"lnca: {sentence}\n")
+
+
 def test_a_manifest_tells_how_and_why_not(command, weights, pictures, tmp_path):
     (pictures / "2.png").write_bytes(b"broken")
     command("restore", pictures, "-o", tmp_path / "out", "--model", weights, "--steps", 2)

@@ -33,7 +33,8 @@ def restore_in_bulk(
         for job in plan.jobs:
             print(plain(f"{job.source} -> {job.output}"))
         return
-    folder, failed = plan.folder, []
+    folder = plan.folder
+    failed: list[Record] = []
     if manifest is not None:
         earlier = [str(manifest)] if manifest.exists() else []
     else:
@@ -48,7 +49,8 @@ def restore_in_bulk(
         for record in followed(
             restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines, not talk.quiet
         ):
-            failed += [record] if record.error is not None else []
+            if record.error is not None:
+                failed.append(record)
             talk.of(record)
     talk.of_all(failed, len(plan.jobs), len(plan.done), folder)
 

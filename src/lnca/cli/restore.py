@@ -141,7 +141,8 @@ def restore(
         failed = []
         with lines_of(manifest, folder if jobs else None) as lines:
             for record in followed(restore_files(jobs, way, workers or 1), len(jobs), lines, not quiet):
-                failed += [record] if record.error is not None else []
+                if record.error is not None:
+                    failed.append(record)
                 talk.of(record, errors=not single)
         if single:
             if record.error is not None:

@@ -295,11 +295,16 @@ def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callabl
         # Processes that share a picture cannot go on with the next when one has left this.
         if started() > 1:
             raise
-        record.error = (
-            f"{record.file} could not be restored ({type(error).__name__}: {in_short(error)}); please report it"
-        )
+        record.error = _unexpected(record.file, error)
     record.seconds = round(time.perf_counter() - begin, 3)
     return record
+
+
+def _unexpected(file: str, error: Exception) -> str:
+    """A sentence for what no other sentence is for."""
+    if isinstance(error, MemoryError):
+        return f"{file} cannot be restored in the memory there is; see --max-memory"
+    return f"{file} could not be restored ({type(error).__name__}: {in_short(error)}); please report it"
 
 
 def restore_files(jobs: list[Job], way: Way, workers: int = 1) -> Iterator[Record]:

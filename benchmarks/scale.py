@@ -3,6 +3,7 @@ pictures of several sizes; one and two workers, nodes of Ray's and devices, for 
 what those cost that have next to no pixels; planning many. Then the model's figures, by what was measured.
 
     python benchmarks/scale.py [--parts one_core,many,one_picture,overhead,planning]
+    python benchmarks/scale.py --parts ""    # measures nothing: the model's figures anew, by what the result has
 
 Rows of Ray come where it is installed: `make test-ray` leaves .venv-ray, whose python runs this too.
 """
@@ -165,12 +166,13 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
     seconds = {key: timing.median for key, timing in timings.items()}
     module = Restorer(DEFAULT_MODEL, "cpu").module
     assert isinstance(module, LatentAutomaton)
-    one, two = seconds["whole", 1] - seconds["start", 1], seconds["whole", 2] - seconds["start", 2]
+    half, one = (seconds[name, 1] - seconds["start", 1] for name in ("half", "whole"))
+    two = seconds["whole", 2] - seconds["start", 2]
     columns = SHARED // module.autoencoder.multiple
     return {
         "megapixels": SHARED**2 / 1e6, "start": [seconds["start", 1], seconds["start", 2]],
         "strong": seconds["whole", 1] / seconds["whole", 2], "weak": seconds["half", 1] / seconds["whole", 2],
-        "strong_without_start": one / two,
+        "strong_without_start": one / two, "weak_without_start": half / two,
         "steps": module.steps, "channels": module.automaton.channels, "reach": module.autoencoder.reach,
         "multiple": module.autoencoder.multiple,
         "bytes_a_step_and_border": exchanged(columns, module.automaton.channels),
@@ -222,12 +224,19 @@ def planning() -> dict[str, Any]:
 def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     """What the measurements come to for more than can be measured here; docs/scale.md has the formulas."""
     core, shared, plan = found["one_core"], found["one_picture"], found["planning"]
+    # Seconds of a megapixel rise with the size; those of the largest picture, of 6.6 megapixels, are the nearest here.
+    whole, start = (
+        next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
+        for name in ("whole", "start")
+    )
+    a_megapixel = (whole - start) / shared["megapixels"]
     row = core["rows"][-1]
     bytes_in, bytes_out = (row[key] / row["megapixels"] * PHOTOGRAPH for key in ("bytes_in", "bytes_out"))
-    seconds = core["whole"]["seconds_a_megapixel"] * PHOTOGRAPH
+    seconds = a_megapixel * PHOTOGRAPH
     handed = {row["engine"]: row["seconds_a_picture"] for row in found["overhead"]}
     many = {
-        "core_seconds_a_picture": seconds, "bytes_a_picture": bytes_in + bytes_out,
+        "core_seconds_a_megapixel": a_megapixel, "core_seconds_a_picture": seconds,
+        "bytes_a_picture": bytes_in + bytes_out,
         "cores_for_a_million_a_day": 1e6 * seconds / 86400,
         "bytes_a_second_for_a_million_a_day": 1e6 * (bytes_in + bytes_out) / 86400,
         "core_hours_for_a_billion": 1e9 * seconds / 3600, "bytes_for_a_billion": 1e9 * (bytes_in + bytes_out),
@@ -237,15 +246,11 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
         **{f"cores_that_one_driver_feeds_by_{engine}": seconds / each for engine, each in handed.items()},
     }  # fmt: skip
     # One picture: what a core does for each megapixel, and what the first process alone does.
-    whole, start = (
-        next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
-        for name in ("whole", "start")
-    )
     megapixels, columns, channels = GIGAPIXELS**2 / 1e6, GIGAPIXELS // shared["multiple"], shared["channels"]
     coding = (core["read"]["seconds_a_megapixel"] + core["write"]["seconds_a_megapixel"]) * megapixels
     pixels = 2 * 3 * GIGAPIXELS**2
     handing = pixels / NETWORK
-    work = (whole - start) / shared["megapixels"] * megapixels - coding
+    work = a_megapixel * megapixels - coding
     one = {
         "core_seconds": work, "seconds_coding": coding, "seconds_handing_out": handing,
         "cores_where_half_is_the_first_process": work / (coding + handing),
@@ -265,7 +270,7 @@ def main() -> None:
     options = parser.parse_args()
     result = json.loads(options.out.read_text()) if options.out.exists() else {}
     result |= {"model_restored_with": DEFAULT_MODEL, "rounds": options.rounds}
-    for part in options.parts.split(","):
+    for part in filter(None, options.parts.split(",")):
         with tempfile.TemporaryDirectory() as name:
             result[part] = PARTS[part](Path(name), options.rounds)
         result.setdefault("environments", {})[part] = environment(torch.device("cpu"))

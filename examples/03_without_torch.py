@@ -1,4 +1,4 @@
-"""Exports a model as ONNX graphs and runs them with numpy and ONNX Runtime alone.
+"""Exports a model as ONNX graphs and runs them with numpy and ONNX Runtime, without torch.
 
 python examples/03_without_torch.py
 """

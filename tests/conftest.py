@@ -36,6 +36,25 @@ def textured(width, height, seed=0):
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def write_dng(path):
+    """A DNG of 64x48 pixels as a camera without lens corrections might write it: a Bayer mosaic of greys from left to
+    right, with half as much red."""
+    import tifffile
+
+    light = np.linspace(0, 1, 64)[None, :, None] * np.array([0.5, 1, 1]) * np.ones((48, 1, 1))
+    sensor = (light * 65535).astype(np.uint16)
+    mosaic = sensor[..., 1].copy()
+    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = sensor[0::2, 0::2, 0], sensor[1::2, 1::2, 2]
+    from_xyz = (32406, -15372, -4986, -9689, 18758, 415, 557, -2040, 10570)
+    tags = [
+        (0x010F, 2, 0, "Camera", True), (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Camera", True),
+        (50721, 10, 9, [part for value in from_xyz for part in (value, 10000)], True),
+        (50728, 5, 3, (1, 1) * 3, True), (50717, 4, 1, 65535, True), (50778, 3, 1, 21, True),
+    ]  # fmt: skip
+    tifffile.imwrite(path, mosaic, photometric=32803, metadata=None, extratags=tags)
+
+
 @pytest.fixture
 def picture():
     """A smooth random RGB picture of 40x28 pixels."""

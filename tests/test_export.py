@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -35,6 +36,25 @@ def test_graphs_are_the_model_at_other_sizes_and_steps(exported, weights):
     for shape, steps in (((8, 8), 0), ((37, 50), 4), ((64, 23), 8)):
         x = picture(*shape)
         np.testing.assert_allclose(graphs.restore(x, steps), model.restore(x, steps), atol=2e-5)
+
+
+def test_graphs_take_several_pictures_at_once(exported, weights):
+    encoder, steps, decoder = (
+        onnxruntime.InferenceSession(exported[0] / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        for name in ("encoder", "steps", "decoder")
+    )
+    model = lnca.load(weights, "cpu", "plain").module
+    side = exported[1]["multiple"]
+    x = np.stack([picture(5 * side, 7 * side, seed=seed).transpose(2, 0, 1) for seed in (0, 1)])
+    cells, skip = encoder.run(None, {"image": x})
+    for _ in range(exported[1]["steps"] // exported[1]["steps_in_graph"]):
+        (cells,) = steps.run(None, {"cells": cells})
+    (restored,) = decoder.run(None, {"cells": cells, "skip": skip})
+    with torch.no_grad():
+        expected = model(torch.from_numpy(x)).numpy()
+    assert restored.shape == x.shape
+    np.testing.assert_allclose(restored, expected, atol=2e-5)
+    assert np.abs(restored[0] - restored[1]).max() > 0.01
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -68,6 +88,12 @@ def test_graphs_are_valid_and_say_what_they_are(exported):
     graph = onnx.load(exported[0] / "steps.onnx")
     onnx.checker.check_model(graph)
     assert {p.key: p.value for p in graph.metadata_props}["steps"] == "4"
+    for path in exported[0].glob("*.onnx"):
+        graph = onnx.load(path)
+        opset = next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx"))
+        told = {each.key: each.value for each in graph.metadata_props}
+        assert (told["opset"], told["model"]) == (str(opset), "small"), path.name
+    graph = onnx.load(exported[0] / "steps.onnx")
     shape = graph.graph.input[0].type.tensor_type.shape.dim
     assert all(side.dim_param for side in shape[:3])
     assert shape[3].dim_value > 0

@@ -210,8 +210,10 @@ def test_odd_names_are_restored_recorded_and_shown_in_one_line(command, weights,
     assert status == 1
     assert {path.name for path in out.iterdir()} == {*ODD, "lnca.jsonl"}
     lines = err.splitlines()
-    assert len(lines) == len(ODD)
-    assert all(line.startswith("lnca: ") and line.isprintable() for line in lines)
+    said, (heading, *listed) = lines[: len(ODD)], lines[len(ODD) :]
+    assert heading == f"lnca: {len(ODD)} of {2 * len(ODD)} pictures failed:"
+    assert listed == [line.replace("lnca:", " ", 1) for line in said]
+    assert all(line.startswith("lnca: ") and line.isprintable() for line in said)
     records = [json.loads(line) for line in (out / "lnca.jsonl").read_text().splitlines()]
     assert {record["file"] for record in records} == {str(path) for path in folder.iterdir()}
     monkeypatch.chdir(folder)
@@ -249,7 +251,7 @@ def test_a_link_that_leads_out_of_the_output_folder(command, weights, pictures, 
     elsewhere.mkdir()
     (out / "below").symlink_to(elsewhere)
     (out / "0.png").symlink_to(elsewhere / "0.png")
-    status, _, err = command("restore", pictures, "-o", out, "--model", weights)
+    status, _, err = command("restore", pictures, "-o", out, "--model", weights, "--quiet")
     assert status == 1
     assert err.count("\n") == 1
     assert f"{out / 'below'} is a link that leads out of {out}" in err

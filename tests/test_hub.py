@@ -8,7 +8,11 @@ from huggingface_hub import constants
 
 import lnca
 from lnca import LncaError
-from lnca.hub import push_to_hub, save_pretrained
+from lnca.hub import AUTOMATA, push_to_hub, save_pretrained
+from lnca.nn.latent import LatentAutomaton
+from lnca.nn.pixel import PixelAutomaton
+from lnca.nn.registry import ARCHITECTURES
+from lnca.nn.weights_file import save_weights
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 
@@ -57,8 +61,36 @@ def test_a_folder_says_what_it_holds(tmp_path):
     assert "| restored | 0.8440 |" in card.text
 
 
+@pytest.mark.parametrize(
+    ("architecture", "settings", "kind"),
+    [
+        ("latent-nafca", {}, "A latent neural cellular automaton (latent-nafca)"),
+        ("vitca", {"embed": 24, "heads": 4, "mlp": 16}, "A neural cellular automaton in pixel space (vitca)"),
+        (
+            "nafnet",
+            {"width": 8, "encoder_blocks": [1], "middle_blocks": 1, "decoder_blocks": [1]},
+            "A network (nafnet)",
+        ),
+    ],
+)
+def test_a_card_says_what_kind_of_model_it_is(tmp_path, architecture, settings, kind):
+    save_weights(tmp_path / "w.safetensors", lnca.build(architecture, **settings), architecture, settings, {})
+    card = huggingface_hub.ModelCard.load(save_pretrained(tmp_path / "w.safetensors", tmp_path / "out") / "README.md")
+    assert f"\n{kind} for restoration, " in card.text
+    assert ("neural-cellular-automata" in card.data.tags) == ("automaton" in kind)
+    assert "from_pretrained('OWNER/NAME')" in card.text
+
+
+def test_all_automata_are_called_so():
+    automata = {
+        name for name, settings in ARCHITECTURES.items()
+        if isinstance(settings().build(), LatentAutomaton | PixelAutomaton)
+    }  # fmt: skip
+    assert automata == set(AUTOMATA)
+
+
 def test_what_is_uploaded(monkeypatch, weights):
-    calls = []
+    calls, cards = [], []
 
     class Api:
         def create_repo(self, name, private, exist_ok):
@@ -68,11 +100,14 @@ def test_what_is_uploaded(monkeypatch, weights):
             import pathlib
 
             calls.append(sorted(path.name for path in pathlib.Path(folder_path).iterdir()))
+            cards.append((pathlib.Path(folder_path) / "README.md").read_text())
             return "https://example.org/commit"
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     assert push_to_hub(weights, "someone/small", private=True) == "https://example.org/commit"
     assert calls == [("someone/small", True, True), ["README.md", "config.json", "model.safetensors"]]
+    assert "lnca.from_pretrained('someone/small')" in cards[0]
+    assert "OWNER/NAME" not in cards[0]
     with pytest.raises(LncaError, match="is no repository of the hub; write owner/name"):
         push_to_hub(weights, "small")
 

@@ -2,6 +2,7 @@
 
     python tools/release_check.py               # builds into dist/ first
     python tools/release_check.py WHEEL         # checks a wheel that is there
+    python tools/release_check.py --page WHEEL  # which has to hold the page in the browser
 
 Everything after the installation runs in a folder of its own, outside the repository.
 """
@@ -14,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import page_check
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
@@ -33,10 +37,12 @@ from lnca.onnx import OnnxRestorer
 
 model = lnca.load(sys.argv[1], "cpu")
 kernels = model.backend.split()[0]
-assert kernels == sys.argv[2], f"steps run {model.backend}"
+if kernels != sys.argv[2]:
+    sys.exit(f"steps run {model.backend}")
 noisy = np.asarray(Image.open("demo/corrupted.png"), np.float32)[:96, :128] / 255
 difference = np.abs(OnnxRestorer("exported").restore(noisy) - model.restore(noisy)).max()
-assert difference < 1e-4, f"the graphs differ by {difference}"
+if not difference < 1e-4:
+    sys.exit(f"the graphs differ by {difference}")
 print(f"{model.backend}; the graphs differ by {difference:.1g}")
 """
 
@@ -44,16 +50,34 @@ print(f"{model.backend}; the graphs differ by {difference:.1g}")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("wheel", nargs="?", type=Path)
-    wheel = (parser.parse_args().wheel or build()).resolve()
+    parser.add_argument("--page", action="store_true", help="the wheel has to hold the page in the browser")
+    options = parser.parse_args()
+    try:
+        check((options.wheel or build()).resolve(), options.page)
+    except (OSError, ValueError, LookupError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
+        sys.exit(f"release check failed; {type(error).__name__}: {error}")
+
+
+def check(wheel: Path, with_page: bool) -> None:
+    """Installs a wheel and uses it."""
+    expect(wheel.is_file(), f"a wheel at {wheel}")
+    pages = page_check.files(wheel)
+    expect(bool(pages) or not with_page, f"the page in {wheel.name}; build it first (make web)")
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
         venv.create(room / "venv", with_pip=True)
         programs = room / "venv" / ("Scripts" if os.name == "nt" else "bin")
         pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # First and pinned, so that the platform's own build of it is taken.
-        run([*pip, next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))])
+        torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
+        run([*pip, *torch])
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
         use(programs, room)
+        if pages:
+            wrong = page_check.wrong([str(programs / "lnca"), "app"], room, pages, MODEL)
+            expect(wrong is None, f"the page: {wrong}")
+        else:
+            print(f"{wheel.name} has no page, and `lnca app` was not tried")
         run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
         export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
     print(f"{wheel.name} is fit for release")

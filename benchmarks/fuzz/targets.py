@@ -4,26 +4,29 @@ A target makes its folder ready, draws input by a Hypothesis strategy, and tries
 else comes of it is raised: another exception, a sentence of several lines, a file where none belongs.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import math
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from hypothesis import strategies as st
+from PIL import Image
 
 import lnca
 from lnca.nn.public import read_public
 from lnca.restoration.batch import Job, Way, restore_file
 from lnca.restoration.photo_write import FORMATS
-from lnca.training.checkpoint import MARK, checkpoints, read_checkpoint, write_checkpoint
+from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
-from lnca.training.recipe import Recipe, load_recipe
+from lnca.training.recipe import load_recipe
+from lnca.training.run import Interrupted, Run
 
 from . import corpus
 from .checks import PIXELS, Wrong, names, only, sentence, small_weights
@@ -86,6 +89,9 @@ ODD = st.one_of(
     st.lists(st.integers(-2, 2**40), max_size=20),
 )
 
+# In place of a value that is taken away.
+GONE = "gone"
+
 
 class Weights:
     """Mutated weight files through `load`: bytes that were changed, and whole files whose header lies."""
@@ -142,41 +148,68 @@ class Weights:
 
 
 class Checkpoints:
-    """Mutated checkpoints through `--resume`, with a checksum that fits or not, and mutated public checkpoints (.pth)
-    through the reader of `lnca convert`."""
+    """Checkpoints of a run that was stopped, mutated, through `--resume`: bytes, with a checksum that fits or not,
+    or what they hold, written anew; and mutated public checkpoints (.pth) through the reader of `lnca convert`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.plan = Plan("latent-nafca", "denoise", folder / "data", Recipe())
-        torch.manual_seed(0)
-        state = lnca.build("latent-nafca", **corpus.SMALL["latent-nafca"]).state_dict()
-        content = {
-            "plan": self.plan.describe(), "phase": 1, "epoch": 2, "batch": 3, "model": state, "best": None,
-            "history": [{"epoch": 1, "ssim": 0.5}], "optimizer": {"state": {0: {"exp_avg": torch.zeros(8)}}},
-            "pool": torch.zeros(4, 3, 8, 8, dtype=torch.uint8),
-        }  # fmt: skip
-        self.run = folder / "run"
-        write_checkpoint(self.run, 0, content)
-        (self.path,) = checkpoints(self.run)
+        data = folder / "data"
+        data.mkdir()
+        for number in range(5):
+            Image.fromarray(corpus.noise(3, seed=number)).resize((40, 40)).save(data / f"{number}.png")
+        small = ", ".join(f"{name}: {value}" for name, value in corpus.SMALL["latent-nafca"].items())
+        recipe = load_recipe("stable", [
+            "batch_size=2", "tile=32", "training_tiles=4", "validation_tiles=2", "autoencoder.epochs=0",
+            "automaton.epochs=2", "automaton.pool=2", "automaton.fewest_steps=1", "automaton.most_steps=1",
+            f"model.latent-nafca={{{small}}}",
+        ])  # fmt: skip
+        self.plan = Plan("latent-nafca", "denoise", data, recipe)
+        self.place = folder / "run"
+        self.run = Run(self.plan, self.place, progress=self._stop)
+        with contextlib.suppress(Interrupted):
+            self.run()
+        self.path, *older = checkpoints(self.place)
+        for path in older:
+            path.unlink()
+        self.step = self.run.position["step"]
         whole = self.path.read_bytes()
         self.public = folder / "a.pth"
         saved, old = io.BytesIO(), io.BytesIO()
         torch.save({"params": lnca.build("nafnet", **corpus.SMALL["nafnet"]).state_dict()}, saved)
-        torch.save({"params": state}, old, _use_new_zipfile_serialization=False)
+        torch.save({"params": self.run.model.state_dict()}, old, _use_new_zipfile_serialization=False)
         self.files = [whole, whole.split(b"\n", 2)[2], saved.getvalue(), old.getvalue()]
         self.public.touch()
         self.before = names(folder)
         count = len(self.files) - 1
-        self.strategy = st.tuples(st.integers(0, count), st.integers(0, count), changes(4), st.booleans())
+        made = st.tuples(st.integers(0, count), st.integers(0, count), changes(4), st.booleans())
+        fields = list(_fields(open_checkpoint(self.path)))
+        lies = st.lists(st.tuples(st.sampled_from(fields), ODD | st.just(GONE)), min_size=1, max_size=2)
+        self.strategy = made | lies
+
+    def _stop(self, *_: Any) -> None:
+        self.run.interrupt()
 
     def attempt(self, example: Any) -> str:
-        chosen, other, made, signed = example
-        content = apply(self.files[chosen], made, self.files[other])
-        self.public.write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest().encode()
-        self.path.write_bytes(MARK + digest + b"\n" + content if signed else content)
+        if isinstance(example, list):
+            self.path.write_bytes(self.files[0])
+            content = open_checkpoint(self.path)
+            for place, value in example:
+                _lie(content, place, value)
+            try:
+                write_checkpoint(self.place, self.step, content)
+            # Some lies cannot be written.
+            except (ValueError, OverflowError, UnicodeError):
+                return "refused"
+            reads: list[Callable[[], object]] = [self._resume]
+        else:
+            chosen, other, made, signed = example
+            data = apply(self.files[chosen], made, self.files[other])
+            self.public.write_bytes(data)
+            digest = hashlib.sha256(data).hexdigest().encode()
+            self.path.write_bytes(MARK + digest + b"\n" + data if signed else data)
+            reads = [self._resume, lambda: read_public(self.public)]
         outcome = "refused"
-        for read in (lambda: read_checkpoint(self.run, self.plan, True), lambda: read_public(self.public)):
+        for read in reads:
             try:
                 read()
                 outcome = "loaded"
@@ -184,6 +217,31 @@ class Checkpoints:
                 sentence(error)
         only(self.folder, self.before)
         return outcome
+
+    def _resume(self) -> None:
+        """As a new `Run` does, without opening the pictures again."""
+        saved = read_checkpoint(self.place, self.plan, True)
+        assert saved is not None
+        self.run._restore(saved)
+
+
+def _fields(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in nested dictionaries there is something."""
+    for key, value in content.items():
+        yield (*place, key)
+        if isinstance(value, dict):
+            yield from _fields(value, (*place, key))
+
+
+def _lie(content: Any, place: tuple[Any, ...], value: Any) -> None:
+    """Puts a value to a place of nested dictionaries, as long as that is still there; `GONE` takes it away."""
+    *outer, last = place
+    for key in outer:
+        content = content.get(key) if isinstance(content, dict) else None
+    if isinstance(content, dict):
+        content[last] = value
+        if value is GONE:
+            del content[last]
 
 
 FIELDS = (

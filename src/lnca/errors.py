@@ -5,6 +5,11 @@ class LncaError(Exception):
     """A sentence that says what is wrong and what to do; the command line prints it and exits with status 2."""
 
 
+def in_short(error: BaseException, most: int = 200) -> str:
+    """What an error says, in one line of at most `most` characters; its type where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 class NotAPicture(LncaError):
     """What was given is no picture in a format that is known here."""
 

@@ -216,7 +216,7 @@ def _graph(
     content = graph.graph
     for part in (content, *content.node, *content.initializer, *content.input, *content.output, *content.value_info):
         del part.metadata_props[:]
-    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple", "reach")
+    told = ("lnca", "model", "architecture", "steps", "steps_in_graph", "multiple", "reach", "opset")
     onnx.helper.set_model_props(graph, {key: str(description[key]) for key in told})
     return graph.SerializeToString(deterministic=True)
 

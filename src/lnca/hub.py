@@ -13,13 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import ModelInfo, describe, locate, shipped_weights
-from .errors import LncaError
+from .errors import LncaError, in_short
 from .files import write_whole
 
 if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+# What stands for a repository that is not known.
+PLACEHOLDER = "OWNER/NAME"
+# What models of an architecture are; any other is a network.
+AUTOMATA = {
+    "latent-nafca": "latent neural cellular automaton",
+    "latent-vitca": "latent neural cellular automaton",
+    "lnca": "latent neural cellular automaton beside a path at full resolution",
+    "vitca": "neural cellular automaton in pixel space",
+}
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -53,11 +62,14 @@ def _found(where: str | Path, revision: str | None) -> Path:
     # The hub's errors are of many kinds, its own and its transports'.
     except Exception as error:
         pinned = f" at {revision}" if revision else ""
-        raise LncaError(f"{where}{pinned} cannot be had from the hub: {' '.join(str(error).split())[:200]}") from error
+        raise LncaError(f"{where}{pinned} cannot be had from the hub: {in_short(error)}") from error
 
 
-def save_pretrained(name_or_path: str | Path, folder: str | Path) -> Path:
+def save_pretrained(name_or_path: str | Path, folder: str | Path, repository: str = PLACEHOLDER) -> Path:
     """Writes a model as the hub has it: model.safetensors, config.json and README.md, its card.
+
+    Args:
+        repository: "owner/name" that it is for, which the card's example loads.
 
     Raises:
         LncaError: no such model, or the folder cannot be written.
@@ -67,7 +79,7 @@ def save_pretrained(name_or_path: str | Path, folder: str | Path) -> Path:
     settings = {"library": "lnca", "architecture": info.architecture, "settings": info.settings}
     write_whole(folder / WEIGHTS, source.read_bytes())
     write_whole(folder / CONFIG, (json.dumps(settings, indent=2) + "\n").encode())
-    write_whole(folder / CARD, card(info).encode())
+    write_whole(folder / CARD, card(info, repository).encode())
     return folder
 
 
@@ -81,17 +93,17 @@ def push_to_hub(name_or_path: str | Path, repository: str, private: bool = False
         raise LncaError(f"{repository!r} is no repository of the hub; write owner/name")
     hub = _library()
     with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(name_or_path, folder)
+        save_pretrained(name_or_path, folder, repository)
         try:
             client = hub.HfApi()
             client.create_repo(repository, private=private, exist_ok=True)
             return str(client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model"))
         except Exception as error:
-            raise LncaError(f"the hub refused {repository}: {' '.join(str(error).split())[:200]}") from error
+            raise LncaError(f"the hub refused {repository}: {in_short(error)}") from error
 
 
-def card(info: ModelInfo) -> str:
-    """A model's card in Markdown, with the hub's header."""
+def card(info: ModelInfo, repository: str = PLACEHOLDER) -> str:
+    """A model's card in Markdown, with the hub's header, and an example that loads it from its repository."""
     task = info.card.get("task", "restoration")
     quality = info.card.get("quality")
     scores = ""
@@ -103,19 +115,20 @@ def card(info: ModelInfo) -> str:
             f"| restored | {after['ssim']['mean']:.4f} | {after['psnr']['mean']:.2f} |\n"
         )
     licence = info.card.get("licence", "not stated")
+    tags = ["lnca", "image-restoration", *(["neural-cellular-automata"] if info.architecture in AUTOMATA else [])]
     return f"""---
 library_name: lnca
 license: {"apache-2.0" if "Apache-2.0" in licence else "other"}
 pipeline_tag: image-to-image
-tags: [lnca, neural-cellular-automata, image-restoration]
+tags: [{", ".join(tags)}]
 ---
 
 # {info.name}
 
-A latent neural cellular automaton ({info.architecture}) for {task}, {info.parameters} numbers.
+A {AUTOMATA.get(info.architecture, "network")} ({info.architecture}) for {task}, {info.parameters} numbers.
 
     pip install 'lnca[hub]'
-    python -c "import lnca; lnca.from_pretrained('OWNER/NAME')"
+    python -c "import lnca; lnca.from_pretrained('{repository}')"
 
 Data: {info.card.get("data", "not stated")}. Licence: {licence}.
 

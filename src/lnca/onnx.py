@@ -1,4 +1,4 @@
-"""Exported models, run with numpy and ONNX Runtime alone: no torch.
+"""Exported models, run with numpy and ONNX Runtime: no torch. (`import lnca` itself needs safetensors.)
 
 Examples:
     >>> from lnca.onnx import OnnxRestorer

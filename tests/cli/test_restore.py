@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 
 import lnca
 from lnca.restoration.photo import Photo
@@ -95,7 +95,7 @@ def test_from_stdin_to_stdout(command, refused, weights, restorer, pictures, mon
         assert np.array_equal(np.asarray(picture), restorer.restore(pixels(pictures / "0.png")))
     monkeypatch.setattr(sys, "stdin", Stream(b"no picture"))
     assert "the input is not a picture" in refused("restore", "-", "--model", weights)
-    assert "- reads one picture" in refused("restore", "-", pictures / "0.png", "--model", weights)
+    assert "- is one picture" in refused("restore", "-", pictures / "0.png", "--model", weights)
 
 
 def test_sixteen_bits_stay_sixteen_bits(command, weights, restorer, tmp_path):
@@ -184,3 +184,26 @@ def test_what_could_not_stay_as_it_was_is_said(command, weights, pictures, tmp_p
     Image.open(pictures / "0.png").convert("CMYK").save(tmp_path / "a.jpg")
     _, _, err = command("restore", tmp_path / "a.jpg", "-o", tmp_path / "b.jpg", "--model", weights)
     assert err == f"{tmp_path / 'a.jpg'}: CMYK became RGB\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [(".jpg", np.uint8), (".png", np.uint8), (".png", np.uint16), (".tif", np.uint16)]
+)
+def test_what_goes_with_a_picture_is_in_the_restored_one(command, weights, pictures, tmp_path, suffix, dtype):
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8769)[0x829A] = 0.25
+    exif.get_ifd(0x8825)[2] = (48.0, 8.0, 0.0)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    frame = pixels(pictures / "0.png").astype(dtype) * (257 if dtype == np.uint16 else 1)
+    source, output = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    save_photo(Photo([frame], exif, xmp, icc), source)
+    status, out, err = command("restore", source, "-o", output, "--model", weights)
+    assert (status, out, err) == (0, f"{output}\n", "")
+    photo = open_photo(output)
+    assert photo.frames[0].dtype == dtype
+    assert (photo.xmp, photo.icc) == (xmp, icc)
+    assert (photo.exif[0x010F], photo.exif[0x0131]) == ("Camera", f"lnca {lnca.__version__}: small, 4 steps")
+    assert float(photo.exif.get_ifd(0x8769)[0x829A]) == 0.25
+    assert [float(part) for part in photo.exif.get_ifd(0x8825)[2]] == [48, 8, 0]

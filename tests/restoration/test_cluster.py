@@ -128,7 +128,8 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     assert killed
     assert killed[0] < COUNT
     assert (status, f"{COUNT} of {COUNT + 1} pictures restored" in said) == (1, True)
-    assert errors == f"lnca: {source / 'broken.png'} is not a picture in a format that is known here\n"
+    sentence = f"{source / 'broken.png'} is not a picture in a format that is known here"
+    assert errors == f"lnca: {sentence}\nlnca: 1 of {COUNT + 1} pictures failed:\n  {sentence}\n"
     assert outputs(out) == outputs(wanted)
     written = [line["output"] for line in lines(out)]
     assert len(written) == len(set(written)) == COUNT + 1
@@ -137,7 +138,7 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     # As after a command that was killed before all was written down, and with one output lost.
     (out / "03.png").unlink()
     kept = [line for line in lines(out)[5:] if line["output"] != str(out / "03.png")]
-    (out / "lnca.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept) + '{"file": "cut off\n')
+    (out / "lnca.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept) + '{"file": "cut off')
     status, said, _ = command(*asked)
     assert (status, "1 of 2 pictures restored" in said, f"{COUNT - 1} were there already" in said) == (1, True, True)
     assert outputs(out) == outputs(wanted)

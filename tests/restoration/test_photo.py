@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageSequence
 
+from conftest import write_dng
 from lnca import LncaError
 from lnca.restoration.photo import SOFTWARE, Photo
 from lnca.restoration.photo_deep import upright
@@ -42,9 +43,10 @@ def described():
     [
         (".png", np.uint8, 0), (".png", np.uint8, 2), (".png", np.uint8, 3), (".png", np.uint8, 4),
         (".png", np.uint16, 0), (".png", np.uint16, 2), (".png", np.uint16, 3), (".png", np.uint16, 4),
-        (".tif", np.uint8, 0), (".tif", np.uint8, 3), (".tif", np.uint8, 4),
+        (".tif", np.uint8, 0), (".tif", np.uint8, 2), (".tif", np.uint8, 3), (".tif", np.uint8, 4),
         (".tiff", np.uint16, 0), (".tiff", np.uint16, 2), (".tiff", np.uint16, 3), (".tiff", np.uint16, 4),
-        (".tiff", np.float32, 0), (".tiff", np.float32, 3), (".bmp", np.uint8, 3),
+        (".tiff", np.float32, 0), (".tiff", np.float32, 2), (".tiff", np.float32, 3), (".tiff", np.float32, 4),
+        (".bmp", np.uint8, 3),
     ],
 )  # fmt: skip
 def test_pixels_keep_every_bit(tmp_path, suffix, dtype, channels):
@@ -333,21 +335,7 @@ def test_an_animation_that_is_played_once_is_played_once(tmp_path):
 
 
 def test_a_raw_file_is_developed_to_16_bits(tmp_path):
-    """A DNG as a camera without lens corrections might write it: a Bayer mosaic, red and green and blue in turn."""
-    import tifffile
-
-    light = np.linspace(0, 1, 64)[None, :, None] * np.array([0.5, 1, 1]) * np.ones((48, 1, 1))
-    sensor = (light * 65535).astype(np.uint16)
-    mosaic = sensor[..., 1].copy()
-    mosaic[0::2, 0::2], mosaic[1::2, 1::2] = sensor[0::2, 0::2, 0], sensor[1::2, 1::2, 2]
-    from_xyz = (32406, -15372, -4986, -9689, 18758, 415, 557, -2040, 10570)
-    tags = [
-        (MAKE, 2, 0, "Camera", True), (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True),
-        (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Camera", True),
-        (50721, 10, 9, [part for value in from_xyz for part in (value, 10000)], True),
-        (50728, 5, 3, (1, 1) * 3, True), (50717, 4, 1, 65535, True), (50778, 3, 1, 21, True),
-    ]  # fmt: skip
-    tifffile.imwrite(tmp_path / "a.dng", mosaic, photometric=32803, metadata=None, extratags=tags)
+    write_dng(tmp_path / "a.dng")
     photo = open_photo(tmp_path / "a.dng")
     (frame,) = photo.frames
     assert (frame.shape, frame.dtype) == ((48, 64, 3), np.uint16)

@@ -7,16 +7,19 @@ import pytest
 import torch
 
 import lnca
+from lnca.degradation import photo_kernels
 from lnca.randomness import generator
 from lnca.training.automaton import AutomatonTrainer, PixelTrainer
 from lnca.training.batch import Batch, split
 from lnca.training.direct import DirectTrainer
 from lnca.training.recipe import load_recipe
+from lnca.training.residual import ResidualTrainer
 
 MODELS = {
     "latent-nafca": {"dropout": 0.0},
     "latent-vitca": {},
     "vitca": {"hidden_channels": 4, "embed": 8, "mlp": 8},
+    "lnca": {"blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "width": 8, "mixing": 8},
     "nafnet": {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)},
 }
 
@@ -30,6 +33,9 @@ def trained(name, parts, joint=False):
     recipe = replace(load_recipe("stable"), micro_batches=parts, exploded=math.inf)
     if name.startswith("latent"):
         trainer = AutomatonTrainer(model, recipe, recipe.joint if joint else recipe.automaton, 100, joint=joint)
+    elif name == "lnca":
+        phase = replace(recipe.residual, kernel=1.0, settled=0.5, ssim=0.1)
+        trainer = ResidualTrainer(model, recipe, phase, 100)
     elif name == "vitca":
         trainer = PixelTrainer(model, recipe, replace(recipe.vitca, most_steps=9), 100)
     else:
@@ -40,7 +46,10 @@ def trained(name, parts, joint=False):
         anchor = torch.rand(5, 3, 16, 16, generator=draw, dtype=torch.float64)
         positive = torch.rand(5, 3, 16, 16, generator=draw, dtype=torch.float64)
         values.append(
-            trainer.train_batch(Batch(anchor, positive, torch.arange(5) + 5 * number), generator("cpu", number))
+            trainer.train_batch(
+                Batch(anchor, positive, torch.arange(5) + 5 * number, photo_kernels(5, draw).double()),
+                generator("cpu", number),
+            )
         )
     return [p.grad for p in trainer.optimizer.parameters], values, trainer
 
@@ -56,7 +65,7 @@ def test_parts_of_a_batch_give_its_gradient(name, joint):
                 torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-9)
         for one, other in zip(values, again, strict=True):
             assert one == pytest.approx(other, rel=1e-7)
-        if name != "nafnet":
+        if name not in ("nafnet", "lnca"):
             for key, value in vars(whole.pool.entries).items():
                 torch.testing.assert_close(value, getattr(trainer.pool.entries, key), rtol=1e-6, atol=1e-6)
 

@@ -21,7 +21,7 @@ import lnca
 from lnca import LncaError
 from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
-from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint
+from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
 from lnca.training.run import Interrupted, Run
@@ -277,16 +277,26 @@ def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures
     assert len(checkpoints(tmp_path)) == 3
 
 
-def test_a_full_disk_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("pathlib.Path.write_bytes", errno.ENOSPC), ("pathlib.Path.write_bytes", errno.EDQUOT),
+        ("lnca.files.tempfile.mkstemp", errno.EROFS), ("lnca.files.tempfile.mkstemp", errno.EACCES),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(
+    pictures, uninterrupted, tmp_path, monkeypatch, call, number
+):
+    """A full disk, a quota, a read-only disk, a folder of others."""
     whole = [(path, path.read_bytes()) for path in stopped(pictures, tmp_path)]
 
-    def full(self, content):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
 
     run = Run(plan(pictures), tmp_path, resume=True)
     with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.write_bytes", full)
-        with pytest.raises(LncaError, match=r"cannot write .*checkpoint-0+18.lnca: No space left on device"):
+        patch.setattr(call, refuse)
+        with pytest.raises(LncaError, match=rf"cannot write .*checkpoint-0+18.lnca: {os.strerror(number)}"):
             run()
     assert [(path, path.read_bytes()) for path in checkpoints(tmp_path)] == whole
     assert not list(tmp_path.glob(".lnca-*"))
@@ -336,16 +346,35 @@ def test_of_kernels_alone_the_last_epoch_is_kept(pictures, tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "the allocator's"])
 def test_a_batch_that_does_not_fit_says_which_number_to_lower(pictures, tmp_path, monkeypatch, error):
-    run = Run(plan(pictures, ["micro_batches=2"]), tmp_path)
+    """The autoencoder's takes the whole batch."""
 
     def hungry(*_, **__):
         if isinstance(error, Exception):
             raise error
         torch.empty(2**60)
 
+    run = Run(plan(pictures), tmp_path)
     monkeypatch.setattr(run.train.__class__, "pairs", hungry)
-    with pytest.raises(LncaError, match=r"a batch of 4 does not fit .* --set micro_batches=4, or .* --batch-size"):
+    with pytest.raises(LncaError, match=r"a batch of 4 does not fit .*; begin again with a smaller --batch-size$"):
         run()
+
+
+def test_a_batch_that_does_not_fit_is_cut_into_parts_and_the_run_goes_on(pictures, tmp_path, monkeypatch):
+    def hungry(*_, **__):
+        raise MemoryError
+
+    stopped(pictures, tmp_path)
+    for parts, advice in (
+        (1, "--resume with --set micro_batches=2, which"),
+        (2, "--resume .*=4, "),
+        (4, "begin again"),
+    ):
+        run = Run(plan(pictures, [f"micro_batches={parts}"]), tmp_path, resume=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(run.train.__class__, "pairs", hungry)
+            with pytest.raises(LncaError, match=f"does not fit .*; {advice}"):
+                run()
+    assert Run(plan(pictures, ["micro_batches=2"]), tmp_path, resume=True)().exists()
 
 
 def test_other_errors_are_not_taken_for_want_of_memory(pictures, tmp_path, monkeypatch):
@@ -378,6 +407,50 @@ def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
     else:
         with pytest.raises(LncaError, match=r"clean.npy was cut off while it was in use; prepare it anew"):
             run()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.pop("begun"),
+        lambda saved: saved.pop("digest"),
+        lambda saved: saved.update(position={"phase": 1}),
+        lambda saved: saved["position"].update(phase=9),
+        lambda saved: saved["model"].popitem(),
+        lambda saved: saved["trainer"].clear(),
+        lambda saved: saved.update(best=3),
+        lambda saved: saved.update(trainer=[1]),
+    ],
+)
+def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(pictures, tmp_path, change):
+    """With the right checksum and the right settings."""
+    path = stopped(pictures, tmp_path)[0]
+    saved = open_checkpoint(path)
+    change(saved)
+    write_checkpoint(tmp_path, saved_step(path), saved)
+    with pytest.raises(LncaError, match="the newest checkpoint in .* is not of this run .*; delete it to go on"):
+        Run(plan(pictures), tmp_path, resume=True)
+    path.unlink()
+    Run(plan(pictures), tmp_path, resume=True)
+
+
+def saved_step(path):
+    return int(path.stem.removeprefix("checkpoint-"))
+
+
+def test_frozen_batch_norm_keeps_its_statistics(pictures, tmp_path):
+    """What the batch is does not matter to it then, and its scale and shift are learned all the same."""
+    changes = ["autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0"]
+    for kind in ("frozen", "synchronised"):
+        run = Run(plan(pictures, [*changes, f"autoencoder.batch_norm={kind}"]), tmp_path / kind)
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        run()
+        after = run.model.state_dict()
+        running = [name for name in before if name.endswith("running_mean")]
+        weights = [name.replace("running_mean", "weight") for name in running]
+        assert running
+        assert all(torch.equal(before[name], after[name]) == (kind == "frozen") for name in running)
+        assert not any(torch.equal(before[name], after[name]) for name in weights)
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):

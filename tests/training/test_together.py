@@ -37,7 +37,7 @@ PROCESS = textwrap.dedent("""
     from lnca.training.recipe import load_recipe
     from lnca.training.run import Interrupted, Run
     from lnca.training.world import Together
-    rank, size, last, resume, pictures, folder, *changes = sys.argv[1:]
+    model, rank, size, last, resume, pictures, folder, *changes = sys.argv[1:]
     folder = Path(folder)
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}.store", rank=int(rank), world_size=int(size))
@@ -46,7 +46,7 @@ PROCESS = textwrap.dedent("""
         losses.append((phase, done, values["loss"]))
         if len(losses) == int(last):
             run.interrupt()
-    plan = Plan("latent-vitca", "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
+    plan = Plan(model, "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
     run = Run(plan, folder, resume=resume == "True", progress=note, world=Together())
     try:
         run()
@@ -56,12 +56,24 @@ PROCESS = textwrap.dedent("""
 """)
 
 
-def together(size, pictures, folder, last=0, resume=False):
+def together(size, pictures, folder, last=0, resume=False, model="latent-vitca", changes=CHANGES):
     """Losses of each process."""
     Path(f"{folder}.store").unlink(missing_ok=True)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(rank), str(size), str(last), str(resume), pictures, folder, *CHANGES],
+            [
+                sys.executable,
+                "-c",
+                PROCESS,
+                model,
+                str(rank),
+                str(size),
+                str(last),
+                str(resume),
+                pictures,
+                folder,
+                *changes,
+            ],
             stderr=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
@@ -100,21 +112,51 @@ def close(found, expected, tolerance):
 
 
 def test_two_processes_have_the_losses_of_one_and_a_third_goes_on(pictures, alone, tmp_path):
-    """In both phases, 54 batches each; then one goes on from where two stopped, with the pool that two had."""
+    """In both phases, of 54 batches each; then one goes on from where two stopped, with the pool that two had."""
     expected, weights = alone
     folder = tmp_path / "run"
-    first, second = together(2, pictures, folder, last=80)
+    first, second = together(2, pictures, folder, last=104)
     assert first == second
-    assert len(first) == 80
-    assert {phase for phase, _, _ in first} == {"autoencoder", "automaton"}
-    for (phase, done, loss), (other, number, found) in zip(expected[:80], first, strict=True):
+    assert len(first) == 104
+    assert sum(phase == "automaton" for phase, _, _ in first) == 50
+    for (phase, done, loss), (other, number, found) in zip(expected[:104], first, strict=True):
         assert (phase, done) == (other, number)
         assert found == pytest.approx(loss, rel=1e-5)
     plan = Plan("latent-vitca", "denoise", pictures, load_recipe("stable", CHANGES), seed=3)
     later = []
     path = Run(plan, folder, resume=True, progress=lambda phase, done, total, values: later.append(values["loss"]))()
-    assert later == pytest.approx([loss for _, _, loss in expected[80:]], rel=1e-3)
+    assert later == pytest.approx([loss for _, _, loss in expected[104:]], rel=1e-3)
     assert close(load_weights(path)[0].state_dict(), weights, 1e-3)
+
+
+OTHERS = {
+    "latent-nafca": [
+        "automaton.epochs=1",
+        "autoencoder.epochs=1",
+        "model.latent-nafca={update_rate: 0.5, dropout: 0.0}",
+    ],
+    "lnca": ["residual.epochs=2", "micro_batches=2", "model.lnca={width: 8, scales: 2, steps: 3}"],
+    "vitca": ["vitca.epochs=2", "model.vitca={hidden_channels: 4, embed: 8, mlp: 8, steps: 3}"],
+    "nafnet": [
+        "nafnet.epochs=2",
+        "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}",
+    ],
+}
+
+
+@pytest.mark.parametrize("model", list(OTHERS))
+def test_two_processes_have_the_losses_of_one_whatever_is_trained(model, pictures, tmp_path):
+    changes = ["batch_size=4", "tile=32", "validation_tiles=3", *OTHERS[model]]
+    losses = []
+
+    def note(phase, done, total, values):
+        losses.append((phase, done, values["loss"]))
+
+    Run(Plan(model, "denoise", pictures, load_recipe("stable", changes), seed=3), tmp_path / "alone", progress=note)()
+    first, second = together(2, pictures, tmp_path / "run", model=model, changes=changes)
+    assert first == second
+    assert [value[:2] for value in map(tuple, first)] == [value[:2] for value in losses]
+    assert [value[2] for value in first] == pytest.approx([value[2] for value in losses], rel=1e-5)
 
 
 def test_the_command_starts_its_own_processes_and_goes_on_where_one_stopped(pictures, alone, tmp_path):

@@ -33,7 +33,8 @@ def restore_in_bulk(
         for job in plan.jobs:
             print(plain(f"{job.source} -> {job.output}"))
         return
-    folder, failed = plan.folder, 0
+    folder = plan.folder
+    failed: list[Record] = []
     if manifest is not None:
         earlier = [str(manifest)] if manifest.exists() else []
     else:
@@ -45,8 +46,11 @@ def restore_in_bulk(
             there = (Record(job.source, job.output, way.model, notes=["was there already"]) for job in plan.done)
             for _ in write_manifest(lines, (record for record in there if record.output not in known)):
                 pass
-        for record in followed(restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines):
-            failed += record.error is not None
+        for record in followed(
+            restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines, not talk.quiet
+        ):
+            if record.error is not None:
+                failed.append(record)
             talk.of(record)
     talk.of_all(failed, len(plan.jobs), len(plan.done), folder)
 

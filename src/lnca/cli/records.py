@@ -1,10 +1,10 @@
 """What `lnca restore` says and writes down of many pictures."""
 
-import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..restoration.batch import Lines, Record
+
+# Failed pictures that are listed in the end.
+MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,39 @@ class Talk:
     def of(self, record: "Record", *, errors: bool = True) -> None:
         """Says what became of one picture."""
         if self.json:
-            print(json.dumps(asdict(record)))
+            print(record.line())
         if record.error is not None and errors:
-            print(f"lnca: {plain(record.error)}", file=sys.stderr)
+            print(f"lnca: {_reason(record)}", file=sys.stderr)
         if not self.quiet:
             for note in record.notes:
                 print(plain(f"{record.file}: {note}"), file=sys.stderr)
             if self.steps and record.steps is not None:
                 print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
 
-    def of_all(self, failed: int, total: int, done: int, folder: object) -> None:
-        """Says how it ended; raises `typer.Exit` when a picture failed."""
+    def of_all(self, failed: "list[Record]", total: int, done: int, folder: object) -> None:
+        """Says how it ended, and again which pictures failed; raises `typer.Exit` when one did.
+
+        Where nothing but errors is said, they stand together as they are.
+        """
         if not self.quiet and not self.json:
-            print(f"{total - failed} of {total} pictures restored{f' to {folder}' if folder else ''}")
+            print(f"{total - len(failed)} of {total} pictures restored{f' to {folder}' if folder else ''}")
             if done:
                 print(f"{done} were there already; --overwrite restores them again")
-        if failed:
-            raise typer.Exit(1)
+        if not failed:
+            return
+        if not self.quiet:
+            print(f"lnca: {len(failed)} of {total} pictures failed:", file=sys.stderr)
+            for record in failed[:MOST_LISTED]:
+                print(f"  {_reason(record)}", file=sys.stderr)
+            if len(failed) > MOST_LISTED:
+                print(f"  and {len(failed) - MOST_LISTED} more", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _reason(record: "Record") -> str:
+    """Why a picture failed, in one line with the name of its file."""
+    error = str(record.error)
+    return plain(error if record.file in error else f"{record.file}: {error}")
 
 
 @contextmanager
@@ -65,18 +84,30 @@ def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | No
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _end_last_line(path)
         with path.open("a", encoding="utf-8") as file:
             yield file
     except OSError as error:
         raise LncaError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def followed(records: "Iterable[Record]", total: int, lines: "Lines | None") -> "Iterator[Record]":
-    """The records, with a bar of pictures, megapixels a second and time left, written to a manifest if there is one."""
+def _end_last_line(path: Path) -> None:
+    """Ends the last line of a file, which the killing of an earlier process may have cut off."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+
+
+def followed(records: "Iterable[Record]", total: int, lines: "Lines | None", shown: bool = True) -> "Iterator[Record]":
+    """The records, written to a manifest if there is one, with a bar of pictures, megapixels a second and time left
+    where there are several and it is to be `shown`."""
     from ..restoration.batch import write_manifest
 
-    with progress_bar("{task.fields[megapixels]:.2f} MP/s") as progress:
-        bar = progress.add_task("restoring", total=total, visible=total > 1, megapixels=0.0)
+    with progress_bar("{task.fields[megapixels]:.2f} MP/s", shown=shown and total > 1) as progress:
+        bar = progress.add_task("restoring", total=total, megapixels=0.0)
         pixels = 0.0
         for record in write_manifest(lines, records) if lines else records:
             pixels += record.megapixels

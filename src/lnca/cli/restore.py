@@ -24,6 +24,7 @@ from .options import (
     checked_engine,
     checked_precision,
 )
+from .plain import plain
 from .records import Talk, followed, lines_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def restore(
         list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns; - is stdin.")
     ],
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="OUT", help="File or folder; default: IN-restored.")
+        str | None,
+        typer.Option("-o", "--output", metavar="OUT", help="File or folder, - is stdout; default: IN-restored."),
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
     steps: Annotated[
@@ -119,10 +121,9 @@ def restore(
         if way is None:
             return
         if STREAM in (*sources, output):
-            beside_it = (*beside.values(), manifest, json or None, show_plan or None, dry_run or None)
-            if sources != [STREAM] or output not in (None, STREAM) or any(other is not None for other in beside_it):
-                raise LncaError("- reads one picture from stdin and writes it to stdout, with nothing beside it")
-            _stream(way, quiet)
+            if len(sources) > 1 or any((*beside.values(), manifest, json, show_plan, dry_run)):
+                raise LncaError("- is one picture, from stdin or to stdout, with nothing beside it")
+            _stream(sources[0], STREAM if output is None else output, way, quiet=quiet, overwrite=overwrite)
             return
         target = None if output is None else Path(output)
         jobs, done, single, folder = plan([Path(source) for source in sources], target, overwrite)
@@ -137,10 +138,11 @@ def restore(
         if show_plan:
             _show_plans(jobs, way)
             return
-        failed = 0
+        failed = []
         with lines_of(manifest, folder if jobs else None) as lines:
-            for record in followed(restore_files(jobs, way, workers or 1), len(jobs), lines):
-                failed += record.error is not None
+            for record in followed(restore_files(jobs, way, workers or 1), len(jobs), lines, not quiet):
+                if record.error is not None:
+                    failed.append(record)
                 talk.of(record, errors=not single)
         if single:
             if record.error is not None:
@@ -209,15 +211,25 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
     return int(text)
 
 
-def _stream(way: "Way", quiet: bool) -> None:
+def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:
+    """Restores a picture of which the source, the output or both are a stream."""
     from ..restoration.batch import restore_stream
+    from ..restoration.image_io import check_output
+    from ..restoration.photo_write import FORMATS
 
-    record = restore_stream(sys.stdin.buffer.read(), sys.stdout.buffer, way)
-    sys.stdout.buffer.flush()
+    if output != STREAM:
+        check_output(Path(output), overwrite, tuple(FORMATS))
+    elif Path(source).is_dir():
+        raise LncaError(f"{source} is a folder, and {STREAM} is one picture; give a folder with -o")
+    given = sys.stdin.buffer.read() if source == STREAM else Path(source)
+    record = restore_stream(given, sys.stdout.buffer if output == STREAM else Path(output), way)
     if record.error is not None:
         raise LncaError(record.error)
-    for note in [] if quiet else record.notes:
-        print(note, file=sys.stderr)
+    if not quiet:
+        for note in record.notes:
+            print(plain(note), file=sys.stderr)
+        if output != STREAM:
+            print(output)
 
 
 def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> None:

@@ -3,7 +3,8 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -14,9 +15,10 @@ from typing import BinaryIO, Literal, NamedTuple, Protocol
 import numpy as np
 
 from .. import __version__
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..kernels.cpu import Precision
 from ..kernels.select import Backend
+from ..peers import started
 from ..workers import QuietWorkers
 from .limits import PIXEL_LIMIT
 from .mask import mask_of
@@ -83,6 +85,10 @@ class Record:
     @property
     def megapixels(self) -> float:
         return self.width * self.height * self.frames / 1e6
+
+    def line(self) -> str:
+        """All of it as one line of JSON, without a newline."""
+        return json.dumps({**asdict(self), "megapixels": self.megapixels})
 
 
 def find_photos(folder: Path) -> list[Path]:
@@ -237,28 +243,45 @@ def restore_file(job: Job, way: Way) -> Record:
     return recorded(record, way, read, lambda photo: save_photo(photo, job.output))
 
 
-def restore_stream(source: bytes, output: BinaryIO, way: Way) -> Record:
-    """Restores a picture that is in memory, in the format it came in; an error is in the record."""
+def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> Record:
+    """Restores a picture from or to a stream; an error is in the record.
+
+    Args:
+        source: a file, or what was in one.
+        output: a file, whose suffix says the format, or a stream, which gets that of the source, or PNG where that is
+            only read.
+    """
+
+    def read() -> Photo:
+        if isinstance(source, Path):
+            return open_photo(source, way.max_pixels)
+        return read_photo(io.BytesIO(source), "the input", way.max_pixels)
 
     def write(photo: Photo) -> list[str]:
-        room = io.BytesIO()
-        notes = write_photo(photo, room, photo.kind if photo.kind in FORMATS.values() else "PNG", "the output")
-        try:
-            output.write(room.getvalue())
-        except OSError as error:
-            raise LncaError(f"cannot write the output: {error.strerror or error}") from error
-        return notes
+        return save_photo(photo, output) if isinstance(output, Path) else _write_stream(photo, output)
 
-    read = io.BytesIO(source)
-    record = Record("-", "-", way.model)
-    return recorded(record, way, lambda: read_photo(read, "the input", way.max_pixels), write)
+    named, written = (str(end) if isinstance(end, Path) else "-" for end in (source, output))
+    return recorded(Record(named, written, way.model), way, read, write)
+
+
+def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
+    """`write_photo`, whole or not at all."""
+    room = io.BytesIO()
+    notes = write_photo(photo, room, photo.kind if photo.kind in FORMATS.values() else "PNG", "the output")
+    try:
+        output.write(room.getvalue())
+        output.flush()
+    except OSError as error:
+        raise LncaError(f"cannot write the output: {error.strerror or error}") from error
+    return notes
 
 
 def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]]) -> Record:
     """The record, filled in, of a picture that is read, restored and written; an error is in it.
 
     Args:
-        read, write: raise `LncaError`; `write` gives what could not stay as it was.
+        read, write: raise `LncaError`; `write` gives what could not stay as it was. Of anything else that goes wrong
+            with one picture the record says what it is, so that the others can go on.
     """
     begin = time.perf_counter()
     try:
@@ -268,34 +291,61 @@ def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callabl
         record.notes = photo.notes + write(restored)
     except LncaError as error:
         record.error = str(error)
+    except Exception as error:
+        # Processes that share a picture cannot go on with the next when one has left this.
+        if started() > 1:
+            raise
+        record.error = _unexpected(record.file, error)
     record.seconds = round(time.perf_counter() - begin, 3)
     return record
+
+
+def _unexpected(file: str, error: Exception) -> str:
+    """A sentence for what no other sentence is for."""
+    if isinstance(error, MemoryError):
+        return f"{file} cannot be restored in the memory there is; see --max-memory"
+    return f"{file} could not be restored ({type(error).__name__}: {in_short(error)}); please report it"
 
 
 def restore_files(jobs: list[Job], way: Way, workers: int = 1) -> Iterator[Record]:
     """Yields a record for each job as it is done, and goes on when one fails.
 
     Args:
-        workers: processes, each with a share of the processor.
-
-    Raises:
-        LncaError: a worker died.
+        workers: processes, each with a share of the processor. What was under way when one of them died is done again,
+            each picture alone, so that only those fail that end their worker themselves.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
             yield restore_file(job, way)
         return
-    waiting: set[Future[Record]] = set()
-    try:
-        with QuietWorkers(min(workers, len(jobs))) as pool:
-            for job in jobs:
-                waiting.add(pool.submit(_in_worker, job, way, workers))
-                if len(waiting) > 2 * workers:
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            yield from (future.result() for future in waiting)
-    except BrokenProcessPool as error:
-        raise LncaError("a worker died, perhaps for want of memory; try again with fewer --workers") from error
+    left = deque(jobs)
+    while left:
+        for job in (yield from _shared(left, way, workers)):
+            if (yield from _shared(deque([job]), way, 1)):
+                reason = f"{job.source} ended its worker, perhaps for want of memory; see --max-memory"
+                yield Record(str(job.source), str(job.output), way.model, error=reason)
+
+
+def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None, list[Job]]:
+    """Takes jobs from `left` and yields their records, until all are done or a worker has died; returns the jobs that
+    were handed out then."""
+    under_way: dict[Future[Record], Job] = {}
+    with QuietWorkers(min(workers, len(left))) as pool:
+        while left or under_way:
+            while left and len(under_way) < 2 * workers:
+                try:
+                    future = pool.submit(_in_worker, left[0], way, workers)
+                except BrokenProcessPool:
+                    return list(under_way.values())
+                under_way[future] = left.popleft()
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            lost = {future for future in done if isinstance(future.exception(), BrokenProcessPool)}
+            for future in done - lost:
+                del under_way[future]
+                yield future.result()
+            if lost:
+                return list(under_way.values())
+    return []
 
 
 def _in_worker(job: Job, way: Way, workers: int) -> Record:
@@ -318,6 +368,6 @@ class Lines(Protocol):
 def write_manifest(file: Lines, records: Iterable[Record]) -> Iterator[Record]:
     """Passes records on, each written down as a line as soon as it is there."""
     for record in records:
-        file.write(json.dumps(asdict(record)) + "\n")
+        file.write(record.line() + "\n")
         file.flush()
         yield record

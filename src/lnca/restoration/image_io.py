@@ -112,10 +112,10 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
-def check_output(path: Path, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     """Refuses, before any work is done, an output that exists or that no picture format belongs to."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise LncaError(f"{path} should end in one of {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in suffixes:
+        raise LncaError(f"{path} should end in one of {', '.join(suffixes)}")
     if path.exists() and not overwrite:
         raise LncaError(f"{path} exists; add --overwrite to replace it")
 

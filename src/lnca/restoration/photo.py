@@ -62,6 +62,11 @@ class Photo:
         exif[SOFTWARE] = how
         return replace(self, frames=frames, exif=exif, notes=list(self.notes))
 
+    def note(self, text: str) -> None:
+        """Notes what could not stay as it was, once for all frames."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def exif_copy(self) -> Image.Exif:
         """EXIF that can be changed without changing this one's."""
         exif = Image.Exif()

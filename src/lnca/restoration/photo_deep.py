@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -18,6 +18,11 @@ MIN_IS_WHITE = 0
 PHOTOMETRIC = (MIN_IS_WHITE, 1, 2)
 ICC_TAG, XMP_TAG = 34675, 700
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# First bytes of raw files of Fujifilm, Olympus and Panasonic; what Canon's have behind 4 and behind 8.
+RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+CR3_MAGIC, CR2_MAGIC = b"ftypcrx", b"CR"
+# What tells a raw file from other TIFF: a tag of DNG, and the kinds of colours of a mosaic and of what is made of one.
+DNG_VERSION, SENSOR = 50706, (32803, 34892)
 # Thumbnails in a TIFF beyond one a page.
 MOST_REDUCED = 64
 
@@ -29,7 +34,7 @@ def read_deep_png(file: BinaryIO, name: str, limit: int) -> Photo:
         orientation = exif.get(ORIENTATION, 1)
         photo = Photo([], exif_of(picture), xmp, icc, kind="PNG")
         if getattr(picture, "n_frames", 1) > 1:
-            photo.notes.append("only the first frame of an animation of 16 bits is read")
+            photo.note("only the first frame of an animation of 16 bits is read")
     file.seek(0)
     values = needed("imagecodecs", "colours of 16 bits in PNG").png_decode(file.read())
     photo.frames.append(upright(values, orientation))
@@ -58,19 +63,37 @@ def _silent() -> Iterator[None]:
         logger.disabled = before
 
 
-def is_deep_tiff(file: BinaryIO) -> bool:
-    """Whether a TIFF file is for tifffile: other than 8 bits, where that library is here."""
+def _first_page_is(what: Callable[[Any], bool], file: BinaryIO) -> bool:
+    """Whether something is so of a TIFF file's first page; not where tifffile is not here, or cannot read it."""
     try:
         import tifffile
     except ImportError:
         return False
     try:
         with _silent(), tifffile.TiffFile(file) as tiff:
-            return bool(tiff.pages[0].dtype is not None and tiff.pages[0].dtype not in (np.uint8, bool))
+            return what(tiff.pages[0])
     except Exception:
         return False
     finally:
         file.seek(0)
+
+
+def is_deep_tiff(file: BinaryIO) -> bool:
+    """Whether a TIFF file is for tifffile: other than 8 bits, where that library is here."""
+    return _first_page_is(lambda page: page.dtype is not None and page.dtype not in (np.uint8, bool), file)
+
+
+def is_raw(file: BinaryIO, head: bytes) -> bool:
+    """Whether a file is a camera's raw file, by its first bytes or, of those that begin as TIFF does, its pages."""
+    if head.startswith(RAW_MAGIC) or head[4:].startswith(CR3_MAGIC):
+        return True
+    return head.startswith(TIFF_MAGIC) and (head[8:10] == CR2_MAGIC or _first_page_is(_of_raw_file, file))
+
+
+def _of_raw_file(page: Any) -> bool:
+    """Whether a page is of DNG, or it or a picture below it is what a sensor saw."""
+    below = itertools.islice(page.pages or (), MOST_REDUCED)
+    return DNG_VERSION in page.tags or any(each.photometric in SENSOR for each in (page, *below))
 
 
 def read_deep_tiff(file: BinaryIO, name: str, limit: int) -> Photo:
@@ -129,13 +152,15 @@ def _pages(pages: Iterable[Any], photo: Photo, name: str, limit: int) -> Iterato
         if page.axes.replace("S", "") != "YX":
             raise LncaError(f"{name} has axes {page.axes}; give pages of rows and columns")
         if values.dtype.kind == "f":
+            if values.dtype.itemsize != 4:
+                photo.note(f"floating point of {8 * values.dtype.itemsize} bits became 32")
             yield page, values.astype(np.float32)
             continue
         white, full = 2**page.bitspersample - 1, np.iinfo(values.dtype).max
         if page.photometric == MIN_IS_WHITE:
             values = white - values
         if white != full:
-            photo.notes.append(f"{page.bitspersample} bits became {8 * values.dtype.itemsize}")
+            photo.note(f"{page.bitspersample} bits became {8 * values.dtype.itemsize}")
             values = (values * (full / white)).round().clip(0, full).astype(values.dtype)
         yield page, values
 

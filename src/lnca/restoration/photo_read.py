@@ -8,11 +8,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
-from ..errors import LncaError, NotAPicture
+from ..errors import LncaError, NotAPicture, in_short
 from .image_io import check_size, lazily_opened
 from .limits import PIXEL_LIMIT
 from .photo import Photo, exif_of, needed, xmp_of
-from .photo_deep import TIFF_MAGIC, is_deep_tiff, read_deep_png, read_deep_tiff, read_raw, scaled
+from .photo_deep import TIFF_MAGIC, is_deep_tiff, is_raw, read_deep_png, read_deep_tiff, read_raw, scaled
 from .pictures import GREY_16, MODES
 
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw")
@@ -43,15 +43,20 @@ def open_photo(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Photo:
         raise LncaError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_photo(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
-    """`open_photo` for an open file that can seek, which errors call `name`."""
+def read_photo(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT, raw: bool = True) -> Photo:
+    """`open_photo` for an open file that can seek, which errors call `name`.
+
+    Args:
+        raw: a name without a suffix may be that of a camera's raw file.
+    """
     if file.seek(0, os.SEEK_END) == 0:
         raise NotAPicture(f"{name} is empty; give a picture file")
     file.seek(0)
     head = file.read(26)
     file.seek(0)
     try:
-        if Path(name).suffix.lower() in RAW_SUFFIXES:
+        suffix = Path(name).suffix.lower()
+        if suffix in RAW_SUFFIXES or (raw and not suffix and is_raw(file, head)):
             return read_raw(file, name, pixel_limit)
         # Bit depth and colour type of a PNG: Pillow makes 8 bits of all but grey.
         if head.startswith(PNG_MAGIC) and len(head) == 26 and head[24] == 16 and head[25] != 0:
@@ -67,11 +72,7 @@ def read_photo(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Pho
         raise NotAPicture(f"{name} is not a picture in a format that is known here") from error
     # Whatever else a decoder raises, the file is not what it says it is.
     except Exception as error:
-        raise LncaError(f"{name} is broken or truncated ({_short(error)}); get a whole copy of it") from error
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+        raise LncaError(f"{name} is broken or truncated ({in_short(error, 120)}); get a whole copy of it") from error
 
 
 def _read_with_pillow(file: BinaryIO, name: str, limit: int) -> Photo:
@@ -119,8 +120,8 @@ def _array_of(picture: Image.Image, photo: Photo, name: str) -> np.ndarray:
 
 def _from_cmyk(picture: Image.Image, photo: Photo) -> Image.Image:
     """RGB, by the picture's colour profile where it has one that can be used."""
-    photo.notes.append("CMYK became RGB")
-    profile, photo.icc = photo.icc, None
+    photo.note("CMYK became RGB")
+    profile, photo.icc = picture.info.get("icc_profile"), None
     if profile:
         try:
             converted = ImageCms.profileToProfile(

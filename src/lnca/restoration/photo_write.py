@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import written_whole
 from .photo import DESCRIPTIVE, DIRECTORIES, SOFTWARE, Photo, needed
 from .photo_deep import ICC_TAG, XMP_TAG
@@ -54,7 +54,7 @@ def write_photo(photo: Photo, file: BinaryIO, kind: str, name: str) -> list[str]
         raise
     # Encoders have limits of their own, of sides and of what goes with a picture.
     except Exception as error:
-        raise LncaError(f"{name} cannot be written as {kind}: {' '.join(str(error).split())[:120]}") from error
+        raise LncaError(f"{name} cannot be written as {kind}: {in_short(error, 120)}") from error
     return notes
 
 
@@ -63,6 +63,8 @@ def _write(photo: Photo, file: BinaryIO, kind: str, notes: list[str]) -> None:
     deep = frame.dtype != np.uint8
     # Grey of 16 bits Pillow writes itself.
     simple = frame.dtype == np.uint16 and frame.ndim == 2
+    if kind == "TIFF" and len(photo.frames) > 1 and (photo.durations or photo.loop is not None):
+        notes.append("times and repetitions of the animation were left out")
     if kind == "TIFF" and deep and not simple:
         _write_deep_tiff(photo, file)
     elif kind == "PNG" and deep and not simple and len(photo.frames) == 1:
@@ -96,6 +98,7 @@ def _write_with_pillow(
         notes.append("EXIF, XMP and the colour profile were left out")
     if kind == "GIF":
         images = [image.convert("RGBA") if image.mode == "LA" else image for image in images]
+        notes += _lost_in_palette(images)
     if kind == "WEBP":
         images = [image.convert("RGBA" if "A" in image.mode else "RGB") for image in images]
     options: dict[str, Any] = {"quality": QUALITY}
@@ -128,6 +131,22 @@ def _write_with_pillow(
         if loop is not None and kind != "TIFF":
             options["loop"] = loop
     images[0].save(file, kind, **options)
+
+
+def _lost_in_palette(images: list[Image.Image]) -> list[str]:
+    """What a palette of 256 colours for each frame, one of them transparent, does not hold; one phrase each."""
+    notes = []
+    coloured = [image for image in images if image.mode != "L"]
+    if any(image.getcolors(256) is None or _in_palette(image) != image.tobytes() for image in coloured):
+        notes.append("colours became at most 256")
+    if any(set(image.getchannel("A").tobytes()) - {0, 255} for image in images if image.mode == "RGBA"):
+        notes.append("transparency became all or none")
+    return notes
+
+
+def _in_palette(image: Image.Image) -> bytes:
+    """The pixels of an image, as a palette has them."""
+    return image.convert("P", palette=Image.Palette.ADAPTIVE).convert(image.mode).tobytes()
 
 
 def _write_deep_png(photo: Photo, file: BinaryIO) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import fsspec
 
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import write_whole
 from .batch import MANIFEST, READ_SUFFIXES, plan
 from .photo import Photo
@@ -108,7 +108,7 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
-        raise LncaError(f"{address} cannot be reached: {_short(error)}") from error
+        raise LncaError(f"{address} cannot be reached: {in_short(error)}") from error
 
 
 def _names(folder: str) -> list[str]:
@@ -120,7 +120,7 @@ def _names(folder: str) -> list[str]:
         return []
     # Every store has errors of its own.
     except Exception as error:
-        raise LncaError(f"{folder} cannot be listed: {_short(error)}") from error
+        raise LncaError(f"{folder} cannot be listed: {in_short(error)}") from error
     start = root.rstrip("/") + "/"
     return [path.removeprefix(start) if path != root else "" for path in found]
 
@@ -146,7 +146,7 @@ def read_bytes(address: str) -> bytes:
     except FileNotFoundError as error:
         raise LncaError(f"{address} does not exist") from error
     except Exception as error:
-        raise LncaError(f"{address} cannot be read: {_short(error)}") from error
+        raise LncaError(f"{address} cannot be read: {in_short(error)}") from error
 
 
 def write_bytes(address: str, content: bytes) -> None:
@@ -166,7 +166,7 @@ def write_bytes(address: str, content: bytes) -> None:
         if not whole:
             files.mv(written, path)
     except Exception as error:
-        raise LncaError(f"cannot write {address}: {_short(error)}") from error
+        raise LncaError(f"cannot write {address}: {in_short(error)}") from error
 
 
 def save_stored(photo: Photo, address: str) -> list[str]:
@@ -231,10 +231,6 @@ def manifests(folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     except Exception as error:
-        raise LncaError(f"{folder} cannot be listed: {_short(error)}") from error
+        raise LncaError(f"{folder} cannot be listed: {in_short(error)}") from error
     names = (PurePosixPath(path).name for path in found)
     return sorted(f"{folder}/{name}" for name in names if name.startswith(stem) and name.endswith(f".{suffix}"))
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -84,7 +84,7 @@ class Worker:
         alike: dict[tuple[tuple[int, ...], np.dtype], list[tuple[Task, Photo]]] = {}
         for task in tasks:
             try:
-                photo = read_photo(io.BytesIO(task.content), NAME, way.max_pixels)
+                photo = read_photo(io.BytesIO(task.content), NAME, way.max_pixels, raw=False)
                 frame = photo.frames[0]
                 if len(photo.frames) == 1 and frame.shape[0] * frame.shape[1] <= SMALL and way.steps != "auto":
                     alike.setdefault((frame.shape, frame.dtype), []).append((task, photo))

@@ -31,6 +31,11 @@ class Batch:
             None if self.kernels is None else self.kernels[rows],
         )
 
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """At most so many micro-batches, none of them empty."""
+        for (rows,) in split([torch.arange(len(self.sample))], count):
+            yield self.of(slice(int(rows[0]), int(rows[-1]) + 1))
+
 
 class Exploded(Exception):
     """A loss that is not a number or too large; the message names the sample that caused it."""

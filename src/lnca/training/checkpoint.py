@@ -79,10 +79,16 @@ def read_checkpoint(folder: Path, plan: Plan, resume: bool) -> dict[str, Any] | 
                 raise LncaError(f"{path} is damaged ({error}); delete it to start the run again") from error
             print(f"warning: {path} is damaged ({error}); going on from {older.name}", file=sys.stderr)
             continue
-        if saved["plan"] != plan.describe():
+        if _settings(saved["plan"]) != _settings(plan.describe()):
             raise LncaError(f"{folder} was started with other settings (see run.json there); resume with the same ones")
         return saved
     return None
+
+
+def _settings(plan: dict[str, Any]) -> dict[str, Any]:
+    """What a resumed run has to have in common with the one that began: all but how much memory a batch takes."""
+    recipe = plan.get("recipe")
+    return plan | {"recipe": recipe | {"micro_batches": 1} if isinstance(recipe, dict) else recipe}
 
 
 def last_good(folder: Path) -> str:

@@ -164,9 +164,9 @@ class Recipe:
         backward: what back-propagation through the steps keeps. "keep": everything; "recompute": the cells after every
             step, and each step is computed again; "segments": the cells after every sqrt(n) steps, from which the rest
             is computed again; "budget": as little as the compiler can do with (needs compile).
-        micro_batches: parts a batch is cut into, one after the other, for the same gradient in less memory: of the
-            phases that train an automaton, and of NAFNet and Restormer. Not of the autoencoder's phase, whose batch
-            norms and negatives take the whole batch.
+        micro_batches: parts a batch is cut into, one after the other, for the same gradient in less memory, in every
+            phase but the autoencoder's, whose batch norms and negatives take the whole batch. A run may be resumed with
+            another number.
         denoise, deblur: see `Curriculum`.
         checkpoint_every: batches between checkpoints.
         sheet_every: epochs between contact sheets.

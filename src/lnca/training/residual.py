@@ -1,6 +1,7 @@
 """Latent automata beside a path at full resolution are trained in one phase, all parts together, to be good after any
 number of steps."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -37,20 +38,44 @@ class ResidualTrainer:
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """The gradient step; returns the unweighted losses, without those of weight 0."""
-        model, phase = self.model.train(), self.phase
+        self.model.train()
+        phase = self.phase
         batch = batch.of(self.world.part(len(batch.anchor)))
 
         def draw(low: int, high: int) -> int:
             return int(torch.randint(low, high + 1, (), generator=generator, device=generator.device))
 
+        settles = torch.rand((), generator=generator, device=generator.device).item() < phase.settled
+        before = draw(0, phase.longest) if settles else 0
+        steps, seed = draw(phase.fewest_steps, phase.most_steps), draw(0, 2**31 - 1)
+        values: dict[str, float] = {}
+
+        def parts() -> Iterator[Tensor]:
+            for part in batch.parts(self.recipe.micro_batches):
+                terms = self._losses(part, before, steps, seed)
+                total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
+                share = len(part.anchor) / len(batch.anchor)
+                found = shared({"loss": total, **terms}, self.world)
+                if not found["loss"] < self.recipe.exploded:
+                    raise Exploded(f"the loss became {found['loss']:g}")
+                for name, value in found.items():
+                    values[name] = values.get(name, 0.0) + share * value
+                yield share * total
+
+        self.optimizer.step_on_sum(parts())
+        return values
+
+    def _losses(self, batch: Batch, before: int, steps: int, seed: int) -> dict[str, Tensor]:
+        """Of so many steps, from cells that have run some `before` without a gradient."""
+        model, phase = self.model, self.phase
         with self._autocast(batch.positive):
             latent, skip = model.autoencoder.encode(batch.positive.contiguous(memory_format=torch.channels_last))
         cells = model.automaton.seed(latent.float())
-        if torch.rand((), generator=generator, device=generator.device).item() < phase.settled:
+        if before:
             with torch.no_grad():
-                state = self._run(cells, draw(0, phase.longest), 0)[..., model.automaton.input_channels :]
+                state = self._run(cells, before, 0)[..., model.automaton.input_channels :]
             cells = torch.cat([latent.float(), state], -1)
-        cells = self._run(cells, draw(phase.fewest_steps, phase.most_steps), draw(0, 2**31 - 1))
+        cells = self._run(cells, steps, seed)
         output = model.automaton.read(cells)
         state = cells[..., model.automaton.input_channels :]
         terms = {"overflow": losses.overflow(state, -OVERFLOW, OVERFLOW)}
@@ -71,12 +96,7 @@ class ResidualTrainer:
             if batch.kernels is not None:
                 shares = coder.scores(output, batch.positive).float().softmax(1)
                 terms["kernel"] = losses.kernel(batch.kernels, coder.deconvolution.bank, shares)
-        total = torch.stack([getattr(phase, name) * value for name, value in terms.items()]).sum()
-        values = shared({"loss": total, **terms}, self.world)
-        if not values["loss"] < self.recipe.exploded:
-            raise Exploded(f"the loss became {values['loss']:g}")
-        self.optimizer.step(total)
-        return values
+        return terms
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
         automaton = self.model.automaton

@@ -137,7 +137,7 @@ class Run:
             )
         torch.manual_seed(derive(plan.seed, "weights"))
         self.model: RestorationModel = settings.build()
-        self.begun: str | None = None if saved is None else saved["begun"]
+        self.begun: str | None = None
         if plan.initial is not None and saved is None:
             self.begun = begin_with(self.model, plan.initial, plan.seed)
         self.model.to(self.device)
@@ -229,8 +229,7 @@ class Run:
                 if not out_of_memory(error):
                     raise
                 raise LncaError(
-                    f"a batch of {self.recipe.batch_size} does not fit into memory, {where}; cut it into parts with "
-                    f"--set micro_batches={2 * self.recipe.micro_batches}, or choose a smaller --batch-size"
+                    f"a batch of {self.recipe.batch_size} does not fit into memory, {where}; {self._smaller(phase)}"
                 ) from error
             for name, value in values.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value
@@ -250,6 +249,14 @@ class Run:
             if self.position["step"] % self.recipe.checkpoint_every == 0:
                 self._save()
         self._end_epoch(phase, epoch, difficulty)
+
+    def _smaller(self, phase: str) -> str:
+        """What to do about a batch that does not fit."""
+        anew = "begin again with a smaller --batch-size"
+        parts = 2 * self.recipe.micro_batches
+        if phase == "autoencoder" or parts > self.recipe.batch_size // self.world.size:
+            return anew
+        return f"--resume with --set micro_batches={parts}, which cuts it into parts, or {anew}"
 
     def _batch(self, phase: str, sample: Tensor, difficulty: float, draw: torch.Generator) -> Batch:
         task, augment, here = self.plan.task, self.recipe.augment, sample.to(self.device)
@@ -340,10 +347,30 @@ class Run:
             write_checkpoint(self.folder, self.position["step"], content)
 
     def _restore(self, saved: dict) -> None:
-        if saved["digest"] != self.train.digest:
-            raise LncaError(f"the pictures in {self.plan.data} changed since the run began; put them back to resume")
-        self.position, self.best = saved["position"], saved["best"]
-        self.sums, self.history = saved["sums"], saved["history"]
+        try:
+            if saved["digest"] != self.train.digest:
+                raise LncaError(
+                    f"the pictures in {self.plan.data} changed since the run began; put them back to resume"
+                )
+            self._continue(saved)
+        except LncaError:
+            raise
+        # A checksum says that a checkpoint is as it was written, not that a run of this version wrote it.
+        except Exception as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            raise LncaError(
+                f"the newest checkpoint in {self.folder} is not of this run ({said}); delete it to go on from the one "
+                "before"
+            ) from error
+
+    def _continue(self, saved: dict) -> None:
+        self.position = {name: int(saved["position"][name]) for name in self.position}
+        if min(self.position.values()) < 0:
+            raise ValueError(f"position {self.position}")
+        self.best = {name: saved["best"][name] for name in self.best}
+        self.sums, self.history, self.begun = dict(saved["sums"]), list(saved["history"]), saved["begun"]
+        if self.best["model"] is not None:
+            self.model.load_state_dict(self.best["model"])
         self.model.load_state_dict(saved["model"])
         if saved["trainer"] is not None:
             self.trainer = self._trainer(self.phases[self.position["phase"]])

@@ -94,7 +94,7 @@ class FusedResidualCoder:
         self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
         self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
         self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
-        self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "none")
+        self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "swish", "none")
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
         correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],

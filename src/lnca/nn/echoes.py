@@ -7,7 +7,6 @@ it from what the picture shows.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -65,35 +64,41 @@ def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
     for channel in range(1, channels):
         grey = grey + image_BHWC[..., channel]
     grey = grey / channels
-    result = grey.new_empty(len(grey), height // SIDE, width // SIDE, CHANNELS)
-    at_once = max(1, AT_ONCE // (len(grey) * height * width // SIDE**2))
-    for number, gradient in enumerate((F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1)))):
-        around = F.pad(gradient[:, : height + FAR], (FAR, FAR, 0, FAR + max(0, height - gradient.shape[1])))
-        # The pixels at each place of their cells, (SIDE, SIDE, B, cells, cells).
-        places = around[:, : height + FAR].unflatten(2, (-1, SIDE)).unflatten(1, (-1, SIDE)).permute(2, 4, 0, 1, 3)
-        places = places.contiguous()
+    lags = torch.tensor(LAGS, device=grey.device)
+    # An exported graph has no way to count how many cells there are.
+    at_once = len(lags)
+    if not torch.compiler.is_exporting():
+        at_once = max(1, AT_ONCE // (len(grey) * height * width // SIDE**2))
+    found = []
+    for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
+        around = F.pad(gradient, (FAR, FAR, 0, FAR))
+        own = _smoothed(_autocorrelation(gradient, around, lags.new_zeros(1, 2), height), scales) + LITTLE
+        found += [
+            GAIN * _smoothed(_autocorrelation(gradient, around, some, height), scales) / own
+            for some in lags.split(at_once)
+        ]
+        found.append(own.log() / 2 + 4)
+    return torch.cat(found, -1)
 
-        def at(row: int, column: int, places: Tensor = places) -> Tensor:
-            """Of each cell the pixel so many rows down and columns to the right of its first."""
-            (down, row), (right, column) = divmod(row, SIDE), divmod(FAR + column, SIDE)
-            return places[row, column, :, down : down + height // SIDE, right : right + width // SIDE]
 
-        def like(row: int, column: int, at: Callable[[int, int], Tensor] = at) -> Tensor:
-            sums = [
-                [at(y, x) * at(y + row, x + column) for x in range(0, SIDE, STRIDE)] for y in range(0, SIDE, STRIDE)
-            ]
-            return (sums[0][0] + sums[0][1]) + (sums[1][0] + sums[1][1])
+def _autocorrelation(gradient_BHW: Tensor, around_BHW: Tensor, lags_L2: Tensor, height: int) -> Tensor:
+    """Means in each cell of a gradient times itself at some lags, (B, height / 4, W / 4, L); `around` is the gradient
+    with a margin of `FAR` to the left, to the right and below."""
+    width = gradient_BHW.shape[2]
+    down = torch.arange(0, height, SIDE, device=lags_L2.device)[:, None, None] + lags_L2[:, 0]
+    right = torch.arange(0, width, SIDE, device=lags_L2.device)[:, None] + lags_L2[:, 1] + FAR
+    lines = []
+    for row in range(0, SIDE, STRIDE):
+        products = [
+            gradient_BHW[:, row:height:SIDE, column::SIDE, None] * around_BHW[:, down + row, right + column]
+            for column in range(0, SIDE, STRIDE)
+        ]
+        lines.append(products[0] + products[1])
+    return (lines[0] + lines[1]) / (SIDE // STRIDE) ** 2
 
-        def around_cells(lags: list[tuple[int, int]], like: Callable[[int, int], Tensor] = like) -> Tensor:
-            means = torch.stack([like(*lag) for lag in lags], -1) / (SIDE // STRIDE) ** 2
-            for scale in range(scales - 1):
-                means = smoothed(smoothed(means, 1, 2**scale), 2, 2**scale)
-            return means
 
-        likenesses = result.chunk(2, -1)[number]
-        own = around_cells([(0, 0)]) + LITTLE
-        for first in range(0, len(LAGS), at_once):
-            lags = LAGS[first : first + at_once]
-            likenesses[..., first : first + len(lags)] = GAIN * around_cells(lags) / own
-        likenesses[..., -1:] = own.log() / 2 + 4
-    return result
+def _smoothed(means_BhwL: Tensor, scales: int) -> Tensor:
+    """Over surroundings as wide as the widest of so many scales."""
+    for scale in range(scales - 1):
+        means_BhwL = smoothed(smoothed(means_BhwL, 1, 2**scale), 2, 2**scale)
+    return means_BhwL

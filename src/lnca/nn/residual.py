@@ -78,8 +78,12 @@ class ResidualCoder(Coder):
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         kernels = len(self.deconvolution.bank) if self.deconvolution else 0
         self.scatter = maps(output_channels + self.around, width * self.places + kernels)
-        self.listen = maps(CHANNELS, kernels) if echoes and kernels else None
-        if self.listen is not None:
+        self.listen: nn.Sequential | None = None
+        if echoes and kernels:
+            wide = 2 * mixing
+            self.listen = nn.Sequential(
+                nn.Conv2d(CHANNELS, wide, 1), nn.SiLU(), nn.Conv2d(wide, wide, 1), nn.SiLU(), nn.Conv2d(wide, kernels, 1)
+            )
             nn.init.zeros_(self.listen[-1].weight)  # type: ignore[arg-type]
             nn.init.zeros_(self.listen[-1].bias)  # type: ignore[arg-type]
         joined = 2 * width + (self.pixels if blurs else 0)

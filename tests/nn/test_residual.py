@@ -27,6 +27,8 @@ def trained(**settings):
     model = lnca.build("lnca", **settings).double().eval()
     torch.nn.init.normal_(model.automaton.head.weight, std=0.05)
     torch.nn.init.normal_(model.autoencoder.correct[-1].weight, std=0.05)
+    if model.autoencoder.listen is not None:
+        torch.nn.init.normal_(model.autoencoder.listen[-1].weight, std=0.5)
     for part in model.modules():
         if isinstance(part, Refinement):
             torch.nn.init.normal_(part.conv.weight, std=0.02)
@@ -132,7 +134,7 @@ def test_every_layer_is_local(settings):
     assert (difference == 0).all()
 
 
-@pytest.mark.parametrize("settings", [*KINDS, {"echoes": 1}])
+@pytest.mark.parametrize("settings", [*KINDS, {"echoes": 1}, {"echoes": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 1}])
 def test_coders_say_how_far_they_reach(settings):
     coder = trained(**settings).autoencoder
     cells = 2 * coder.reach + 5
@@ -158,6 +160,19 @@ def test_coders_say_how_far_they_reach(settings):
         assert difference[near, near].any()
         difference[near, near] = 0
         assert not difference.any()
+
+
+def test_the_decoder_hears_the_blur_by_itself():
+    """Scores change with the picture though the cells say nothing, and not before what is heard means anything."""
+    settings = {"echoes": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 1}
+    silent, model = lnca.build("lnca", **settings).double().eval(), trained(**settings)
+    latent = torch.zeros(1, 8, 8, 32).double()
+    pictures = torch.rand(2, 1, 3, 32, 32).double()
+    with torch.no_grad():
+        one, other = (model.autoencoder.scores(latent, x) for x in pictures)
+        assert (one - other).abs().amax() > 0.01
+        one, other = (silent.autoencoder.scores(latent, x) for x in pictures)
+        assert torch.equal(one, other)
 
 
 def test_refinements_change_nothing_before_they_are_trained():

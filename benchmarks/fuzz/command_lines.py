@@ -32,6 +32,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "0", "1", "2", "-1", "0.5", "1e309", "nan", "inf", "9" * 40, "٣", "²", "auto", "0x1", "1_0", " 1", "", "-0.0",
     ),
     "small": ("0", "1", "-1", "x"),
+    "engine": ("ray", "local", "", "spark"),
     "size": ("1", "10MB", "2GB", "-1", "1e9", "GB", "9" * 400 + "TB", "nan", "0.1.2KB", ""),
     "region": (
         "0,0,8,8", "1,2,3", "9,9,9,9", "0,0,0,0", "-1,0,5,5", "a,b,c,d", "٣,0,5,5", "9" * 30 + ",0,1,1", "²,1,1,1", "",
@@ -65,12 +66,14 @@ RESTORE = (
     ("--mask", "file"), ("--tolerance", "number"), ("--heat-map", "out"), ("--compare", "out"), ("--frames", "out"),
     ("--device", "text"), ("--backend", "text"), ("--precision", "text"), ("--max-memory", "size"),
     ("--manifest", "out"), ("--max-pixels", "number"), ("--plan", ""), ("--dry-run", ""), ("--quiet", ""),
-    ("--json", ""), ("--overwrite", ""),
+    ("--json", ""), ("--overwrite", ""), ("--workers", "small"), ("--devices", "small"), ("--engine", "engine"),
+    ("--address", "text"),
 )  # fmt: skip
 CORRUPT = (("-o", "out"), ("--noise", "number"), ("--blur", "number"), ("--seed", "number"), ("--overwrite", ""))
 TRAIN = (
     ("--model", "text"), ("--task", "text"), ("--recipe", "file"), ("--set", "text"), ("--seed", "number"),
     ("--batch-size", "number"), ("--epochs", "number"), ("--init", "model"), ("--device", "text"), ("--resume", ""),
+    ("--devices", "small"),
 )  # fmt: skip
 EVALUATE = (
     ("--model", "model"), ("--split", "text"), ("--task", "text"), ("--difficulty", "number"), ("--steps", "small"),

@@ -134,7 +134,9 @@ def test_every_layer_is_local(settings):
     assert (difference == 0).all()
 
 
-@pytest.mark.parametrize("settings", [*KINDS, {"echoes": 1}, {"echoes": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 1}])
+@pytest.mark.parametrize(
+    "settings", [*KINDS, {"echoes": 1}, {"echoes": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 1}]
+)
 def test_coders_say_how_far_they_reach(settings):
     coder = trained(**settings).autoencoder
     cells = 2 * coder.reach + 5

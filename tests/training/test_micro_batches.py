@@ -27,7 +27,9 @@ MODELS = {
 def trained(name, parts, joint=False):
     """Parameters' gradients of the last of three batches, the values of each, and the trainer."""
     torch.manual_seed(0)
-    model = lnca.build(name, **MODELS[name]).double()
+    # The cells of this one's trainer are float32 whatever the rest is.
+    number = torch.float32 if name == "lnca" else torch.float64
+    model = lnca.build(name, **MODELS[name]).to(number)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     recipe = replace(load_recipe("stable"), micro_batches=parts, exploded=math.inf)
@@ -41,14 +43,14 @@ def trained(name, parts, joint=False):
     else:
         trainer = DirectTrainer(model, recipe, recipe.nafnet, 100)
     values = []
-    for number in range(3):
-        draw = torch.Generator().manual_seed(number)
-        anchor = torch.rand(5, 3, 16, 16, generator=draw, dtype=torch.float64)
-        positive = torch.rand(5, 3, 16, 16, generator=draw, dtype=torch.float64)
+    for turn in range(3):
+        draw = torch.Generator().manual_seed(turn)
+        anchor = torch.rand(5, 3, 16, 16, generator=draw, dtype=number)
+        positive = torch.rand(5, 3, 16, 16, generator=draw, dtype=number)
         values.append(
             trainer.train_batch(
-                Batch(anchor, positive, torch.arange(5) + 5 * number, photo_kernels(5, draw).double()),
-                generator("cpu", number),
+                Batch(anchor, positive, torch.arange(5) + 5 * turn, photo_kernels(5, draw).to(number)),
+                generator("cpu", turn),
             )
         )
     return [p.grad for p in trainer.optimizer.parameters], values, trainer
@@ -62,9 +64,9 @@ def test_parts_of_a_batch_give_its_gradient(name, joint):
         for one, other in zip(gradients, others, strict=True):
             assert (one is None) == (other is None)
             if one is not None:
-                torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-9)
+                torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 if name == "lnca" else 1e-9)
         for one, other in zip(values, again, strict=True):
-            assert one == pytest.approx(other, rel=1e-7)
+            assert one == pytest.approx(other, rel=1e-5 if name == "lnca" else 1e-7)
         if name not in ("nafnet", "lnca"):
             for key, value in vars(whole.pool.entries).items():
                 torch.testing.assert_close(value, getattr(trainer.pool.entries, key), rtol=1e-6, atol=1e-6)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lnca.cli.progress import progress_bar
 from lnca.data.crops import open_crops
 from lnca.data.splits import Split
-from lnca.degradation import MARGINS
+from lnca.degradation import MARGINS, PhotoTask
 from lnca.nn.echoes import echoes
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.registry import resolve
@@ -29,7 +29,7 @@ from lnca.training.optimizer import learning_rate_factor
 from lnca.training.recipe import load_recipe
 from lnca.training.run import begin_with
 
-TASK = "photo-deblur"
+TASK: PhotoTask = "photo-deblur"
 SIDE = 128
 # Of the 32 rows and columns of a crop's cells.
 CELLS = slice(4, 29, 8)

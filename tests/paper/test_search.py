@@ -100,6 +100,42 @@ def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
     assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
 
 
+@pytest.mark.parametrize("when", ["before it is told", "as it is told"])
+def test_a_point_that_another_worker_has_ended_meanwhile_is_let_be(search, monkeypatch, when):
+    """This one was taken for dead while it trained, or in the moment between optuna's looking and its telling."""
+    study = search.study()
+    search.enqueue(study)
+    storage = type(study._storage)
+    told = storage.set_trial_state_values
+
+    def slow(search, trial):
+        if when == "before it is told":
+            study.tell(trial.number, 0.5)
+            return 0.7
+
+        def late(self, *arguments, **named):
+            monkeypatch.setattr(storage, "set_trial_state_values", told)
+            told(self, trial._trial_id, TrialState.COMPLETE, [0.5])
+            return told(self, *arguments, **named)
+
+        monkeypatch.setattr(storage, "set_trial_state_values", late)
+        return 0.7
+
+    monkeypatch.setattr(Search, "train", slow)
+    search_module._work(search, 1)
+    assert [trial.value for trial in study.get_trials()] == [0.5, 0.5]
+
+
+def test_an_error_of_a_training_is_not_taken_for_that(search, monkeypatch):
+    def wrong(search, trial):
+        raise ValueError("a shape")
+
+    monkeypatch.setattr(Search, "train", wrong)
+    search.enqueue(search.study())
+    with pytest.raises(ValueError, match="a shape"):
+        search_module._work(search, 1)
+
+
 def test_points_that_wait_twice_are_trained_once(search):
     study = search.study()
     for _ in range(2):

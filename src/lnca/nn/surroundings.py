@@ -9,6 +9,8 @@ which a picture has next to nothing of its own (after Immerkær, "Fast Noise Var
 area to tell noise from texture.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ def surroundings(image_BHWC: Tensor, scales: int, grain: bool = False) -> Tensor
     Returns:
         (B, H / 4, W / 4, C * scales), narrowest first; with grain three times as many channels, the means first.
     """
-    around = torch.cat(_widened(sum(_parts(image_BHWC), start=0.0) / SIDE**2, scales), -1)
+    around = torch.cat(_widened(reduce(torch.add, _parts(image_BHWC)) / SIDE**2, scales), -1)
     if not grain:
         return around
     strength = torch.cat(_widened(_energies(image_BHWC), scales), -1)
@@ -50,15 +52,15 @@ def _energies(image_BHWC: Tensor) -> Tensor:
 
     Of independent noise of variance v in all channels, v / C and 2 v of a difference.
     """
-    mean = sum((image_BHWC[..., channel] for channel in range(image_BHWC.shape[-1])), start=0.0) / image_BHWC.shape[-1]
+    mean = reduce(torch.add, image_BHWC.unbind(-1)) / image_BHWC.shape[-1]
     pixels = _parts(torch.cat([mean[..., None], image_BHWC.diff(dim=-1)], -1))
 
     def diagonal(upper: int, right: int, below: int) -> Tensor:
         return pixels[upper] - pixels[upper + right] - pixels[upper + below] + pixels[upper + below + right]
 
     corners = [SIDE * row + column for row in range(SIDE - 1) for column in range(SIDE - 1)]
-    fine = sum((diagonal(corner, 1, SIDE).square() for corner in corners), start=0.0) / (4 * len(corners))
-    coarse = sum((diagonal(corner, 2, 2 * SIDE) for corner in (0, 1, SIDE, SIDE + 1)), start=0.0).square() / 16
+    fine = reduce(torch.add, (diagonal(corner, 1, SIDE).square() for corner in corners)) / (4 * len(corners))
+    coarse = reduce(torch.add, (diagonal(corner, 2, 2 * SIDE) for corner in (0, 1, SIDE, SIDE + 1))).square() / 16
     return torch.cat([fine, coarse], -1)
 
 

@@ -222,9 +222,11 @@ def _work(search: Search, threads: int) -> None:
             except (KeyboardInterrupt, Interrupted):
                 search.enqueue(study)
                 raise
-            except optuna.exceptions.UpdateFinishedTrialError:
-                # It was silent for so long, asleep perhaps, that its point waits anew; the run's end is saved.
-                continue
+            except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
+                # It was silent for so long, asleep perhaps, that its point waits anew or another has ended it; the run
+                # is saved. Optuna has a class for one of the moments at which it may see that, a text for the other.
+                if type(error) is ValueError and not str(error).startswith("Cannot tell a"):
+                    raise
         # A dead worker's point is missing for a moment before it waits anew, and for good after its last try.
         elif TrialState.RUNNING in states or (search.missing(study) and not looked_again):
             looked_again = TrialState.RUNNING not in states

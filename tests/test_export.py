@@ -105,8 +105,21 @@ def test_graphs_are_valid_and_say_what_they_are(exported):
     ("architecture", "settings"),
     [
         ("latent-vitca", {"position": "none", "steps": 2}),
-        ("lnca", {"context": 1, "depth": 1, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"}),
-        ("lnca", {"scales": 2, "grain": True, "echoes": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 1}),
+        (
+            "lnca",
+            {
+                "context": 1,
+                "depth": 1,
+                "scales": 2,
+                "grain": True,
+                "echoes": 1,
+                "blurs": 2,
+                "blur_lengths": (3, 5),
+                "iterations": 1,
+                "border": "nearest",
+                "steps": 2,
+            },
+        ),
     ],
 )
 def test_every_kind_of_latent_automaton(architecture, settings, tmp_path):

@@ -146,7 +146,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("model", list(OTHERS))
 def test_two_processes_have_the_losses_of_one_whatever_is_trained(model, pictures, tmp_path):
-    changes = ["batch_size=4", "tile=32", "validation_tiles=3", *OTHERS[model]]
+    changes = ["batch_size=4", "tile=32", "training_tiles=16", "validation_tiles=3", *OTHERS[model]]
     losses = []
 
     def note(phase, done, total, values):

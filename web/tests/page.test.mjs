@@ -304,9 +304,9 @@ describe('brush', () => {
       const [damage, left] = [await difference(painted, restored, area), await difference(healed, restored, area)]
       assert.ok(damage.mean > 0.5)
       if (tool !== 'blur') assert.ok(left.mean < 0.8 * damage.mean, `${left.mean} of ${damage.mean} is left`)
-      // Far from the stroke nothing has happened but what a model sees of the surroundings.
-      const far = { left: 0, top: 80, width: 131, height: 10 }
-      assert.ok((await difference(healed, restored, far)).mean < 1)
+      // Far from the stroke nothing has happened but what a model sees of the surroundings, such as how much noise there is.
+      const far = await difference(healed, restored, { left: 0, top: 80, width: 131, height: 10 })
+      assert.ok(far.mean < 0.2 * damage.mean, `${far.mean} far off, ${damage.mean} at the stroke`)
       await page.click('#unspoil')
       await finished(page)
       assert.equal((await difference(await result(), restored)).largest, 0)

@@ -18,6 +18,7 @@ from lnca.cli.progress import progress_bar
 from lnca.data.crops import open_crops
 from lnca.data.splits import Split
 from lnca.degradation import MARGINS, PhotoTask
+from lnca.files import write_whole
 from lnca.nn.echoes import echoes
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.registry import resolve
@@ -34,7 +35,10 @@ SIDE = 128
 # Of the 32 rows and columns of a crop's cells.
 CELLS = slice(4, 29, 8)
 AT_ONCE = 20
-CROPS, DRAWN = 64, 4
+# Of a batch, and cells of each crop.
+CROPS, CELLS_DRAWN = 64, 4
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "listener.json"
 
 
 def heard(data: Path, split: Split, seed: int, count: int, scales: int) -> tuple[Tensor, Tensor]:
@@ -62,12 +66,12 @@ def fit(listen: nn.Module, bank: Tensor, train: tuple[Tensor, Tensor], steps: in
     adam = torch.optim.AdamW(listen.parameters(), rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: learning_rate_factor(step, steps, 0.05))
     draw = generator("cpu", seed, "listener", "order")
-    heard, kernels = train
+    sounds, kernels = train
     with progress_bar() as bar:
         for _ in bar.track(range(steps), description="listening"):
-            crops = torch.randint(len(heard), (CROPS,), generator=draw)
-            cells = torch.randint(heard.shape[1], (DRAWN,), generator=draw)
-            loss = distance(listen, bank, heard[crops][:, cells], kernels[crops])
+            crops = torch.randint(len(sounds), (CROPS,), generator=draw)
+            cells = torch.randint(sounds.shape[1], (CELLS_DRAWN,), generator=draw)
+            loss = distance(listen, bank, sounds[crops][:, cells], kernels[crops])
             adam.zero_grad()
             loss.backward()
             adam.step()
@@ -113,7 +117,9 @@ def main() -> None:
         "recipe": asdict(load_recipe(TASK)),
     }  # fmt: skip
     save_weights(options.out / f"{TASK}.safetensors", model, "lnca", settings, json.loads(json.dumps(card)))
-    print(json.dumps(found))
+    content = {"crops": options.crops, "steps": options.steps, "kernel": found}
+    write_whole(RESULT, (json.dumps(content, indent=2) + "\n").encode())
+    print(json.dumps(content))
 
 
 if __name__ == "__main__":

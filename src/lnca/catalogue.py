@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from .errors import LncaError
+from .errors import LncaError, in_short
 
 # The one metadata entry of a weight file: JSON with version, architecture, settings and card.
 HEADER = "lnca"
@@ -64,8 +64,7 @@ def describe(path: Path) -> ModelInfo:
             raise LncaError(f"{path} has format version {version}, this lnca reads {VERSION}; update lnca")
         architecture, settings, card = header["architecture"], header["settings"], header["card"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise LncaError(f"{path} is damaged: its header cannot be read ({said})") from error
+        raise LncaError(f"{path} is damaged: its header cannot be read ({in_short(error)})") from error
     if not isinstance(architecture, str) or not isinstance(settings, dict) or not isinstance(card, dict):
         raise LncaError(f"{path} is damaged: its header does not say architecture, settings and card")
     return ModelInfo(path.stem, architecture, path, parameters, settings, card)

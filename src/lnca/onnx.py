@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import LncaError
+from .errors import LncaError, in_short
 
 Variant = Literal["float32", "float16", "int8"]
 
@@ -62,9 +62,7 @@ class OnnxRestorer:
             raise LncaError(f"{error.filename} is missing; `lnca export` writes it") from error
         # ONNX Runtime has exceptions of its own, which it does not publish.
         except Exception as error:
-            raise LncaError(
-                f"{folder} holds no export that can be used ({' '.join(str(error).split())[:150]})"
-            ) from error
+            raise LncaError(f"{folder} holds no export that can be used ({in_short(error, 150)})") from error
 
     @staticmethod
     def suffix(variant: Variant) -> str:

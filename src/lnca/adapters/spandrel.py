@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 
 from ..catalogue import describe, shipped_weights
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..kernels.select import accelerate
 from ..nn.latent import SMALLEST_SIDE
 from ..nn.model import SteppedModel
@@ -63,7 +63,7 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
                 size_requirements=SizeRequirements(minimum=SMALLEST_SIDE),
             )  # fmt: skip
         except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
-            raise LncaError(f"these weights of {name} are not whole: {' '.join(str(error).split())[:200]}") from error
+            raise LncaError(f"these weights of {name} are not whole: {in_short(error)}") from error
         accelerate(module, torch.device("cpu"))
         return descriptor
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -143,9 +144,6 @@ class FusedResidualCoder:
         def cells(top: int, bottom: int) -> Tensor:
             return self._with_surroundings(latent(top, bottom), image, height, top, bottom)
 
-        def heard(top: int, bottom: int) -> Tensor:
-            return self._heard(image, height, top, bottom)
-
         def joined(first: int, last: int) -> Tensor:
             top, bottom = first // self.places, -(-last // self.places)
             path = shuffled(_chain(self.scatter, cells, height // SIDE, top, bottom).values, self.places)
@@ -161,7 +159,7 @@ class FusedResidualCoder:
                 top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
                 scores = _chain(self.scores, cells, height // SIDE, top, bottom)
                 if self.listen:
-                    said = _chain(self.listen, heard, height // SIDE, top, bottom)
+                    said = _chain(self.listen, partial(self._heard, image, height), height // SIDE, top, bottom)
                     scores = Band(scores.values + said.values, scores.first, scores.height)
                 rows = image(top * SIDE, bottom * SIDE)
                 sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .surroundings import SIDE, smoothed
+from .surroundings import SIDE, widened
 
 DISTANCES = (1, 2, 3, 4, 6, 8, 11, 14, 17, 20, 24, 28)
 FAR = DISTANCES[-1]
@@ -72,9 +72,9 @@ def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
     found = []
     for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
         around = F.pad(gradient, (FAR, FAR, 0, FAR))
-        own = _smoothed(_autocorrelation(gradient, around, lags.new_zeros(1, 2), height), scales) + LITTLE
+        own = widened(_autocorrelation(gradient, around, lags.new_zeros(1, 2), height), scales)[-1] + LITTLE
         found += [
-            GAIN * _smoothed(_autocorrelation(gradient, around, some, height), scales) / own
+            GAIN * widened(_autocorrelation(gradient, around, some, height), scales)[-1] / own
             for some in lags.split(at_once)
         ]
         found.append(own.log() / 2 + 4)
@@ -95,10 +95,3 @@ def _autocorrelation(gradient_BHW: Tensor, around_BHW: Tensor, lags_L2: Tensor, 
         ]
         lines.append(products[0] + products[1])
     return (lines[0] + lines[1]) / (SIDE // STRIDE) ** 2
-
-
-def _smoothed(means_BhwL: Tensor, scales: int) -> Tensor:
-    """Over surroundings as wide as the widest of so many scales."""
-    for scale in range(scales - 1):
-        means_BhwL = smoothed(smoothed(means_BhwL, 1, 2**scale), 2, 2**scale)
-    return means_BhwL

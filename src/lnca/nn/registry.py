@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from ..catalogue import unknown
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from . import nafnet, restormer
 from .autoencoder import Autoencoder
 from .deconvolution import Border
@@ -274,5 +274,5 @@ def build(name: str, /, *, state_dict: Mapping[str, Tensor] | None = None, **set
         if state_dict is not None:
             model.load_state_dict(state_dict, strict=True)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-        raise LncaError(f"cannot build {name}: {' '.join(str(error).split())[:300]}") from error
+        raise LncaError(f"cannot build {name}: {in_short(error, 300)}") from error
     return model

@@ -82,12 +82,10 @@ class ResidualCoder(Coder):
         if echoes and kernels:
             wide = 2 * mixing
             self.listen = nn.Sequential(
-                nn.Conv2d(CHANNELS, wide, 1),
-                nn.SiLU(),
-                nn.Conv2d(wide, wide, 1),
-                nn.SiLU(),
+                nn.Conv2d(CHANNELS, wide, 1), nn.SiLU(),
+                nn.Conv2d(wide, wide, 1), nn.SiLU(),
                 nn.Conv2d(wide, kernels, 1),
-            )
+            )  # fmt: skip
             nn.init.zeros_(self.listen[-1].weight)  # type: ignore[arg-type]
             nn.init.zeros_(self.listen[-1].bias)  # type: ignore[arg-type]
         joined = 2 * width + (self.pixels if blurs else 0)

@@ -33,10 +33,10 @@ def surroundings(image_BHWC: Tensor, scales: int, grain: bool = False) -> Tensor
     Returns:
         (B, H / 4, W / 4, C * scales), narrowest first; with grain three times as many channels, the means first.
     """
-    around = torch.cat(_widened(reduce(torch.add, _parts(image_BHWC)) / SIDE**2, scales), -1)
+    around = torch.cat(widened(reduce(torch.add, _parts(image_BHWC)) / SIDE**2, scales), -1)
     if not grain:
         return around
-    strength = torch.cat(_widened(_energies(image_BHWC), scales), -1)
+    strength = torch.cat(widened(_energies(image_BHWC), scales), -1)
     return torch.cat([around, (strength + LITTLE).log() / 2 + 4], -1)
 
 
@@ -64,8 +64,8 @@ def _energies(image_BHWC: Tensor) -> Tensor:
     return torch.cat([fine, coarse], -1)
 
 
-def _widened(x: Tensor, scales: int) -> list[Tensor]:
-    """Means over wider and wider surroundings, which begin with the cells' own."""
+def widened(x: Tensor, scales: int) -> list[Tensor]:
+    """Means of what cells have (B, H / 4, W / 4, C) over wider and wider surroundings, which begin with their own."""
     means = [x]
     for scale in range(scales - 1):
         means.append(smoothed(smoothed(means[-1], 1, 2**scale), 2, 2**scale))

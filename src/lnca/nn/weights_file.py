@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from ..catalogue import HEADER, VERSION, ModelInfo, describe
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import write_whole
 from .model import RestorationModel
 from .registry import resolve
@@ -45,8 +45,7 @@ def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
         finite = all(tensor.isfinite().all() for tensor in tensors.values())
     # A header can ask for anything, and what a constructor says of it can be of any kind.
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise LncaError(f"{path} is damaged: {said}") from error
+        raise LncaError(f"{path} is damaged: {in_short(error)}") from error
     if not finite:
         raise LncaError(f"{path} is damaged: it holds NaN or infinite weights")
     return model.eval(), info

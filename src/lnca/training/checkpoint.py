@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import write_whole
 from .plan import Plan
 
@@ -55,7 +55,7 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         # torch says in paragraphs how to load what it does not trust.
         untrusted = isinstance(error, pickle.UnpicklingError)
-        said = "it holds more than tensors and plain data" if untrusted else " ".join(str(error).split())[:120]
+        said = "it holds more than tensors and plain data" if untrusted else in_short(error, 120)
         raise Damaged(said) from error
     return saved
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..corruption import Curriculum, Task
 from ..degradation import PhotoTask
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from .optimizer import OptimizerSettings
 
 try:
@@ -251,7 +251,7 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
         raise LncaError(f"recipe {name_or_path!r} is nested too deeply") from error
     # ValueError: of a date or a number that is none.
     except (yaml.YAMLError, ValueError) as error:
-        raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {' '.join(str(error).split())[:300]}") from error
+        raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {in_short(error, 300)}") from error
     return parse_recipe(data)
 
 

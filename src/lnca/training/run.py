@@ -22,7 +22,7 @@ from ..data.crops import CropSet, open_crops
 from ..data.splits import Split
 from ..data.tile_set import TileSet, open_tiles
 from ..degradation import MARGINS
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
@@ -357,7 +357,7 @@ class Run:
             raise
         # A checksum says that a checkpoint is as it was written, not that a run of this version wrote it.
         except Exception as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            said = f"{type(error).__name__}: {in_short(error, 120)}"
             raise LncaError(
                 f"the newest checkpoint in {self.folder} is not of this run ({said}); delete it to go on from the one "
                 "before"

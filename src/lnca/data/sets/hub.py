@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import LncaError
+from ...errors import LncaError, in_short
 from ...restoration.image_io import decode_picture
 from ..source import About, DataSet, Found, Sample
 
@@ -62,8 +62,7 @@ def load(address: Address) -> Any:
         return datasets.load_dataset(address.name, address.config, split=address.split)
     except Exception as error:
         # A library of many parts, which reach over a network: there is no common class for what it raises.
-        reason = " ".join(str(error).split())[:300]
-        raise LncaError(f"{address.name} cannot be read from the hub or the disk: {reason}") from error
+        raise LncaError(f"{address.name} cannot be read from the hub or the disk: {in_short(error, 300)}") from error
 
 
 @lru_cache(4)

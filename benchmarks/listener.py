@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lnca.cli.progress import progress_bar
 from lnca.data.crops import open_crops
@@ -56,13 +56,17 @@ def heard(data: Path, split: Split, seed: int, count: int, scales: int) -> tuple
     return torch.cat(found), torch.cat(kernels)
 
 
-def distance(listen: nn.Module, bank: Tensor, echoes_BPC: Tensor, kernels: Tensor) -> Tensor:
+def distance(coder: ResidualCoder, echoes_BPC: Tensor, kernels: Tensor) -> Tensor:
     """`losses.kernel` of what is made of echoes alone."""
-    scores = listen(echoes_BPC.float().permute(0, 2, 1)[..., None])
-    return losses.kernel(kernels, bank, scores.softmax(1))
+    assert coder.listen is not None
+    assert coder.deconvolution is not None
+    scores = coder.listen(echoes_BPC.float().permute(0, 2, 1)[..., None])
+    return losses.kernel(kernels, coder.deconvolution.bank, coder.deconvolution.shares(scores))
 
 
-def fit(listen: nn.Module, bank: Tensor, train: tuple[Tensor, Tensor], steps: int, rate: float, seed: int) -> None:
+def fit(coder: ResidualCoder, train: tuple[Tensor, Tensor], steps: int, rate: float, seed: int) -> None:
+    listen = coder.listen
+    assert listen is not None
     adam = torch.optim.AdamW(listen.parameters(), rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: learning_rate_factor(step, steps, 0.05))
     draw = generator("cpu", seed, "listener", "order")
@@ -71,7 +75,7 @@ def fit(listen: nn.Module, bank: Tensor, train: tuple[Tensor, Tensor], steps: in
         for _ in bar.track(range(steps), description="listening"):
             crops = torch.randint(len(sounds), (CROPS,), generator=draw)
             cells = torch.randint(sounds.shape[1], (CELLS_DRAWN,), generator=draw)
-            loss = distance(listen, bank, sounds[crops][:, cells], kernels[crops])
+            loss = distance(coder, sounds[crops][:, cells], kernels[crops])
             adam.zero_grad()
             loss.backward()
             adam.step()
@@ -96,20 +100,17 @@ def main() -> None:
     begun = begin_with(model, options.init, options.seed)
     coder = model.autoencoder
     assert isinstance(coder, ResidualCoder)
-    assert coder.deconvolution is not None
-    assert coder.listen is not None
-    bank = coder.deconvolution.bank.detach()
     with torch.no_grad():
         for tensor in (coder.scatter[-1].weight, coder.scatter[-1].bias):
             assert isinstance(tensor, Tensor)
             tensor[coder.width * coder.places :] = 0
     train = heard(options.data, "train", options.seed, options.crops, coder.echoes)
     validation = heard(options.data, "validation", options.seed, 400, coder.echoes)
-    fit(coder.listen, bank, train, options.steps, options.rate, options.seed)
+    fit(coder, train, options.steps, options.rate, options.seed)
     with torch.no_grad():
         found = {
-            "train": distance(coder.listen, bank, train[0][:800], train[1][:800]).item(),
-            "validation": distance(coder.listen, bank, *validation).item(),
+            "train": distance(coder, train[0][:800], train[1][:800]).item(),
+            "validation": distance(coder, *validation).item(),
         }
     described = {name: str(value) for name, value in vars(options).items() if name not in ("data", "out")}
     card = {

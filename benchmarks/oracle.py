@@ -58,7 +58,7 @@ def main() -> None:
         latent, _ = coder.encode(image)
         output = model.automaton.read(model.automaton.run(model.automaton.seed(latent), model.steps, 0))
         scores = coder.scores(output, image)
-        distances.append(losses.kernel(true, learned.bank, scores.softmax(1)).item())
+        distances.append(losses.kernel(true, learned.bank, learned.shares(scores)).item())
         own = named(scores)
         cropped = true[:, inner, inner].flatten(1)
         known = (cropped / cropped.sum(1, keepdim=True))[:, None, None].expand_as(own).contiguous()

@@ -29,6 +29,7 @@ RANDOM = {
     ),
     "residual, grain": ("lnca", {"width": 8, "scales": 3, "grain": True}),
     "residual, echoes": ("lnca", {"scales": 2, "echoes": 3, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2}),
+    "residual, filters": ("lnca", {"echoes": 2, "blurs": 2, "blur_lengths": (3, 5), "window": 11, "border": "nearest"}),
     "residual, echoes alone": ("lnca", {"echoes": 4, "width": 8}),
 }
 SHIPPED = ("photo-denoise", "lnca-deblur")

@@ -28,13 +28,18 @@ class _Blur(torch.autograd.Function):
         return blurred(padded, kernels)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
         padded, kernels = ctx.saved_tensors
         gradient = gradient.contiguous()
-        result, kernel_gradient = torch.zeros_like(padded), torch.empty_like(kernels)
+        result = torch.zeros_like(padded) if ctx.needs_input_grad[0] else None
+        kernel_gradient = torch.empty_like(kernels)
         plan = _plan(padded, kernels)
         if loaded_library().lnca_blur_gradients(
-            loaded_library().lnca_best(), plan, address(gradient), address(result), address(kernel_gradient)
+            loaded_library().lnca_best(),
+            plan,
+            address(gradient),
+            None if result is None else address(result),
+            address(kernel_gradient),
         ):
             raise MemoryError("no memory for the gradients of a blur")
         return result, kernel_gradient

@@ -1,6 +1,5 @@
 """The residual coder in bands of rows, for pictures of any height."""
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -11,10 +10,14 @@ from ..nn.deconvolution import SIDE, Deconvolution
 from ..nn.echoes import CHANNELS, FAR, echoes
 from ..nn.residual import Refinement, ResidualCoder
 from ..nn.surroundings import reach, surroundings
+from ..nn.wiener import WienerFilters
 from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
 from .cpu import Precision
+
+# Cells whose Wiener filters are in memory at a time.
+AT_ONCE = 2048
 
 
 class FusedDeconvolution:
@@ -28,25 +31,18 @@ class FusedDeconvolution:
     def __init__(self, deconvolution: Deconvolution, level: str):
         self.level = level
         self.border, self.taps = deconvolution.border, deconvolution.bank.shape[1]
-        mixture = nn.Conv2d(deconvolution.bank.shape[0], self.taps, 1)
-        mixture.weight = nn.Parameter(deconvolution.bank.detach().T[..., None, None])
-        nn.init.zeros_(mixture.bias)  # type: ignore[arg-type]
-        self.mixture = FusedConvolution(mixture, level, "none")
-        self.margin = math.isqrt(self.taps) // 2
+        self.mixture = _product(deconvolution.bank, level)
+        self.reach = self.scored = deconvolution.reach
+        # Pictures, and of each cell the kernel, the turned one and scores.
+        self.floats = 30 + 3 * sum(deconvolution.bank.shape) // SIDE**2
         self.iterations = list(zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True))
 
-    @property
-    def reach(self) -> int:
-        """Pixels that a result depends on to either side."""
-        return 2 * self.margin * len(self.iterations)
-
-    def __call__(self, image: Tensor, scores: Band, begin: int, end: int) -> Tensor:
-        """Rows [begin, end), counted from the image's first, from rows of the image and of the scores of its cells.
+    def __call__(self, image: Tensor, scores: Tensor, begin: int, end: int) -> Tensor:
+        """Rows [begin, end), counted from the image's first, from rows of the image and of its cells' scores.
 
         Rows that lie within `reach` of an end of the image are wrong, but where that is the picture's own border.
         """
-        weights = Band(scores.values.softmax(-1), scores.first, scores.height)
-        kernels = self.mixture(weights, scores.first, scores.first + scores.values.shape[1]).values
+        kernels = _multiplied(self.mixture, scores.softmax(-1))
         turned = kernels.flip(-1)
 
         def blur(x: Tensor, kernels: Tensor) -> Tensor:
@@ -57,6 +53,37 @@ class FusedDeconvolution:
             better = (ahead + rate * blur(image - blur(ahead, kernels), turned)).clamp_(0, 1)
             ahead, x = better + momentum * (better - x), better
         return x[:, begin:end]
+
+
+class FusedWiener:
+    """Wiener filters in bands; arguments as of `FusedDeconvolution`."""
+
+    def __init__(self, filters: WienerFilters, level: str):
+        self.level, self.filters = level, filters
+        self.reach, self.scored = filters.reach, 0
+        # Pictures, and of each cell the scores.
+        self.floats = 9 * filters.pictures + 4 * filters.inputs // SIDE**2
+        self.times = [partial(_multiplied, _product(matrix, level)) for matrix in filters.products()]
+
+    def __call__(self, image: Tensor, scores: Tensor, begin: int, end: int) -> Tensor:
+        """As of `FusedDeconvolution`; only the scores of the cells of rows [begin, end) are looked at."""
+        taps = self.filters.window**2
+        padded = with_room(image, taps, self.filters.border)
+        top, bottom = begin // SIDE, -(-end // SIDE)
+        # Filters are large: some rows of cells at a time.
+        at_once = max(1, AT_ONCE // (scores.shape[0] * scores.shape[2]))
+        lines = []
+        for row in range(top, bottom, at_once):
+            below = min(row + at_once, bottom)
+            around = padded[:, row * SIDE : below * SIDE + 2 * self.reach]
+            lines.append(torch.cat([blurred(around, each, self.level) for each in self._of(scores[:, row:below])], -1))
+        return torch.cat(lines, 1)[:, begin - top * SIDE : end - top * SIDE]
+
+    def _of(self, scores_BhwK: Tensor) -> list[Tensor]:
+        """`WienerFilters.filters`."""
+        shares, moved = scores_BhwK.tensor_split([len(self.filters.bank)], -1)
+        with torch.no_grad():
+            return self.filters.inverted(shares.softmax(-1), moved, self.times)
 
 
 class FusedResidualCoder:
@@ -93,7 +120,11 @@ class FusedResidualCoder:
             return _with_refinements(layers([first, last], "swish", "none"), coder.scatter_context, level, precision)
 
         self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
-        self.deconvolution = FusedDeconvolution(coder.deconvolution, level) if coder.deconvolution else None
+        self.deconvolution: FusedDeconvolution | FusedWiener | None = None
+        if isinstance(coder.deconvolution, WienerFilters):
+            self.deconvolution = FusedWiener(coder.deconvolution, level)
+        elif coder.deconvolution is not None:
+            self.deconvolution = FusedDeconvolution(coder.deconvolution, level)
         self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
         self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "swish", "none")
         first, _, middle, _, last = coder.correct
@@ -112,9 +143,9 @@ class FusedResidualCoder:
         self.border = max(2 * -(-(near + far) // SIDE), hearing // SIDE) + 2
         # Image, result and what is scattered, joined and corrected.
         here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
-        if coder.deconvolution is not None:
-            # It alone reaches far: pictures, and of each cell the kernel, the turned one and scores.
-            beyond = 30 + 3 * sum(coder.deconvolution.bank.shape) // SIDE**2
+        if self.deconvolution is not None:
+            # It alone reaches far.
+            beyond = self.deconvolution.floats
         # Of each cell the echoes, as sums, smoothed and divided.
         heard = 6 * CHANNELS // SIDE**2 if self.echoes else 0
         self.floats = here + max(beyond, heard)
@@ -162,9 +193,9 @@ class FusedResidualCoder:
                     said = _chain(self.listen, partial(self._heard, image, height), height // SIDE, top, bottom)
                     scores = Band(scores.values + said.values, scores.first, scores.height)
                 rows = image(top * SIDE, bottom * SIDE)
-                sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)
+                sharp = self.deconvolution(rows, scores.values, above - top * SIDE, below - top * SIDE)
                 parts.append(unshuffled(sharp, self.shrink))
-                corrected.append(sharp[:, begin - above : end - above])
+                corrected.append(sharp[:, begin - above : end - above, :, : rows.shape[-1]])
             return torch.cat(parts, -1)
 
         x = _chain(self.correct, joined, positions, begin // self.shrink, end // self.shrink)
@@ -230,6 +261,21 @@ def _chain(layers: Sequence[FusedConvolution], source: Source, height: int, begi
     for layer in layers:
         band = layer(band, *ranges.pop())
     return band
+
+
+def _product(matrix: Tensor, level: str) -> FusedConvolution:
+    """What multiplies by a matrix (inputs, outputs)."""
+    layer = nn.Conv2d(matrix.shape[0], matrix.shape[1], 1)
+    layer.weight = nn.Parameter(matrix.detach().T[..., None, None])
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return FusedConvolution(layer, level, "none")
+
+
+def _multiplied(product: FusedConvolution, x: Tensor) -> Tensor:
+    """x (B, rows, ..., inputs) times the matrix of a `_product`; the same to the bit whatever else is in x."""
+    rows = x.shape[0] * x.shape[1]
+    flat = Band(x.reshape(1, rows, -1, x.shape[-1]).contiguous(), 0, rows)
+    return product(flat, 0, rows).values.view(*x.shape[:-1], -1)
 
 
 def _moved(

@@ -48,45 +48,65 @@ def blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> T
     return torch.einsum("bcthiwj,bhwt->bhiwjc", patches, kernels_BhwT).reshape(batch, height, width, channels)
 
 
+def line_bank(angles: int, lengths: Sequence[int]) -> Tensor:
+    """Kernels (K, taps) of straight motions: lines at so many angles, of each of these lengths in pixels; their side is
+    the next odd number of the longest. With several lengths there is one kernel more, which leaves the picture as it
+    is."""
+    turns = math.pi * torch.arange(angles) / angles
+    kernels = [motion_kernels(length, turns) for length in lengths]
+    kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
+    side = max(kernel.shape[-1] for kernel in kernels)
+    return torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1)
+
+
 class Deconvolution(nn.Module):
     """x = argmin |y - A x|^2, unrolled, where A blurs every cell with its own mixture of a bank of kernels.
 
     Args:
-        angles: the bank's kernels start as lines at so many angles,
-        lengths: of each of these lengths in pixels; the kernels' side is the next odd number of the longest. With
-            several lengths there is one kernel more, which leaves the picture as it is, and the bank is not learned.
+        angles, lengths: the bank's kernels start as those of `line_bank`; with several lengths they are not learned.
         iterations: gradient steps.
         border: what the blurred picture was made of beyond its border.
 
     Attributes:
+        pictures: that there are of each: one.
         side: of the kernels.
         blur: a faster way to blur, which `lnca.kernels` has.
     """
 
     def __init__(self, angles: int, lengths: Sequence[int], iterations: int, border: Border = "zero"):
         super().__init__()
-        turns = math.pi * torch.arange(angles) / angles
-        kernels = [motion_kernels(length, turns) for length in lengths]
-        kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
-        side = max(kernel.shape[-1] for kernel in kernels)
-        bank = torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1)
+        bank = line_bank(angles, lengths)
         # Hundreds of taps, each of which an optimizer moves by as much as it moves any weight, are not learned.
         self.bank = nn.Parameter(bank, requires_grad=len(lengths) == 1)
-        self.side, self.border = side, border
+        self.side, self.border = math.isqrt(bank.shape[1]), border
         # Nesterov's momenta, and as long a step as a blur allows.
         times = [1.0]
         for _ in range(iterations):
             times.append((1 + math.sqrt(1 + 4 * times[-1] ** 2)) / 2)
         self.momenta = nn.Parameter(torch.tensor([(a - 1) / b for a, b in pairwise(times)]))
         self.rates = nn.Parameter(torch.ones(iterations))
+        self.pictures = 1
         self.blur: Blur = blur
 
+    @property
+    def inputs(self) -> int:
+        """Channels of the scores: of each kernel."""
+        return len(self.bank)
+
+    @property
+    def reach(self) -> int:
+        """Pixels that a result depends on to either side."""
+        return 2 * (self.side // 2) * len(self.rates)
+
+    def shares(self, scores_BKhw: Tensor) -> Tensor:
+        """Of the bank's kernels in each cell's, (B, h, w, K), from its scores (B, `inputs`, h, w)."""
+        return scores_BKhw.permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
+
     def kernels(self, scores_BKhw: Tensor) -> Tensor:
-        """Each cell's kernel, (B, h, w, taps), from its scores of the bank's kernels (B, K, h, w)."""
-        shares = scores_BKhw.permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
+        """Each cell's kernel, (B, h, w, taps), from its scores."""
         # Rounded to bfloat16 a kernel is too rough to be inverted.
-        with torch.autocast(shares.device.type, enabled=False):
-            return shares @ self.bank
+        with torch.autocast(scores_BKhw.device.type, enabled=False):
+            return self.shares(scores_BKhw) @ self.bank
 
     def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
         """The blurred picture (B, C, H, W) in [0, 1] and scores -> the sharp one, in [0, 1]."""

@@ -16,8 +16,8 @@ from .surroundings import SIDE
 # Tensors that no rule and no coder but one has.
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
-# Scales in the recipe photo-deblur.
-ECHOES = 6
+# Scales and window in the recipe photo-deblur.
+ECHOES, WINDOW = 6, 63
 # Of surroundings; with more channels they have the grain as well.
 MOST_SCALES = 8
 
@@ -34,8 +34,8 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """The settings of a state dict that `architecture_of` knows, as far as it tells.
 
     Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
-    position code, which would tie them to one size, `echoes` as many scales as the recipe photo-deblur gives them, and
-    `grain` not fewer than three.
+    position code, which would tie them to one size, `echoes` as many scales and Wiener filters the window that the
+    recipe photo-deblur gives them, and `grain` not fewer than three.
 
     Raises:
         KeyError: a tensor is missing.
@@ -105,7 +105,11 @@ def _deconvolution_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         return {"blurs": 0}
     kernels, taps = bank.shape
     side = math.isqrt(taps)
-    found = {"iterations": state_dict["autoencoder.deconvolution.rates"].shape[0]}
+    found = {}
+    if (rates := state_dict.get("autoencoder.deconvolution.rates")) is not None:
+        found["iterations"] = rates.shape[0]
+    else:
+        found["window"] = WINDOW
     still = torch.zeros_like(bank[-1])
     still[taps // 2] = 1
     if kernels > 1 and torch.equal(bank[-1], still):

@@ -99,6 +99,7 @@ class ResidualSettings:
     blur_lengths: tuple[int, ...] = (7,)
     iterations: int = 16
     border: Border = "zero"
+    window: int = 0
     steps: int = 16
     embed: int = 128
     expansion: int = 4
@@ -112,6 +113,7 @@ class ResidualSettings:
             output_channels=self.output_channels, mixing=self.mixing, context=self.context, depth=self.depth,
             scales=self.scales, grain=self.grain, echoes=self.echoes, blurs=self.blurs,
             blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
+            window=self.window,
         )  # fmt: skip
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)
         options: dict[str, dict[str, Any]] = {

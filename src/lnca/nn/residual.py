@@ -15,6 +15,7 @@ from .autoencoder import Coder
 from .deconvolution import SIDE, Border, Deconvolution
 from .echoes import CHANNELS, FAR, echoes
 from .surroundings import reach, surroundings
+from .wiener import WienerFilters
 
 
 class Refinement(nn.Module):
@@ -48,6 +49,7 @@ class ResidualCoder(Coder):
             given them too, for what they say of the blur at once.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
+        window: of `WienerFilters`, which then take its place, without iterations; 0 for none.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ResidualCoder(Coder):
         output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, scales: int = 0,
         grain: bool = False, echoes: int = 0,
         blurs: int = 0, blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
+        window: int = 0,
     ):  # fmt: skip
         super().__init__(SIDE)
         if shrink not in (1, 2):
@@ -64,7 +67,11 @@ class ResidualCoder(Coder):
         self.features = nn.Sequential(
             nn.Conv2d(self.pixels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
         )
-        self.deconvolution = Deconvolution(blurs, blur_lengths, iterations, border) if blurs else None
+        self.deconvolution: Deconvolution | WienerFilters | None = None
+        if blurs and window:
+            self.deconvolution = WienerFilters(blurs, blur_lengths, window, border)
+        elif blurs:
+            self.deconvolution = Deconvolution(blurs, blur_lengths, iterations, border)
 
         def maps(inputs: int, outputs: int) -> nn.Sequential:
             return nn.Sequential(nn.Conv2d(inputs, mixing, 1), nn.SiLU(), nn.Conv2d(mixing, outputs, 1))
@@ -76,7 +83,7 @@ class ResidualCoder(Coder):
         self.around = image_channels * scales * (3 if grain else 1)
         self.gather = maps(width * self.places + self.around + (CHANNELS if echoes else 0), latent_channels)
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
-        kernels = len(self.deconvolution.bank) if self.deconvolution else 0
+        kernels = self.deconvolution.inputs if self.deconvolution else 0
         self.scatter = maps(output_channels + self.around, width * self.places + kernels)
         self.listen: nn.Sequential | None = None
         if echoes and kernels:
@@ -88,7 +95,7 @@ class ResidualCoder(Coder):
             )  # fmt: skip
             nn.init.zeros_(self.listen[-1].weight)  # type: ignore[arg-type]
             nn.init.zeros_(self.listen[-1].bias)  # type: ignore[arg-type]
-        joined = 2 * width + (self.pixels if blurs else 0)
+        joined = 2 * width + (self.pixels * self.deconvolution.pictures if self.deconvolution else 0)
         self.correct = nn.Sequential(
             nn.Conv2d(joined, width, 3, padding=1), nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
@@ -107,7 +114,7 @@ class ResidualCoder(Coder):
         cells = len(self.scatter_context) + max(seen, heard)
         pixels = (5 + len(self.correct_depth)) * self.shrink
         if self.deconvolution is not None:
-            pixels += 2 * (self.deconvolution.side // 2) * len(self.deconvolution.rates)
+            pixels += self.deconvolution.reach
         return cells + -(-pixels // SIDE) + 1
 
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,18 +131,24 @@ class ResidualCoder(Coder):
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
         """The cells' output and the path -> image (B, 3, H, W), in [0, 1] but in training, where it has to have a
         gradient."""
+        restored, _ = self.restore(latent_BHWC, skip_BCHW)
+        return restored if self.training else restored.clamp(0, 1)
+
+    def restore(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """What `decode` gives, not clipped, and the `scores`."""
         pixels, features = skip_BCHW.split([self.pixels, self.width], 1)
         image = F.pixel_shuffle(pixels, self.shrink)
         path, scores = self._scattered(latent_BHWC, image)
         joined = [features, F.pixel_shuffle(path, SIDE // self.shrink)]
         if self.deconvolution is not None:
-            image = self.deconvolution(image, scores)
-            joined.append(F.pixel_unshuffle(image, self.shrink))
-        restored = image + F.pixel_shuffle(_around(self.correct, self.correct_depth, torch.cat(joined, 1)), self.shrink)
-        return restored if self.training else restored.clamp(0, 1)
+            sharp = self.deconvolution(image, scores)
+            joined.append(F.pixel_unshuffle(sharp, self.shrink))
+            image = sharp[:, : image.shape[1]]
+        corrections = _around(self.correct, self.correct_depth, torch.cat(joined, 1))
+        return image + F.pixel_shuffle(corrections, self.shrink), scores
 
     def scores(self, latent_BHWC: Tensor, image_BCHW: Tensor) -> Tensor:
-        """What the cells' output says of the bank's kernels, before softmax: (B, kernels, H / 4, W / 4)."""
+        """What the cells' output says of the blur, as the deconvolution takes it: (B, its `inputs`, H / 4, W / 4)."""
         return self._scattered(latent_BHWC, image_BCHW)[1]
 
     def blurred(self, image_BCHW: Tensor, latent_BHWC: Tensor, given_BCHW: Tensor) -> Tensor:

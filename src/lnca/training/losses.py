@@ -81,19 +81,19 @@ def balanced_error(y: Tensor, restored: Tensor, balance: float = 0.0) -> Tensor:
     return (errors * (errors.detach().clamp(min=TYPICAL_ERROR / 100) / TYPICAL_ERROR) ** -balance).mean()
 
 
-def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BNhw: Tensor) -> Tensor:
+def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BhwN: Tensor) -> Tensor:
     """How far the cells' blur kernels are from the true ones, relative to these, both smoothed by about a pixel: mean
     over cells of |G (mixed - true)|^2 / |G true|^2.
 
     Args:
         true_BKK: kernels that sum to 1.
         bank_NT: a bank of kernels, odd squares row by row, no larger than the true ones.
-        shares_BNhw: of the bank's kernels in each cell's.
+        shares_BhwN: of the bank's kernels in each cell's.
     """
     side, taps = true_BKK.shape[-1], math.isqrt(bank_NT.shape[1])
     bank = F.pad(bank_NT.unflatten(1, (taps, taps)), 4 * [(side - taps) // 2])
     near, true = _smoothed(bank).flatten(1), _smoothed(true_BKK).flatten(1)
-    mixed = torch.einsum("bnhw,nt->bhwt", shares_BNhw, near)
+    mixed = shares_BhwN @ near
     distance = (mixed - true[:, None, None]).square().sum(-1)
     return (distance / true.square().sum(-1)[:, None, None]).mean()
 

@@ -79,13 +79,18 @@ class ResidualTrainer:
         output = model.automaton.read(cells)
         state = cells[..., model.automaton.input_channels :]
         terms = {"overflow": losses.overflow(state, -OVERFLOW, OVERFLOW)}
+        coder = model.autoencoder
+        scores: Tensor | None = None
         if phase.decodes:
             with self._autocast(cells):
-                restored = model.autoencoder.decode(output, skip).float()
+                if isinstance(coder, ResidualCoder):
+                    restored, scores = coder.restore(output, skip)
+                else:
+                    restored = coder.decode(output, skip)
+            restored = restored.float()
             terms["l1"] = losses.balanced_error(batch.anchor, restored, phase.balance)
             if phase.ssim:
                 terms["ssim"] = dissimilarity(restored, batch.anchor)
-        coder = model.autoencoder
         if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
             if phase.blur:
                 difference = (coder.blurred(batch.anchor, output, batch.positive) - batch.positive).abs()
@@ -94,7 +99,8 @@ class ResidualTrainer:
                 height, width = difference.shape[-2:]
                 terms["blur"] = difference[..., margin : height - margin, margin : width - margin].mean()
             if batch.kernels is not None:
-                shares = coder.scores(output, batch.positive).float().softmax(1)
+                scores = coder.scores(output, batch.positive) if scores is None else scores
+                shares = coder.deconvolution.shares(scores)
                 terms["kernel"] = losses.kernel(batch.kernels, coder.deconvolution.bank, shares)
         return terms
 

@@ -48,7 +48,7 @@ CROPS = 10_000
 
 def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
     """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random. A map with
-    more inputs than it had begins with zeros for them.
+    more inputs than it had begins with zeros for them, one with more outputs with random ones.
 
     Args:
         seed: of the training. Weights that were trained with another one, and on the same pictures, have seen some that
@@ -64,11 +64,14 @@ def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
     module, info = load_weights(path)
     given = module.state_dict()
     fitting = {}
-    for name, tensor in given.items():
-        more = own[name].shape[1] - tensor.shape[1] if name in own and tensor.ndim == own[name].ndim == 4 else 0
-        wider = F.pad(tensor, (0, 0, 0, 0, 0, max(more, 0))) if more else tensor
-        if name in own and own[name].shape == wider.shape:
-            fitting[name] = wider
+    for name in given.keys() & own.keys():
+        tensor, wanted = given[name], own[name]
+        if tensor.ndim == wanted.ndim == 4:
+            tensor = F.pad(tensor, (0, 0, 0, 0, 0, max(wanted.shape[1] - tensor.shape[1], 0)))
+        if tensor.ndim in (1, 4) and tensor.shape[1:] == wanted.shape[1:]:
+            tensor = torch.cat([tensor, wanted[len(tensor) :]])
+        if tensor.shape == wanted.shape:
+            fitting[name] = tensor
     if 2 * len(fitting) < len(own):
         raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
     model.load_state_dict(own | fitting)

@@ -49,7 +49,8 @@ inline void blur_row(const Blurred &b, const float *padded, const float *kernels
     }
 }
 
-// Adds to `padded_gradient` and sets `kernel_gradient`, of one picture, from the gradient of the result.
+// Adds to `padded_gradient`, unless it is null, and sets `kernel_gradient`, of one picture, from the gradient of the
+// result.
 inline void blur_backward(const Blurred &b, const float *padded, const float *kernels, const float *gradient,
                           float *padded_gradient, float *kernel_gradient, int64_t image) {
     int n = b.floats();
@@ -64,7 +65,7 @@ inline void blur_backward(const Blurred &b, const float *padded, const float *ke
             // Column by column of the kernel: what one column stores is not read again, shifted by some floats, at once.
             for (int k = 0; k < b.side; k++) {
                 int64_t place = at + k * b.channels;
-                for (int i = 0; i < n; i += V) {
+                for (int i = 0; padded_gradient && i < n; i += V) {
                     vec rows[CELL];
                     for (int r = 0; r < CELL; r++) rows[r] = load(g + r * MOST_FLOATS + i);
                     for (int y = 0; y < b.side + CELL - 1; y++) {

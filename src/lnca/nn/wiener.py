@@ -1,0 +1,136 @@
+"""Wiener filters for every cell: the part of a decoder that undoes the blur of a photograph.
+
+The filter that gives back a blurred picture with the least mean square error is the blur's spectrum over its square
+and the ratio of noise to signal (Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series",
+1949). It is found for each cell anew, over a window of a few times the blur's length: all of it is local.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from .deconvolution import Blur, Border, blur, line_bank
+
+# Ratios of noise to signal that filters begin with: one for what is certain, one for what is not.
+NOISES = (0.02, 0.1)
+
+
+class WienerFilters(nn.Module):
+    """Pictures filtered as their cells say that they were blurred, once for each of `NOISES`.
+
+    A cell's blur is a mixture of a bank of kernels, each the same when it is turned by half a turn, so that spectra
+    are real. With K the blur's spectrum and n the ratio of noise to signal the filter is K (1 + n) / (K^2 + n), which
+    leaves as it is what was not blurred: noise is not its business.
+
+    Args:
+        angles, lengths: of the bank, see `line_bank`.
+        window: odd; side of the filters and period of the spectra, in pixels.
+        border: what lies beyond the picture.
+
+    Attributes:
+        side: of the kernels.
+        blur: a faster way to blur, which `lnca.kernels` has.
+    """
+
+    def __init__(self, angles: int, lengths: Sequence[int], window: int, border: Border = "nearest"):
+        super().__init__()
+        if window % 2 == 0 or window < 3:
+            raise ValueError(f"a window must be odd and at least 3, got {window}")
+        bank = line_bank(angles, lengths)
+        bank = (bank + bank.flip(1)) / 2
+        self.bank = nn.Parameter(bank, requires_grad=False)
+        self.side, self.border, self.window = math.isqrt(bank.shape[1]), border, window
+        self.noises = nn.Parameter(torch.tensor(NOISES).log())
+        self.blur: Blur = blur
+
+    @property
+    def pictures(self) -> int:
+        """Filtered pictures that there are of each."""
+        return len(self.noises)
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the scores: of each kernel, and one that moves the logarithm of the noise."""
+        return len(self.bank) + 1
+
+    @property
+    def reach(self) -> int:
+        """Pixels that a result depends on to either side."""
+        return self.window // 2
+
+    def shares(self, scores_BKhw: Tensor) -> Tensor:
+        """Of the bank's kernels in each cell's, (B, h, w, K), from its scores (B, `inputs`, h, w)."""
+        return scores_BKhw[:, : len(self.bank)].permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
+
+    def kernels(self, scores_BKhw: Tensor) -> Tensor:
+        """Each cell's kernel, (B, h, w, taps), from its scores."""
+        with torch.autocast(scores_BKhw.device.type, enabled=False):
+            return self.shares(scores_BKhw) @ self.bank
+
+    def products(self) -> list[Tensor]:
+        """What is multiplied by, on the way from shares to filters.
+
+        The bank's spectra, (K, frequencies^2), with cosines and with sines in both directions, whose difference and sum
+        are the spectrum at frequencies of the same and of opposite signs; then cosines and sines, (frequencies,
+        pixels), of which all but the first frequency stand for their negatives too.
+        """
+        ahead = torch.arange(self.window // 2 + 1, device=self.bank.device, dtype=torch.float64)
+        turns = 2 * math.pi / self.window * ahead[:, None] * ahead
+        counted = torch.full_like(ahead[:, None], 2 / self.window)
+        counted[0] = 1 / self.window
+        bank, middle = self.bank.detach().double().unflatten(1, (self.side, self.side)), self.side // 2
+        spectra, waves = [], []
+        for wave, sign in ((turns.cos(), 1), (turns.sin(), -1)):
+            whole = torch.cat([sign * wave[:, 1 : middle + 1].flip(1), wave[:, : middle + 1]], 1)
+            spectra.append(torch.einsum("kyx,uy,vx->kuv", bank, whole, whole).flatten(1))
+            waves.append(counted * wave)
+        return [each.to(self.bank.dtype) for each in (*spectra, *waves)]
+
+    def filters(self, scores_BKhw: Tensor) -> list[Tensor]:
+        """For each of the noises a filter of each cell, (B, h, w, window^2), which sums to 1."""
+        with torch.autocast(scores_BKhw.device.type, enabled=False):
+            moved = scores_BKhw[:, len(self.bank) :].permute(0, 2, 3, 1).to(self.bank.dtype)
+            times = [partial(_times, matrix) for matrix in self.products()]
+            return self.inverted(self.shares(scores_BKhw), moved, times)
+
+    def inverted(self, shares: Tensor, moved: Tensor, times: Sequence[Callable[[Tensor], Tensor]]) -> list[Tensor]:
+        """`filters`, from shares (B, h, w, K) and what moves the logarithm of the noise (B, h, w, 1).
+
+        Args:
+            times: multiply by the `products`.
+        """
+        times_cosines, times_sines, times_cosine, times_sine = times
+        side = self.window // 2 + 1
+        both, neither = times_cosines(shares), times_sines(shares)
+        found = []
+        for level in self.noises:
+            noise = (level + moved).exp()
+            same, opposite = (
+                (K * (1 + noise) / (K.square() + noise)).unflatten(-1, (side, side))
+                for K in (both - neither, both + neither)
+            )
+            even = times_cosine(times_cosine((same + opposite) / 2).mT).mT
+            odd = times_sine(times_sine((same - opposite) / 2).mT).mT
+            found.append(_whole(even - odd, even + odd))
+        return found
+
+    def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
+        """The blurred picture (B, C, H, W) and scores (B, `inputs`, H / 4, W / 4) -> filtered ones, one after the
+        other, (B, `pictures` C, H, W)."""
+        given = image_BCHW.permute(0, 2, 3, 1).contiguous()
+        filtered = [self.blur(given, each, self.border) for each in self.filters(scores_BKhw)]
+        return torch.cat(filtered, -1).permute(0, 3, 1, 2)
+
+
+def _times(matrix: Tensor, x: Tensor) -> Tensor:
+    return x @ matrix
+
+
+def _whole(lower_right: Tensor, lower_left: Tensor) -> Tensor:
+    """Two quarters (..., P, P) of filters, counted from the middle -> whole ones (..., (2 P - 1)^2), symmetric by half
+    a turn."""
+    lower = torch.cat([lower_left[..., 1:].flip(-1), lower_right], -1)
+    return torch.cat([lower[..., 1:, :].flip(-2, -1), lower], -2).flatten(-2)

@@ -120,6 +120,7 @@ def test_graphs_are_valid_and_say_what_they_are(exported):
                 "steps": 2,
             },
         ),
+        ("lnca", {"blurs": 2, "blur_lengths": (3, 5), "window": 9, "border": "nearest", "steps": 1}),
     ],
 )
 def test_every_kind_of_latent_automaton(architecture, settings, tmp_path):

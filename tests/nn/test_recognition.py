@@ -17,7 +17,7 @@ BUILT = [
     ("lnca", {"width": 8, "scales": 5, "grain": True}),
     ("lnca", {"width": 8, "scales": 4, "grain": True, "echoes": 6}),
     ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "iterations": 2, "border": "nearest"}),
-    ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "window": 63, "border": "nearest"}),
+    ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "window": 47, "border": "nearest"}),
 ]
 
 

@@ -43,9 +43,18 @@ def blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> T
     batch, height, width, channels = image_BHWC.shape
     rows, columns, taps = kernels_BhwT.shape[1:]
     side = math.isqrt(taps)
-    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), side)
-    patches = flat.view(batch, channels, taps, rows, SIDE, columns, SIDE)
-    return torch.einsum("bcthiwj,bhwt->bhiwjc", patches, kernels_BhwT).reshape(batch, height, width, channels)
+    # What a cell's pixels are made of, read once for all of them: a side of the kernel and three pixels more.
+    around = side + SIDE - 1
+    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), around, stride=SIDE)
+    patches = flat.view(batch, channels, around, around, rows, columns)
+    kernels = kernels_BhwT.unflatten(-1, (side, side))
+    pixels = [
+        torch.einsum("bcyxhw,bhwyx->bhwc", patches[:, :, row : row + side, column : column + side], kernels)
+        for row in range(SIDE)
+        for column in range(SIDE)
+    ]
+    cells = torch.stack(pixels, 3).unflatten(3, (SIDE, SIDE))
+    return cells.transpose(2, 3).reshape(batch, height, width, channels)
 
 
 def line_bank(angles: int, lengths: Sequence[int]) -> Tensor:

@@ -17,7 +17,7 @@ from .surroundings import SIDE
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
 # Scales and window in the recipe photo-deblur.
-ECHOES, WINDOW = 6, 63
+ECHOES, WINDOW = 6, 47
 # Of surroundings; with more channels they have the grain as well.
 MOST_SCALES = 8
 

@@ -80,11 +80,19 @@ inline void blur_backward(const Blurred &b, const float *padded, const float *ke
                 for (int y = 0; y < b.side; y += CELLS) {
                     vec totals[CELLS] = {};
                     int count = std::min(CELLS, b.side - y);
-                    for (int m = 0; m < count; m++)
-                        for (int i = 0; i < n; i += V)
+                    for (int i = 0; i < n; i += V) {
+                        vec rows[CELL];
+                        for (int r = 0; r < CELL; r++) rows[r] = load(g + r * MOST_FLOATS + i);
+                        // A row of the picture is read once for all the taps that meet it.
+#pragma GCC unroll 32
+                        for (int m = 0; m < CELLS + CELL - 1; m++) {
+                            if (m >= count + CELL - 1) break;
+                            vec x = load(padded + place + (y + m) * b.pitch + i);
 #pragma GCC unroll 4
                             for (int r = 0; r < CELL; r++)
-                                totals[m] += load(g + r * MOST_FLOATS + i) * load(padded + place + (y + m + r) * b.pitch + i);
+                                if (m >= r && m - r < CELLS) totals[m - r] += rows[r] * x;
+                        }
+                    }
                     vec total = sums(totals);
                     for (int m = 0; m < count; m++) wanted[(y + m) * b.side + k] = total[m * SPREAD];
                 }

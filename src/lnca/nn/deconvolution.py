@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..corruption import motion_kernels
 
 SIDE = 4
+FEW_TAPS = 25 * 25
 
 # What lies beyond a picture: nothing, or its outermost pixels again.
 Border = Literal["zero", "nearest"]
@@ -43,18 +44,22 @@ def blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> T
     batch, height, width, channels = image_BHWC.shape
     rows, columns, taps = kernels_BhwT.shape[1:]
     side = math.isqrt(taps)
-    # What a cell's pixels are made of, read once for all of them: a side of the kernel and three pixels more.
-    around = side + SIDE - 1
-    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), around, stride=SIDE)
-    patches = flat.view(batch, channels, around, around, rows, columns)
-    kernels = kernels_BhwT.unflatten(-1, (side, side))
+    # What so many rows and columns of pixels are made of is read once for all of them where kernels are large.
+    block = 1 if taps <= FEW_TAPS else SIDE
+    around, parts = side + block - 1, SIDE // block
+    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), around, stride=block)
+    patches = flat.view(batch, channels, around, around, rows, parts, columns, parts)
     pixels = [
-        torch.einsum("bcyxhw,bhwyx->bhwc", patches[:, :, row : row + side, column : column + side], kernels)
-        for row in range(SIDE)
-        for column in range(SIDE)
+        torch.einsum(
+            "bcthiwj,bhwt->bhiwjc",
+            patches[:, :, row : row + side, column : column + side].flatten(2, 3),
+            kernels_BhwT,
+        )
+        for row in range(block)
+        for column in range(block)
     ]
-    cells = torch.stack(pixels, 3).unflatten(3, (SIDE, SIDE))
-    return cells.transpose(2, 3).reshape(batch, height, width, channels)
+    blocks = torch.stack(pixels, -1).unflatten(-1, (block, block)).permute(0, 1, 2, 6, 3, 4, 7, 5)
+    return blocks.reshape(batch, height, width, channels)
 
 
 def line_bank(angles: int, lengths: Sequence[int]) -> Tensor:

@@ -67,7 +67,7 @@ def main() -> None:
         only = torch.eye(len(known))[:, None, None].expand(-1, *shares.shape[1:3], -1)
         found = {"given": image}
         for whose, bank, given in (("own", own, shares), ("true", torch.nn.Parameter(known, False), only)):
-            moved = torch.cat([torch.zeros(len(image), len(bank), *shares.shape[1:3]), scores[:, -1:]], 1)
+            moved = torch.cat([torch.zeros(len(image), len(bank), *shares.shape[1:3]), scores[:, len(own) :]], 1)
             with (
                 mock.patch.object(filters, "bank", bank),
                 mock.patch.object(filters, "shares", lambda _, given=given: given),
@@ -75,8 +75,9 @@ def main() -> None:
                 mock.patch.object(steps, "kernels", lambda _, bank=bank, given=given: given @ bank),
             ):
                 found[f"model, {whose} kernels"] = coder.decode(output, skip)
-                for number, picture in enumerate(filters(image, moved).split(3, 1)):
-                    found[f"filter {number + 1}, {whose} kernels"] = picture
+                pictures = filters(image, moved).split(image.shape[1], 1)
+                for name, picture in zip(("mean", "filter 1", "filter 2"), pictures, strict=True):
+                    found[f"{name}, {whose} kernels"] = picture
                 found[f"gradient steps, {whose} kernels"] = steps(image, moved)
         return found
 

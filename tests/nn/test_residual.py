@@ -148,7 +148,8 @@ def test_coders_say_how_far_they_reach(settings):
     changed[..., place, place] = 1 - changed[..., place, place]
     with torch.no_grad():
         (latent, skip), (other, other_skip) = coder.encode(x), coder.encode(changed)
-        latent = torch.rand(*latent.shape[:-1], coder.scatter[0].in_channels - coder.around).double()
+        heard = len(coder.deconvolution.bank) if coder.listen else 0
+        latent = torch.rand(*latent.shape[:-1], coder.scatter[0].in_channels - coder.around - heard).double()
         there = latent.clone()
         there[:, middle, middle] += 1
         restored = [

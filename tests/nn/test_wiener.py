@@ -21,7 +21,7 @@ def test_filters_are_those_of_the_discrete_fourier_transform(window, lengths):
     kernels[..., :side, :side] = filters.kernels(scores).unflatten(-1, (side, side))
     spectra = torch.fft.fft2(kernels.roll((-(side // 2), -(side // 2)), (-2, -1)))
     for level, found in zip(filters.noises, filters.filters(scores), strict=True):
-        noise = (level + scores[:, -1, ..., None, None]).exp()
+        noise = (level + scores[:, len(filters.bank), ..., None, None]).exp()
         expected = torch.fft.ifft2(spectra.conj() * (1 + noise) / (spectra.abs().square() + noise)).real
         expected = expected.roll((window // 2, window // 2), (-2, -1)).flatten(-2)
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
@@ -33,7 +33,7 @@ def test_what_was_not_blurred_is_left_as_it_is():
     scores = torch.zeros(1, filters.inputs, 5, 4)
     scores[:, len(filters.bank) - 1] = 40
     image = torch.rand(1, 3, 20, 16)
-    torch.testing.assert_close(filters(image, scores), torch.cat([image, image], 1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(filters(image, scores), torch.cat([image] * 3, 1), rtol=0, atol=1e-5)
 
 
 def test_less_noise_gives_back_more_of_what_was_blurred():
@@ -50,9 +50,9 @@ def test_less_noise_gives_back_more_of_what_was_blurred():
     inner = (..., slice(24, 56), slice(24, 56))
 
     def error(moved):
-        scores[:, -1] = moved
+        scores[:, len(filters.bank)] = moved
         with torch.no_grad():
-            return (filters(blurry, scores)[:, :3][inner] - image[inner]).abs().mean().item()
+            return (filters(blurry, scores)[:, 3:6][inner] - image[inner]).abs().mean().item()
 
     errors = [(blurry[inner] - image[inner]).abs().mean().item(), *(error(moved) for moved in (3, 1, 0))]
     assert sorted(errors, reverse=True) == errors

@@ -1,6 +1,6 @@
 """The residual coder in bands of rows, for pictures of any height."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -10,7 +10,7 @@ from ..nn.deconvolution import SIDE, Deconvolution
 from ..nn.echoes import CHANNELS, FAR, echoes
 from ..nn.residual import Refinement, ResidualCoder
 from ..nn.surroundings import reach, surroundings
-from ..nn.wiener import WienerFilters
+from ..nn.wiener import WienerFilters, with_mean
 from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
@@ -76,12 +76,16 @@ class FusedWiener:
         for row in range(top, bottom, at_once):
             below = min(row + at_once, bottom)
             around = padded[:, row * SIDE : below * SIDE + 2 * self.reach]
-            lines.append(torch.cat([blurred(around, each, self.level) for each in self._of(scores[:, row:below])], -1))
+            here = scores[:, row:below]
+            filtered = [blurred(around, each, self.level) for each in self._of(here)]
+            given = image[:, row * SIDE : below * SIDE]
+            lines.append(with_mean(given, filtered, here[..., len(self.filters.bank) + 1 :]))
         return torch.cat(lines, 1)[:, begin - top * SIDE : end - top * SIDE]
 
     def _of(self, scores_BhwK: Tensor) -> list[Tensor]:
         """`WienerFilters.filters`."""
-        shares, moved = scores_BhwK.tensor_split([len(self.filters.bank)], -1)
+        kernels = len(self.filters.bank)
+        shares, moved = scores_BhwK[..., :kernels], scores_BhwK[..., kernels : kernels + 1]
         with torch.no_grad():
             return self.filters.inverted(shares.softmax(-1), moved, self.times)
 
@@ -126,6 +130,7 @@ class FusedResidualCoder:
         elif coder.deconvolution is not None:
             self.deconvolution = FusedDeconvolution(coder.deconvolution, level)
         self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
+        self.kernels = len(coder.deconvolution.bank) if coder.deconvolution else 0
         self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "swish", "none")
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
@@ -172,30 +177,32 @@ class FusedResidualCoder:
         positions = height // self.shrink
         corrected: list[Tensor] = []
 
+        said = _Kept(partial(_chain, self.listen, partial(self._heard, image, height), height // SIDE))
+
         def cells(top: int, bottom: int) -> Tensor:
-            return self._with_surroundings(latent(top, bottom), image, height, top, bottom)
+            cells = self._with_surroundings(latent(top, bottom), image, height, top, bottom)
+            if not self.listen:
+                return cells
+            return torch.cat([cells, said(top, bottom)[..., : self.kernels].softmax(-1)], -1)
 
         def joined(first: int, last: int) -> Tensor:
-            top, bottom = first // self.places, -(-last // self.places)
-            path = shuffled(_chain(self.scatter, cells, height // SIDE, top, bottom).values, self.places)
-            parts = [
-                self._features(image, height, first, last),
-                path[:, first - top * self.places : last - top * self.places],
-            ]
+            parts = [self._features(image, height, first, last)]
             if self.deconvolution is None:
                 corrected.append(image(begin, end))
             else:
                 above, below = first * self.shrink, last * self.shrink
                 reach = self.deconvolution.reach
                 top, bottom = max(above - reach, 0) // SIDE, -(-min(below + reach, height) // SIDE)
-                scores = _chain(self.scores, cells, height // SIDE, top, bottom)
+                scores = _chain(self.scores, cells, height // SIDE, top, bottom).values
                 if self.listen:
-                    said = _chain(self.listen, partial(self._heard, image, height), height // SIDE, top, bottom)
-                    scores = Band(scores.values + said.values, scores.first, scores.height)
+                    scores = scores + said(top, bottom)
                 rows = image(top * SIDE, bottom * SIDE)
-                sharp = self.deconvolution(rows, scores.values, above - top * SIDE, below - top * SIDE)
+                sharp = self.deconvolution(rows, scores, above - top * SIDE, below - top * SIDE)
                 parts.append(unshuffled(sharp, self.shrink))
                 corrected.append(sharp[:, begin - above : end - above, :, : rows.shape[-1]])
+            top, bottom = first // self.places, -(-last // self.places)
+            path = shuffled(_chain(self.scatter, cells, height // SIDE, top, bottom).values, self.places)
+            parts.insert(1, path[:, first - top * self.places : last - top * self.places])
             return torch.cat(parts, -1)
 
         x = _chain(self.correct, joined, positions, begin // self.shrink, end // self.shrink)
@@ -222,6 +229,20 @@ class FusedResidualCoder:
             return unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)
 
         return _chain(self.features, pixels, height // self.shrink, begin, end).values
+
+
+class _Kept:
+    """Rows of a band, of which the last ones that were made are kept for those who ask for some of them again."""
+
+    def __init__(self, make: Callable[[int, int], Band]):
+        self.make = make
+        self.band: Band | None = None
+
+    def __call__(self, begin: int, end: int) -> Tensor:
+        band = self.band
+        if band is None or begin < band.first or end > band.first + band.values.shape[1]:
+            band = self.band = self.make(begin, end)
+        return band.values[:, begin - band.first : end - band.first]
 
 
 def unshuffled(x_BHWC: Tensor, side: int) -> Tensor:

@@ -78,6 +78,8 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     heard = around >= CHANNELS
     around -= CHANNELS if heard else 0
     outputs = shape("scatter.0.weight")[1] - around
+    if "autoencoder.listen.0.weight" in state_dict:
+        outputs -= shape("deconvolution.bank")[0]
     colours = 3 if around <= 3 * MOST_SCALES else 9
     return {
         "rule": _rule_of(state_dict),

@@ -46,7 +46,7 @@ class ResidualCoder(Coder):
         scales: of the `surroundings` that encoder and decoder are given beside the path; 0 leaves them out.
         grain: whether the picture's grain is among them.
         echoes: scales of the `echoes` that the encoder is given; 0 leaves them out. With a deconvolution the decoder is
-            given them too, for what they say of the blur at once.
+            given them too, for what they say of the blur at once, beside what the cells say.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
             leave it out.
         window: of `WienerFilters`, which then take its place, without iterations; 0 for none.
@@ -84,9 +84,10 @@ class ResidualCoder(Coder):
         self.gather = maps(width * self.places + self.around + (CHANNELS if echoes else 0), latent_channels)
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         kernels = self.deconvolution.inputs if self.deconvolution else 0
-        self.scatter = maps(output_channels + self.around, width * self.places + kernels)
+        heard = len(self.deconvolution.bank) if self.deconvolution and echoes else 0
+        self.scatter = maps(output_channels + self.around + heard, width * self.places + kernels)
         self.listen: nn.Sequential | None = None
-        if echoes and kernels:
+        if heard:
             wide = 2 * mixing
             self.listen = nn.Sequential(
                 nn.Conv2d(CHANNELS, wide, 1), nn.SiLU(),
@@ -161,12 +162,14 @@ class ResidualCoder(Coder):
     def _scattered(self, latent_BHWC: Tensor, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """For the path, (B, width * places, H / 4, W / 4), and the scores of the blurs, (B, blurs, H / 4, W / 4)."""
         cells = self._with_surroundings(latent_BHWC.permute(0, 3, 1, 2), image_BCHW)
-        scattered = _around(self.scatter, self.scatter_context, cells)
         path = self.width * self.places
-        scores = scattered[:, path:]
-        if self.listen is not None:
-            scores = scores + self.listen(self._heard(image_BCHW))
-        return scattered[:, :path], scores
+        if self.listen is None or self.deconvolution is None:
+            scattered = _around(self.scatter, self.scatter_context, cells)
+            return scattered[:, :path], scattered[:, path:]
+        said = self.listen(self._heard(image_BCHW))
+        shares = self.deconvolution.shares(said).permute(0, 3, 1, 2).to(cells.dtype)
+        scattered = _around(self.scatter, self.scatter_context, torch.cat([cells, shares], 1))
+        return scattered[:, :path], scattered[:, path:] + said
 
     def _heard(self, image_BCHW: Tensor) -> Tensor:
         """The echoes, channels first."""

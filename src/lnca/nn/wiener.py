@@ -12,14 +12,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .deconvolution import Blur, Border, blur, line_bank
+from .deconvolution import SIDE, Blur, Border, blur, line_bank
 
 # Ratios of noise to signal that filters begin with: one for what is certain, one for what is not.
 NOISES = (0.02, 0.1)
 
 
 class WienerFilters(nn.Module):
-    """Pictures filtered as their cells say that they were blurred, once for each of `NOISES`.
+    """Pictures filtered as their cells say that they were blurred, once for each of `NOISES`, and their mean, with the
+    given one, by how far the cells trust each.
 
     A cell's blur is a mixture of a bank of kernels, each the same when it is turned by half a turn, so that spectra
     are real. With K the blur's spectrum and n the ratio of noise to signal the filter is K (1 + n) / (K^2 + n), which
@@ -48,13 +49,14 @@ class WienerFilters(nn.Module):
 
     @property
     def pictures(self) -> int:
-        """Filtered pictures that there are of each."""
-        return len(self.noises)
+        """That there are of each: the mean, and the filtered ones."""
+        return 1 + len(self.noises)
 
     @property
     def inputs(self) -> int:
-        """Channels of the scores: of each kernel, and one that moves the logarithm of the noise."""
-        return len(self.bank) + 1
+        """Channels of the scores: of each kernel, one that moves the logarithm of the noise, and of the given picture
+        and each filtered one in the mean."""
+        return len(self.bank) + 2 + len(self.noises)
 
     @property
     def reach(self) -> int:
@@ -92,7 +94,7 @@ class WienerFilters(nn.Module):
     def filters(self, scores_BKhw: Tensor) -> list[Tensor]:
         """For each of the noises a filter of each cell, (B, h, w, window^2), which sums to 1."""
         with torch.autocast(scores_BKhw.device.type, enabled=False):
-            moved = scores_BKhw[:, len(self.bank) :].permute(0, 2, 3, 1).to(self.bank.dtype)
+            moved = scores_BKhw[:, len(self.bank), ..., None].to(self.bank.dtype)
             times = [partial(_times, matrix) for matrix in self.products()]
             return self.inverted(self.shares(scores_BKhw), moved, times)
 
@@ -118,11 +120,21 @@ class WienerFilters(nn.Module):
         return found
 
     def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
-        """The blurred picture (B, C, H, W) and scores (B, `inputs`, H / 4, W / 4) -> filtered ones, one after the
-        other, (B, `pictures` C, H, W)."""
+        """The blurred picture (B, C, H, W) and scores (B, `inputs`, H / 4, W / 4) -> the mean and the filtered ones,
+        one behind the other, (B, `pictures` C, H, W)."""
         given = image_BCHW.permute(0, 2, 3, 1).contiguous()
         filtered = [self.blur(given, each, self.border) for each in self.filters(scores_BKhw)]
-        return torch.cat(filtered, -1).permute(0, 3, 1, 2)
+        trust = scores_BKhw[:, len(self.bank) + 1 :].permute(0, 2, 3, 1).to(given.dtype)
+        return with_mean(given, filtered, trust).permute(0, 3, 1, 2)
+
+
+def with_mean(given_BHWC: Tensor, filtered_BHWC: Sequence[Tensor], trust_BhwN: Tensor) -> Tensor:
+    """The mean of all pictures, in each cell by its scores of them, and behind it the filtered ones, (B, H, W, N C)."""
+    shares = trust_BhwN.softmax(-1).repeat_interleave(SIDE, 1).repeat_interleave(SIDE, 2)
+    mean = shares[..., :1] * given_BHWC
+    for number, each in enumerate(filtered_BHWC, 1):
+        mean = mean + shares[..., number : number + 1] * each
+    return torch.cat([mean, *filtered_BHWC], -1)
 
 
 def _times(matrix: Tensor, x: Tensor) -> Tensor:

@@ -124,6 +124,7 @@ class ResidualPhase:
         settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
             rule learns to keep what it has restored.
         longest: see `settled`.
+        fixed: parts that keep the weights they begin with, by how their names begin, such as "autoencoder.listen".
     """
 
     epochs: int = 20
@@ -137,6 +138,7 @@ class ResidualPhase:
     kernel: float = 0.0
     settled: float = 0.25
     longest: int = 64
+    fixed: tuple[str, ...] = ()
     optimizer: OptimizerSettings = OptimizerSettings(
         2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
     )
@@ -328,8 +330,10 @@ def _parse(kind: typing.Any, value: typing.Any, where: str, default: typing.Any)
         if value in arguments:
             return value
     elif origin is tuple:
-        if isinstance(value, list | tuple) and len(value) == len(arguments):
-            return tuple(_parse(option, item, where, None) for option, item in zip(arguments, value, strict=True))
+        if isinstance(value, list | tuple):
+            options = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
+            if len(value) == len(options):
+                return tuple(_parse(option, item, where, None) for option, item in zip(options, value, strict=True))
     elif origin is dict:
         if isinstance(value, dict):
             return {name: _parse(arguments[1], inner, f"{where}.{name}", {}) for name, inner in value.items()}

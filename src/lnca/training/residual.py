@@ -27,6 +27,9 @@ class ResidualTrainer:
         self, model: LatentAutomaton, recipe: Recipe, phase: ResidualPhase, batches: int, world: World = ALONE
     ):
         self.model, self.recipe, self.phase, self.world = model, recipe, phase, world
+        for name, parameter in model.named_parameters():
+            if name.startswith(phase.fixed):
+                parameter.requires_grad_(False)
         self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches, world)
         self.backward = checked(recipe.backward, recipe.compile)
         automaton, coder = model.automaton, model.autoencoder

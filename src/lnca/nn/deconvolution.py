@@ -41,25 +41,35 @@ def margined(image_BHWC: Tensor, margin: int, border: Border, more: int = 0) -> 
 def blur(image_BHWC: Tensor, kernels_BhwT: Tensor, border: Border = "zero") -> Tensor:
     """Each block of 4x4 pixels is blurred by its own kernel, an odd square, row by row.
     Pictures (B, H, W, C) -> the same."""
-    batch, height, width, channels = image_BHWC.shape
+    batch, channels = image_BHWC.shape[0], image_BHWC.shape[-1]
     rows, columns, taps = kernels_BhwT.shape[1:]
     side = math.isqrt(taps)
-    # What so many rows and columns of pixels are made of is read once for all of them where kernels are large.
-    block = 1 if taps <= FEW_TAPS else SIDE
-    around, parts = side + block - 1, SIDE // block
-    flat = F.unfold(margined(image_BHWC, side // 2, border).permute(0, 3, 1, 2), around, stride=block)
-    patches = flat.view(batch, channels, around, around, rows, parts, columns, parts)
-    pixels = [
-        torch.einsum(
-            "bcthiwj,bhwt->bhiwjc",
-            patches[:, :, row : row + side, column : column + side].flatten(2, 3),
-            kernels_BhwT,
-        )
-        for row in range(block)
-        for column in range(block)
-    ]
-    blocks = torch.stack(pixels, -1).unflatten(-1, (block, block)).permute(0, 1, 2, 6, 3, 4, 7, 5)
-    return blocks.reshape(batch, height, width, channels)
+    planes = margined(image_BHWC, side // 2, border).permute(3, 0, 1, 2)
+    if torch.compiler.is_exporting():
+        return _blurred_by_taps(planes.transpose(0, 1), kernels_BhwT)
+    # What a cell's pixels are made of: its own picture, which its own filter goes over.
+    around, cells = side + SIDE - 1, batch * rows * columns
+    flat = F.unfold(planes.flatten(0, 1)[:, None], around, stride=SIDE)
+    patches = flat.view(channels, batch, around, around, rows, columns).movedim((4, 5), (2, 3))
+    filters = kernels_BhwT.reshape(cells, 1, side, side)
+    blurred = F.conv2d(patches.reshape(channels, cells, around, around), filters, groups=cells)
+    return blurred.view(channels, batch, rows, columns, SIDE, SIDE).permute(1, 2, 4, 3, 5, 0).reshape(image_BHWC.shape)
+
+
+def _blurred_by_taps(planes_BCHW: Tensor, kernels_BhwT: Tensor) -> Tensor:
+    """The same from pictures with margins, for graphs, whose convolutions cannot have as many filters as there are
+    cells: small kernels at once, large ones row by row."""
+    batch, channels = planes_BCHW.shape[:2]
+    rows, columns, taps = kernels_BhwT.shape[1:]
+    side = math.isqrt(taps)
+    lines = side if taps <= FEW_TAPS else 1
+    found = []
+    for first in range(0, side, lines):
+        strip = planes_BCHW[:, :, first : first + rows * SIDE + lines - 1]
+        patches = F.unfold(strip, (lines, side)).view(batch, channels, lines * side, rows, SIDE, columns, SIDE)
+        some = kernels_BhwT[..., first * side : (first + lines) * side]
+        found.append(torch.einsum("bcthiwj,bhwt->bhiwjc", patches, some))
+    return torch.stack(found).sum(0).reshape(batch, rows * SIDE, columns * SIDE, channels)
 
 
 def line_bank(angles: int, lengths: Sequence[int]) -> Tensor:

@@ -13,6 +13,8 @@ from lnca.restoration.photo import Photo
 from lnca.restoration.photo_read import open_photo
 from lnca.restoration.photo_write import save_photo
 
+XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"
+
 
 def pixels(path):
     return open_photo(path).frames[0]
@@ -112,10 +114,14 @@ def test_sixteen_bits_stay_sixteen_bits(command, weights, restorer, tmp_path):
 
 def test_every_frame_of_an_animation_is_restored(command, weights, restorer, pictures, tmp_path):
     frames = [pixels(pictures / f"{index}.png") for index in range(3)]
-    save_photo(Photo(frames, durations=[50, 60, 70]), tmp_path / "a.webp")
+    exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif[0x010F] = "Camera"
+    save_photo(Photo(frames, exif, XMP, profile, durations=[50, 60, 70], loop=2), tmp_path / "a.webp")
     command("restore", tmp_path / "a.webp", "-o", tmp_path / "b.png", "--model", weights)
     source, result = open_photo(tmp_path / "a.webp"), open_photo(tmp_path / "b.png")
-    assert result.durations == [50, 60, 70]
+    assert (result.durations, result.loop) == ([50, 60, 70], 2)
+    assert (result.exif[0x010F], result.xmp, result.icc) == ("Camera", XMP, profile)
+    assert result.exif[0x0131].startswith("lnca")
     for before, after in zip(source.frames, result.frames, strict=True):
         assert np.array_equal(after, restorer.restore(before))
 

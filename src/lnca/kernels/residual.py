@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.deconvolution import SIDE, Deconvolution
@@ -16,8 +17,10 @@ from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
 from .cpu import Precision
 
-# Cells whose Wiener filters are in memory at a time.
-AT_ONCE = 2048
+# Cells whose Wiener filters are in memory at a time, but at least a row of them.
+AT_ONCE = 512
+# Vectors that a thread multiplies at a time.
+AT_A_TIME = 32
 
 
 class FusedDeconvolution:
@@ -35,6 +38,7 @@ class FusedDeconvolution:
         self.reach = self.scored = deconvolution.reach
         # Pictures, and of each cell the kernel, the turned one and scores.
         self.floats = 30 + 3 * sum(deconvolution.bank.shape) // SIDE**2
+        self.row = 0
         self.iterations = list(zip(deconvolution.rates.tolist(), deconvolution.momenta.tolist(), strict=True))
 
     def __call__(self, image: Tensor, scores: Tensor, begin: int, end: int) -> Tensor:
@@ -61,8 +65,9 @@ class FusedWiener:
     def __init__(self, filters: WienerFilters, level: str):
         self.level, self.filters = level, filters
         self.reach, self.scored = filters.reach, 0
-        # Pictures, and of each cell the scores.
+        # Pictures, and of each cell the scores; of a row of cells the filters, some of them three times.
         self.floats = 9 * filters.pictures + 4 * filters.inputs // SIDE**2
+        self.row = 3 * filters.pictures * filters.window**2 // SIDE
         self.times = [partial(_multiplied, _product(matrix, level)) for matrix in filters.products()]
 
     def __call__(self, image: Tensor, scores: Tensor, begin: int, end: int) -> Tensor:
@@ -155,6 +160,7 @@ class FusedResidualCoder:
         heard = 6 * CHANNELS // SIDE**2 if self.echoes else 0
         self.floats = here + max(beyond, heard)
         self.halo = max(2 * ((near + SIDE) * here + (near + far + SIDE) * beyond), hearing * (here + heard))
+        self.halo += self.deconvolution.row if self.deconvolution else 0
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
@@ -293,10 +299,11 @@ def _product(matrix: Tensor, level: str) -> FusedConvolution:
 
 
 def _multiplied(product: FusedConvolution, x: Tensor) -> Tensor:
-    """x (B, rows, ..., inputs) times the matrix of a `_product`; the same to the bit whatever else is in x."""
-    rows = x.shape[0] * x.shape[1]
-    flat = Band(x.reshape(1, rows, -1, x.shape[-1]).contiguous(), 0, rows)
-    return product(flat, 0, rows).values.view(*x.shape[:-1], -1)
+    """x (..., inputs) times the matrix of a `_product`; the same to the bit whatever else is in x."""
+    flat = x.reshape(-1, x.shape[-1])
+    rows = -(-len(flat) // AT_A_TIME)
+    band = Band(F.pad(flat, (0, 0, 0, rows * AT_A_TIME - len(flat))).view(1, rows, AT_A_TIME, -1), 0, rows)
+    return product(band, 0, rows).values.flatten(0, 2)[: len(flat)].view(*x.shape[:-1], -1)
 
 
 def _moved(

@@ -5,6 +5,7 @@
 
 namespace LNCA_ISA {
 
+constexpr int SHARE = 32;  // cells of a row that one thread works on
 constexpr int CELL = 4;         // pixels of a cell's side
 constexpr int MOST_FLOATS = 64;  // of a row of a cell, padded
 
@@ -27,10 +28,11 @@ struct Blurred {
     }
 };
 
-// One row of cells of `result`.
-inline void blur_row(const Blurred &b, const float *padded, const float *kernels, float *result, int64_t image, int64_t row) {
+// Cells [begin, end) of a row of `result`.
+inline void blur_row(const Blurred &b, const float *padded, const float *kernels, float *result, int64_t image, int64_t row,
+                     int64_t begin, int64_t end) {
     int n = b.floats();
-    for (int64_t column = 0; column < b.columns; column++) {
+    for (int64_t column = begin; column < end; column++) {
         const float *from = padded + b.padded(image, row, column), *kernel = kernels + b.kernel(image, row, column);
         float *to = result + b.plain(image, row, column);
         for (int i = 0; i < n; i += V) {

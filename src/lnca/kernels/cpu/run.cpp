@@ -224,9 +224,12 @@ static Blurred blurred(const LncaBlur &b) {
 void blur(const LncaBlur &plan, float *result) {
     Blurred b = blurred(plan);
     std::atomic<int64_t> next{0};
-    in_parallel(int(std::min<int64_t>(plan.threads, b.batch * b.rows)), [&] {
-        for (int64_t part; (part = next++) < b.batch * b.rows;)
-            blur_row(b, plan.padded, plan.kernels, result, part / b.rows, part % b.rows);
+    int64_t shares = (b.columns + SHARE - 1) / SHARE, parts = b.batch * b.rows * shares;
+    in_parallel(int(std::min<int64_t>(plan.threads, parts)), [&] {
+        for (int64_t part; (part = next++) < parts;) {
+            int64_t row = part / shares, begin = part % shares * SHARE;
+            blur_row(b, plan.padded, plan.kernels, result, row / b.rows, row % b.rows, begin, std::min(begin + SHARE, b.columns));
+        }
     });
 }
 

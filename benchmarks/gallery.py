@@ -17,6 +17,7 @@ from torch import Tensor
 import lnca
 from lnca import metrics
 from lnca.corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
+from lnca.degradation import moved
 from lnca.demo import corruption, photograph
 from lnca.files import write_whole, written_whole
 from lnca.randomness import generator
@@ -32,6 +33,7 @@ SIDE, SMALL, WIDE, GAP = 184, 128, 240, 6
 TILE = 32
 QUALITY = 88
 SIGMAS = (15, 25, 50)
+SHAKEN = (6, 14)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STEPS = (0, 1, 2, 4, 8)
 
@@ -123,6 +125,17 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
         "as the camera saw it": night, "restored": photo.restore(night), "clean": clean}.items()}  # fmt: skip
     gallery.row("night", shown, shown["clean"])
 
+    gallery.text("## A hand that shook")
+    gallery.text(
+        f"By {' and by '.join(map(str, SHAKEN))} pixels. `photo-deblur` is not told how long nor in which direction."
+    )
+    sharpen = load("photo-deblur")
+    for length, (top, left) in zip(SHAKEN, ((160, 160), (230, 200)), strict=True):
+        shaken = moved(clean, generator("cpu", SEED, "shaken", length), length)
+        parts = {f"{length} pixels": shaken, "restored": sharpen.restore(shaken), "clean": clean}
+        shown = {label: part(x, top, left) for label, x in parts.items()}
+        gallery.row(f"shaken-{length}", shown, shown["clean"])
+
     gallery.text("## Step by step")
     gallery.text(f"`photo-denoise` after {', '.join(map(str, STEPS[:-1]))} and {STEPS[-1]} steps.")
     frames = list(photo.iterate(part(gaussian(clean, 50), 270, 130, SMALL), steps=STEPS[-1]))
@@ -168,8 +181,8 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     gallery.text("## The paper's blur")
     gallery.text(
         "Seven pixels of motion, in tiles of 32x32, each in a direction of its own and dark beyond its border, as the "
-        "paper has it. For whole photographs these models are not made: `lnca-deblur`, which never saw one, leaves "
-        "lines there."
+        "paper has it. For whole photographs these models are not made, but `photo-deblur` is: `lnca-deblur`, which "
+        "never saw one, leaves lines there."
     )
     parts = {"given": given, **restored(load, "deblur", given)}
     gallery.row("paper-blur", {**{label: joined(x) for label, x in parts.items()}, "clean": sharp}, sharp)

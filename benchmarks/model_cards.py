@@ -29,6 +29,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 CARDS = ROOT / "docs" / "models"
 WEIGHTS = ROOT / "src" / "lnca" / "weights"
 
+# Bytes of a file, beyond which numbers are kept in 16 bits.
+LARGEST = 2_000_000
 DATA = "photographs from Debian packages, split by picture 64/16/20"
 TILES, CROPS = "tiles of 64x64 pixels shrunk to 32x32", "crops at their own size and at half of it"
 LICENCE = (
@@ -57,7 +59,8 @@ def put_into_package(path: Path) -> None:
     """Copies a trained model, its card without the epochs' history."""
     model, info = load_weights(path)
     card = {key: value for key, value in info.card.items() if key != "history"}
-    save_weights(WEIGHTS / path.name, model, info.architecture, info.settings, card)
+    half = 4 * info.parameters > LARGEST
+    save_weights(WEIGHTS / path.name, model, info.architecture, info.settings, card, half=half)
 
 
 def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
@@ -190,7 +193,8 @@ def main() -> None:
                 "licence": LICENCE,
                 "quality": results[name],
             }
-            save_weights(path, model, info.architecture, info.settings, card)
+            half = 4 * info.parameters > LARGEST
+            save_weights(path, model, info.architecture, info.settings, card, half=half)
             control = RESULTS / f"control-{card['task']}.json"
             # It was trained on as many samples as the recipe "stable" takes.
             comparable = card["recipe"]["name"] == "stable" and control.exists()

@@ -177,3 +177,16 @@ def test_a_folder_that_is_a_file(file, original):
 def test_a_missing_file_and_a_misspelt_name():
     with pytest.raises(lnca.LncaError, match="no model 'latent-nafca-denoyse'; did you mean latent-nafca-denoise"):
         lnca.load("latent-nafca-denoyse")
+
+
+def test_weights_of_16_bits_are_half_as_large_and_become_32(tmp_path):
+    model = lnca.build("latent-nafca")
+    for name, half in (("whole", False), ("half", True)):
+        save_weights(tmp_path / f"{name}.safetensors", model, "latent-nafca", {}, {}, half=half)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    again, _ = load_weights(tmp_path / "half.safetensors")
+    for name, tensor in model.state_dict().items():
+        other = again.state_dict()[name]
+        assert other.dtype == tensor.dtype
+        torch.testing.assert_close(other, tensor, rtol=1e-3, atol=1e-6)

@@ -17,12 +17,19 @@ from .registry import resolve
 
 
 def save_weights(
-    path: Path, model: RestorationModel, architecture: str, settings: dict[str, Any], card: dict[str, Any]
-) -> None:
-    """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes."""
+    path: Path, model: RestorationModel, architecture: str, settings: dict[str, Any], card: dict[str, Any],
+    *, half: bool = False,
+) -> None:  # fmt: skip
+    """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes.
+
+    Args:
+        half: in floating point of 16 bits; a model that is built from them has 32 again.
+    """
     architecture, full = resolve(architecture, settings)
     header = {"version": VERSION, "architecture": architecture, "settings": dataclasses.asdict(full), "card": card}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     write_whole(path, save(tensors, {HEADER: json.dumps(header)}))
 
 

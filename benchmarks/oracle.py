@@ -7,7 +7,6 @@ filters alone, and by a deconvolution of eight accelerated gradient steps.
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -57,7 +56,7 @@ def main() -> None:
         """A few crops restored in each way."""
         latent, skip = coder.encode(image)
         output = model.automaton.read(model.automaton.run(model.automaton.seed(latent), model.steps, 0))
-        scores = coder.scores(output, image)
+        path, scores = coder._scattered(output, image)
         shares = filters.shares(scores)
         distances.append(losses.kernel(true, own, shares).item())
         # A filter is the same when it is turned by half a turn, and so must be what it is made from.
@@ -71,7 +70,7 @@ def main() -> None:
             with (
                 mock.patch.object(filters, "bank", bank),
                 mock.patch.object(filters, "shares", lambda _, given=given: given),
-                mock.patch.object(coder, "_scattered", _with_scores(coder, moved)),
+                mock.patch.object(coder, "_scattered", lambda *_, moved=moved: (path, moved)),
                 mock.patch.object(steps, "kernels", lambda _, bank=bank, given=given: given @ bank),
             ):
                 found[f"model, {whose} kernels"] = coder.decode(output, skip)
@@ -97,12 +96,6 @@ def main() -> None:
     }  # fmt: skip
     write_whole(RESULT, (json.dumps(content, indent=2) + "\n").encode())
     print(json.dumps(content, indent=2))
-
-
-def _with_scores(coder: ResidualCoder, scores: Tensor) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The coder's own way from the cells' output to path and scores, with other scores."""
-    way = coder._scattered
-    return lambda latent, image: (way(latent, image)[0], scores)
 
 
 if __name__ == "__main__":

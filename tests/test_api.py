@@ -9,7 +9,7 @@ import lnca
 
 SHIPPED = [
     "latent-nafca-deblur", "latent-nafca-denoise", "latent-vitca-deblur", "latent-vitca-denoise",
-    "lnca-deblur", "lnca-denoise", "photo-denoise",
+    "lnca-deblur", "lnca-denoise", "photo-deblur", "photo-denoise",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the model of photographs must not do: to clean pictures, to flat ones, to colours, at borders."""
+"""What the models of photographs must not do: to clean pictures, to flat ones, to colours, at borders."""
 
 import io
 
@@ -16,8 +16,13 @@ from lnca.restoration.pictures import to_tensor
 GREYS = [(0.0,) * 3, (0.18,) * 3, (0.5,) * 3, (1.0,) * 3, (0.8, 0.3, 0.2), (0.1, 0.5, 0.9)]
 
 
+@pytest.fixture(scope="module", params=["photo-denoise", "photo-deblur"])
+def model(request):
+    return lnca.load(request.param, "cpu")
+
+
 @pytest.fixture(scope="module")
-def model():
+def denoiser():
     return lnca.load("photo-denoise", "cpu")
 
 
@@ -46,20 +51,20 @@ def test_a_clean_picture_is_left_alone(model):
     assert metrics.psnr(model.restore(clean), clean).item() > 40
 
 
-def test_a_noisy_sky_is_smooth_and_has_the_skys_colour(model):
+def test_a_noisy_sky_is_smooth_and_has_the_skys_colour(denoiser):
     """No texture of its own: what is left is far below the noise, and nowhere far off."""
     sky = torch.tensor([0.45, 0.6, 0.85])[None, :, None, None].expand(1, 3, 128, 128)
     noisy = gaussian_noise(sky, 25 / 255, torch.Generator().manual_seed(0))
-    result = model.restore(noisy)
+    result = denoiser.restore(noisy)
     assert (result - sky).std() < 0.12 * 25 / 255
     assert (result - sky).mean((2, 3)).abs().max() < 1.25 / 255
     assert (result - sky).abs().max() < 0.6 * 25 / 255
 
 
-def test_borders_are_restored_as_well_as_the_middle(model):
+def test_borders_are_restored_as_well_as_the_middle(denoiser):
     clean = to_tensor(photograph())
     given = gaussian_noise(clean, 25 / 255, torch.Generator().manual_seed(0))
-    error = (model.restore(given) - clean).abs().mean(1)[0].numpy()
+    error = (denoiser.restore(given) - clean).abs().mean(1)[0].numpy()
     rim = np.ones_like(error, bool)
     rim[8:-8, 8:-8] = False
     assert error[rim].mean() < 1.35 * error[~rim].mean() + 0.5 / 255

@@ -24,7 +24,7 @@ from lnca.data.sets import data_set
 from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
-from lnca.training.run import Interrupted, Run
+from lnca.training.run import Interrupted, Run, begin_with
 
 CHANGES = (
     "batch_size=4", "tile=32", "checkpoint_every=2", "validation_tiles=16", "sheet_every=1",
@@ -233,6 +233,14 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
     deeper = Plan("lnca", "photo-deblur", pictures, load_recipe("paper", [*changes, "model.lnca.depth=1"]), 0, first)
     card = lnca.load(Run(deeper, tmp_path / "deeper")(), "cpu").info.card
     assert card["initial"] == "43 of 45 tensors of lnca-denoise"
+    more = ["model.lnca.blurs=3"]
+    wider = Plan("lnca", "photo-deblur", pictures, load_recipe("paper", [*changes, *more]), 0, first)
+    model = lnca.build("lnca", **wider.recipe.model["lnca"])
+    # A map with more outputs has the first ones.
+    begin_with(model, first, 0)
+    scatter = lnca.load(first, "cpu").module.autoencoder.scatter[-1]
+    assert torch.equal(model.autoencoder.scatter[-1].weight[: len(scatter.weight)], scatter.weight)
+    assert len(model.autoencoder.scatter[-1].weight) == len(scatter.weight) + 1
     assert "warning" not in capsys.readouterr().err
     reseeded = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 7, first)
     card = lnca.load(Run(reseeded, tmp_path / "reseeded")(), "cpu").info.card

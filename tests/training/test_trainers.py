@@ -390,3 +390,11 @@ def test_the_residual_trainer_teaches_the_cells_the_kernel(tmp_path):
     moved = changed(model, before)
     assert "autoencoder.scatter.2.weight" in moved
     assert not {name for name in moved if "correct" in name or "deconvolution" in name}
+    # What `fixed` names keeps its weights, and learns without it.
+    assert recipe.residual.fixed == ("autoencoder.listen",)
+    assert not {name for name in moved if "listen" in name}
+    free = dataclasses.replace(recipe.residual, fixed=())
+    again = lnca.build("lnca", blurs=4, blur_lengths=(3, 12, 24), iterations=1, echoes=4, width=4)
+    before = snapshot(again)
+    ResidualTrainer(again, recipe, free, 40).train_batch(given, draw)
+    assert {name for name in changed(again, before) if "listen" in name}

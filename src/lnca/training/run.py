@@ -63,18 +63,18 @@ def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
     own = model.state_dict()
     module, info = load_weights(path)
     given = module.state_dict()
-    fitting = {}
+    fitting, grown = {}, {}
     for name in given.keys() & own.keys():
         tensor, wanted = given[name], own[name]
         if tensor.ndim == wanted.ndim == 4:
             tensor = F.pad(tensor, (0, 0, 0, 0, 0, max(wanted.shape[1] - tensor.shape[1], 0)))
-        if tensor.ndim in (1, 4) and tensor.shape[1:] == wanted.shape[1:]:
-            tensor = torch.cat([tensor, wanted[len(tensor) :]])
         if tensor.shape == wanted.shape:
             fitting[name] = tensor
+        elif tensor.ndim in (1, 4) and tensor.shape[1:] == wanted.shape[1:] and len(tensor) < len(wanted):
+            grown[name] = torch.cat([tensor, wanted[len(tensor) :]])
     if 2 * len(fitting) < len(own):
         raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
-    model.load_state_dict(own | fitting)
+    model.load_state_dict(own | fitting | grown)
     begun = f"{len(fitting)} of {len(own)} tensors of {path.stem}"
     before = info.card.get("seed", seed)
     if before == seed:

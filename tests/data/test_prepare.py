@@ -77,8 +77,13 @@ def test_one_that_was_killed_at_its_very_end_is_ended(tmp_path, monkeypatch):
 
 
 def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
-    for index in range(60):
-        textured(700, 700, index).save(tmp_path / f"{index}.png")
+    # So many that they are not done before a busy machine lets this process interrupt.
+    for index in range(300):
+        path = tmp_path / f"{index}.png"
+        if index < 20:
+            textured(700, 700, index).save(path)
+        else:
+            path.write_bytes((tmp_path / f"{index % 20}.png").read_bytes())
     command = ["data", "prepare", "folder", tmp_path, "--out", tmp_path / "out", "--workers", "2"]
     # Tests that run in the background ignore it, and what they start would too.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,7 +101,7 @@ def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in error
-    assert 0 < len(list(parts.glob("*.npz"))) < 60
+    assert 0 < len(list(parts.glob("*.npz"))) < 300
 
 
 def test_everything_broken_is_named_at_once_and_can_be_left_out(tmp_path):

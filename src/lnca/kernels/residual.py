@@ -35,7 +35,7 @@ class FusedDeconvolution:
         self.level = level
         self.border, self.taps = deconvolution.border, deconvolution.bank.shape[1]
         self.mixture = _product(deconvolution.bank, level)
-        self.reach = self.scored = deconvolution.reach
+        self.reach = deconvolution.reach
         # Pictures, and of each cell the kernel, the turned one and scores.
         self.floats = 30 + 3 * sum(deconvolution.bank.shape) // SIDE**2
         self.row = 0
@@ -64,7 +64,7 @@ class FusedWiener:
 
     def __init__(self, filters: WienerFilters, level: str):
         self.level, self.filters = level, filters
-        self.reach, self.scored = filters.reach, 0
+        self.reach = filters.reach
         # Pictures, and of each cell the scores; of a row of cells the filters, some of them three times.
         self.floats = 9 * filters.pictures + 4 * filters.inputs // SIDE**2
         self.row = 3 * filters.pictures * filters.window**2 // SIDE

@@ -125,7 +125,10 @@ def test_two_processes_have_the_losses_of_one_and_a_third_goes_on(pictures, alon
     plan = Plan("latent-vitca", "denoise", pictures, load_recipe("stable", CHANGES), seed=3)
     later = []
     path = Run(plan, folder, resume=True, progress=lambda phase, done, total, values: later.append(values["loss"]))()
-    assert later == pytest.approx([loss for _, _, loss in expected[104:]], rel=5e-3)
+    losses = [loss for _, _, loss in expected[104:]]
+    assert later[:10] == pytest.approx(losses[:10], rel=1e-3)
+    # Roundings, which differ from processor to processor, grow from batch to batch.
+    assert later == pytest.approx(losses, rel=5e-3)
     assert close(load_weights(path)[0].state_dict(), weights, 1e-3)
 
 

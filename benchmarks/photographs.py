@@ -33,6 +33,7 @@ from lnca.benchmark.measure import Timing, environment, time_together
 from lnca.degradation import PhotoTask, gaussian_noise, photo_kernels, straight_kernels
 from lnca.evaluation.photographs import CONDITIONS, Case, cases, chosen_pictures, scores, summary
 from lnca.files import write_whole
+from lnca.memory import keep_freed_memory
 from lnca.paper.figures import figure
 from lnca.randomness import generator
 
@@ -209,6 +210,7 @@ def speed(methods: dict[str, Method], task: PhotoTask) -> dict[str, Any]:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    keep_freed_memory()
     picture = torch.rand(1, 3, SPEED_SIDE // 16, SPEED_SIDE // 16, generator=generator("cpu", 0, "speed"))
     picture = torch.nn.functional.interpolate(picture, (SPEED_SIDE, SPEED_SIDE), mode="bicubic").clamp(0, 1)
     noisy = gaussian_noise(picture, 25 / 255, generator("cpu", 0, "speed"))[0].permute(1, 2, 0).double().numpy()

@@ -162,7 +162,7 @@ def discs(radius_B: Tensor, size: int = KERNEL) -> Tensor:
 
 def moved(image_BCHW: Tensor, draw: torch.Generator, length: float) -> Tensor:
     """Straight motion of a fixed length at any angle, and nothing else; see `photo_blur`."""
-    return eight_bits(_blurred(image_BCHW, straight_kernels(len(image_BCHW), draw, length)))
+    return eight_bits(blurred_by(image_BCHW, straight_kernels(len(image_BCHW), draw, length)))
 
 
 def straight_kernels(batch: int, draw: torch.Generator, length: float) -> Tensor:
@@ -180,7 +180,7 @@ def photo_blur(image_BCHW: Tensor, draw: torch.Generator, kernels_BKK: Tensor | 
         kernels_BKK: of the blur; those that `photo_kernels` draws first when None.
     """
     batch = len(image_BCHW)
-    blurred = _blurred(image_BCHW, photo_kernels(batch, draw) if kernels_BKK is None else kernels_BKK)
+    blurred = blurred_by(image_BCHW, photo_kernels(batch, draw) if kernels_BKK is None else kernels_BKK)
     return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
 
 
@@ -198,7 +198,8 @@ def photo_kernels(batch: int, draw: torch.Generator) -> Tensor:
     return F.conv2d(path[None], focus[:, None], padding=KERNEL // 2, groups=batch)[0]
 
 
-def _blurred(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
+def blurred_by(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
+    """Pictures (B, C, H, W), mirrored beyond their border, each blurred by its own kernel, an odd square."""
     batch, channels = image_BCHW.shape[:2]
     padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
     filters = kernels_BKK.flip(1, 2).repeat_interleave(channels, 0)[:, None]

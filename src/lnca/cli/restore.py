@@ -88,6 +88,7 @@ def restore(
 ) -> None:
     """Restore a picture, or every picture in a folder."""
     from .. import peers
+    from ..memory import keep_freed_memory
     from ..restoration.batch import Way, plan, restore_files, restorer_of
     from ..restoration.notation import parse_region
 
@@ -98,6 +99,8 @@ def restore(
         strength, None if region is None else parse_region(region), mask, max_pixels,
     )  # fmt: skip
     talk = Talk(quiet, json, steps == "auto")
+    if max_memory is None:
+        keep_freed_memory()
     beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
     if checked_engine(engine) == "ray":
         others = {**beside, "-": STREAM if STREAM in (*sources, output) else None, "--plan": show_plan or None,

@@ -35,6 +35,7 @@ def train(
 ) -> None:
     """Train a model on a folder of pictures."""
     from ..catalogue import locate
+    from ..memory import keep_freed_memory
     from ..restoration.restorer import choose_device
     from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
@@ -47,6 +48,7 @@ def train(
         chosen = with_epochs(chosen, epochs)
     beginning = None if initial is None else locate(initial)
     plan = Plan(model, checked_task(task), data, chosen, seed, beginning)
+    keep_freed_memory()
     world, place = launch(choose_device(device), devices)
     try:
         with training_bars(shown=world.first) as report:

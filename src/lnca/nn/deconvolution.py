@@ -19,6 +19,7 @@ from ..corruption import motion_kernels
 
 SIDE = 4
 FEW_TAPS = 25 * 25
+FEWEST_ANGLES = 4
 
 # What lies beyond a picture: nothing, or its outermost pixels again.
 Border = Literal["zero", "nearest"]
@@ -73,36 +74,65 @@ def _blurred_by_taps(planes_BCHW: Tensor, kernels_BhwT: Tensor) -> Tensor:
 
 
 def line_bank(angles: int, lengths: Sequence[int]) -> Tensor:
-    """Kernels (K, taps) of straight motions: lines at so many angles, of each of these lengths in pixels; their side is
+    """Kernels (K, taps) of straight motions: lines of each of these lengths in pixels, the longest at so many angles,
+    shorter ones at as many as put the ends of neighbours equally far apart, but at least `FEWEST_ANGLES`; their side is
     the next odd number of the longest. With several lengths there is one kernel more, which leaves the picture as it
     is."""
-    turns = math.pi * torch.arange(angles) / angles
-    kernels = [motion_kernels(length, turns) for length in lengths]
+    fewest, longest = min(angles, FEWEST_ANGLES), max(lengths)
+    counts = [max(fewest, round(angles * (length - 1) / max(longest - 1, 1))) for length in lengths]
+    kernels = [
+        motion_kernels(length, math.pi * torch.arange(count) / count)
+        for length, count in zip(lengths, counts, strict=True)
+    ]
     kernels += [torch.ones(1, 1, 1)] if len(lengths) > 1 else []
     side = max(kernel.shape[-1] for kernel in kernels)
     return torch.cat([F.pad(k, 4 * [(side - k.shape[-1]) // 2]) for k in kernels]).flatten(1)
 
 
-class Deconvolution(nn.Module):
+class Mixtures(nn.Module):
+    """Blurs of cells, each a mixture of a bank's kernels.
+
+    Args:
+        bank: (K, taps), see `line_bank`; a parameter.
+        border: what a blurred picture was made of beyond its border.
+
+    Attributes:
+        side: of the kernels.
+        blur: a faster way to blur, which `lnca.kernels` has.
+    """
+
+    def __init__(self, bank: nn.Parameter, border: Border):
+        super().__init__()
+        self.bank = bank
+        self.side, self.border = math.isqrt(bank.shape[1]), border
+        self.blur: Blur = blur
+
+    def shares(self, scores_BKhw: Tensor) -> Tensor:
+        """Of the bank's kernels in each cell's, (B, h, w, K), from its scores (B, K or more, h, w)."""
+        return scores_BKhw[:, : len(self.bank)].permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
+
+    def kernels(self, scores_BKhw: Tensor) -> Tensor:
+        """Each cell's kernel, (B, h, w, taps), from its scores."""
+        # Rounded to bfloat16 a kernel is too rough to be inverted.
+        with torch.autocast(scores_BKhw.device.type, enabled=False):
+            return self.shares(scores_BKhw) @ self.bank
+
+
+class Deconvolution(Mixtures):
     """x = argmin |y - A x|^2, unrolled, where A blurs every cell with its own mixture of a bank of kernels.
 
     Args:
         angles, lengths: the bank's kernels start as those of `line_bank`; with several lengths they are not learned.
         iterations: gradient steps.
-        border: what the blurred picture was made of beyond its border.
+        border: as of `Mixtures`.
 
     Attributes:
         pictures: that there are of each: one.
-        side: of the kernels.
-        blur: a faster way to blur, which `lnca.kernels` has.
     """
 
     def __init__(self, angles: int, lengths: Sequence[int], iterations: int, border: Border = "zero"):
-        super().__init__()
-        bank = line_bank(angles, lengths)
         # Hundreds of taps, each of which an optimizer moves by as much as it moves any weight, are not learned.
-        self.bank = nn.Parameter(bank, requires_grad=len(lengths) == 1)
-        self.side, self.border = math.isqrt(bank.shape[1]), border
+        super().__init__(nn.Parameter(line_bank(angles, lengths), requires_grad=len(lengths) == 1), border)
         # Nesterov's momenta, and as long a step as a blur allows.
         times = [1.0]
         for _ in range(iterations):
@@ -110,7 +140,6 @@ class Deconvolution(nn.Module):
         self.momenta = nn.Parameter(torch.tensor([(a - 1) / b for a, b in pairwise(times)]))
         self.rates = nn.Parameter(torch.ones(iterations))
         self.pictures = 1
-        self.blur: Blur = blur
 
     @property
     def inputs(self) -> int:
@@ -121,16 +150,6 @@ class Deconvolution(nn.Module):
     def reach(self) -> int:
         """Pixels that a result depends on to either side."""
         return 2 * (self.side // 2) * len(self.rates)
-
-    def shares(self, scores_BKhw: Tensor) -> Tensor:
-        """Of the bank's kernels in each cell's, (B, h, w, K), from its scores (B, `inputs`, h, w)."""
-        return scores_BKhw.permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
-
-    def kernels(self, scores_BKhw: Tensor) -> Tensor:
-        """Each cell's kernel, (B, h, w, taps), from its scores."""
-        # Rounded to bfloat16 a kernel is too rough to be inverted.
-        with torch.autocast(scores_BKhw.device.type, enabled=False):
-            return self.shares(scores_BKhw) @ self.bank
 
     def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
         """The blurred picture (B, C, H, W) in [0, 1] and scores -> the sharp one, in [0, 1]."""

@@ -10,15 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .deconvolution import SIDE, Blur, Border, blur, line_bank
+from .deconvolution import SIDE, Border, Mixtures, line_bank
 
 # Ratios of noise to signal that filters begin with: one for what is certain, one for what is not.
-NOISES = (0.02, 0.1)
+NOISES = (0.005, 0.05)
+# By which a cell may move the logarithm of these.
+FURTHEST = 4
 
 
-class WienerFilters(nn.Module):
+class WienerFilters(Mixtures):
     """Pictures filtered as their cells say that they were blurred, once for each of `NOISES`, and their mean, with the
     given one, by how far the cells trust each.
 
@@ -30,22 +33,15 @@ class WienerFilters(nn.Module):
         angles, lengths: of the bank, see `line_bank`.
         window: odd; side of the filters and period of the spectra, in pixels.
         border: what lies beyond the picture.
-
-    Attributes:
-        side: of the kernels.
-        blur: a faster way to blur, which `lnca.kernels` has.
     """
 
     def __init__(self, angles: int, lengths: Sequence[int], window: int, border: Border = "nearest"):
-        super().__init__()
         if window % 2 == 0 or window < 3:
             raise ValueError(f"a window must be odd and at least 3, got {window}")
         bank = line_bank(angles, lengths)
-        bank = (bank + bank.flip(1)) / 2
-        self.bank = nn.Parameter(bank, requires_grad=False)
-        self.side, self.border, self.window = math.isqrt(bank.shape[1]), border, window
+        super().__init__(nn.Parameter((bank + bank.flip(1)) / 2, requires_grad=False), border)
+        self.window = window
         self.noises = nn.Parameter(torch.tensor(NOISES).log())
-        self.blur: Blur = blur
 
     @property
     def pictures(self) -> int:
@@ -62,15 +58,6 @@ class WienerFilters(nn.Module):
     def reach(self) -> int:
         """Pixels that a result depends on to either side."""
         return self.window // 2
-
-    def shares(self, scores_BKhw: Tensor) -> Tensor:
-        """Of the bank's kernels in each cell's, (B, h, w, K), from its scores (B, `inputs`, h, w)."""
-        return scores_BKhw[:, : len(self.bank)].permute(0, 2, 3, 1).to(self.bank.dtype).softmax(-1)
-
-    def kernels(self, scores_BKhw: Tensor) -> Tensor:
-        """Each cell's kernel, (B, h, w, taps), from its scores."""
-        with torch.autocast(scores_BKhw.device.type, enabled=False):
-            return self.shares(scores_BKhw) @ self.bank
 
     def products(self) -> list[Tensor]:
         """What is multiplied by, on the way from shares to filters.
@@ -104,20 +91,23 @@ class WienerFilters(nn.Module):
         Args:
             times: multiply by the `products`.
         """
-        times_cosines, times_sines, times_cosine, times_sine = times
-        side = self.window // 2 + 1
-        both, neither = times_cosines(shares), times_sines(shares)
+        *_, times_cosine, times_sine = times
         found = []
-        for level in self.noises:
-            noise = (level + moved).exp()
-            same, opposite = (
-                (K * (1 + noise) / (K.square() + noise)).unflatten(-1, (side, side))
-                for K in (both - neither, both + neither)
-            )
+        for response in self.responses(shares, moved, times):
+            same, opposite = response.unflatten(-1, 2 * (self.window // 2 + 1,)).unbind(-3)
             even = times_cosine(times_cosine((same + opposite) / 2).mT).mT
             odd = times_sine(times_sine((same - opposite) / 2).mT).mT
             found.append(_whole(even - odd, even + odd))
         return found
+
+    def responses(self, shares: Tensor, moved: Tensor, times: Sequence[Callable[[Tensor], Tensor]]) -> list[Tensor]:
+        """The spectra of `inverted`, (B, h, w, 2, frequencies^2): at frequencies of the same and of opposite signs."""
+        times_cosines, times_sines, *_ = times
+        both, neither = times_cosines(shares), times_sines(shares)
+        K = torch.stack([both - neither, both + neither], -2)
+        limited = FURTHEST * (moved[..., None] / FURTHEST).tanh()
+        noises = [(level + limited).exp() for level in self.noises]
+        return [K * (1 + noise) / (K.square() + noise) for noise in noises]
 
     def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
         """The blurred picture (B, C, H, W) and scores (B, `inputs`, H / 4, W / 4) -> the mean and the filtered ones,
@@ -135,6 +125,25 @@ def with_mean(given_BHWC: Tensor, filtered_BHWC: Sequence[Tensor], trust_BhwN: T
     for number, each in enumerate(filtered_BHWC, 1):
         mean = mean + shares[..., number : number + 1] * each
     return torch.cat([mean, *filtered_BHWC], -1)
+
+
+def spectrum(kernels_BKK: Tensor, window: int) -> Tensor:
+    """Of kernels, odd squares, at the frequencies of `WienerFilters.responses`: complex, (B, 2, frequencies^2)."""
+    middle = kernels_BKK.shape[-1] // 2
+    placed = F.pad(kernels_BKK, (0, window - kernels_BKK.shape[-1]) * 2).roll((-middle, -middle), (1, 2))
+    ahead = torch.arange(window // 2 + 1, device=kernels_BKK.device)
+    rows = torch.fft.fft2(placed)[:, ahead]
+    return torch.stack([rows[..., ahead], rows[..., -ahead % window]], 1).flatten(2)
+
+
+def shares_of_frequencies(window: int) -> tuple[Tensor, Tensor]:
+    """What each of these frequencies stands for among all: (2, frequencies^2), which sums to 1; and the mean square of
+    what differs between neighbours, |1 - e^iu|^2 + |1 - e^iv|^2, of a wave of each."""
+    ahead = torch.arange(window // 2 + 1)
+    times = torch.where(ahead > 0, 2.0, 1.0)
+    differs = 4 * (math.pi * ahead / window).sin().square()
+    stands = (times[:, None] * times / (2 * window**2)).flatten().expand(2, -1)
+    return stands, (differs[:, None] + differs).flatten().expand(2, -1)
 
 
 def _times(matrix: Tensor, x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from .. import __version__
 from ..errors import LncaError, in_short
 from ..kernels.cpu import Precision
 from ..kernels.select import Backend
+from ..memory import keep_freed_memory
 from ..peers import started
 from ..workers import QuietWorkers
 from .limits import PIXEL_LIMIT
@@ -354,6 +355,8 @@ def _in_worker(job: Job, way: Way, workers: int) -> Record:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    if way.max_memory is None:
+        keep_freed_memory()
     return restore_file(job, way)
 
 

@@ -98,6 +98,29 @@ def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BhwN: Tensor) -> Tensor:
     return (distance / true.square().sum(-1)[:, None, None]).mean()
 
 
+def filtered(
+    responses: Tensor, spectra: Tensor, stands: Tensor, differs: Tensor, gradients: Tensor, noise: Tensor
+) -> Tensor:
+    """Mean square error that is to be expected of blurred pictures once they are filtered, of each filter:
+    mean over frequencies of S |1 - W K|^2 + N |W|^2, where S is what natural pictures have of a frequency, as its
+    square's inverse (Field, "Relations between the statistics of natural images and the response properties of
+    cortical cells", J. Opt. Soc. Am. A 1987).
+
+    Args:
+        responses: W, (..., 2, frequencies^2), as of `WienerFilters.responses`.
+        spectra: K, of the true blurs, as `lnca.nn.wiener.spectrum` gives them.
+        stands, differs: of `shares_of_frequencies`.
+        gradients: mean squares of the sharp pictures' gradients, (...).
+        noise: N, variance of the noise, (...).
+
+    Returns:
+        (...).
+    """
+    natural = torch.where(differs > 0, stands / differs.clamp(min=1e-9), 0)
+    lost = ((1 - responses * spectra).abs().square() * natural).sum((-2, -1))
+    return gradients * lost + noise * (responses.square() * stands).sum((-2, -1))
+
+
 def _smoothed(kernels_NKK: Tensor) -> Tensor:
     """By the binomial filter of five taps, in both directions."""
     line = torch.tensor([1.0, 4, 6, 4, 1], dtype=kernels_NKK.dtype, device=kernels_NKK.device) / 16

@@ -9,7 +9,7 @@ be expected (`losses.filtered`). The scores that the cells themselves give to th
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -40,8 +40,6 @@ CELLS = slice(4, 29, 8)
 AT_ONCE = 20
 # Of a batch, and cells of each crop.
 CROPS, CELLS_DRAWN = 64, 4
-# Deviation of what is added to echoes when they are learned from, or they are learned by heart.
-ROUGHNESS = 0.5
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "listener.json"
 
@@ -136,9 +134,7 @@ def fit(coder: ResidualCoder, train: Heard, steps: int, rate: float, seed: int) 
         for _ in bar.track(range(steps), description="listening"):
             crops = torch.randint(len(train.echoes), (CROPS,), generator=draw)
             cells = torch.randint(train.echoes.shape[1], (CELLS_DRAWN,), generator=draw)
-            some = train[crops].at(cells)
-            louder = some.echoes + ROUGHNESS * torch.randn(some.echoes.shape, generator=draw)
-            found = quality(coder, replace(some, echoes=louder))
+            found = quality(coder, train[crops].at(cells))
             adam.zero_grad()
             (found["kernel"] - found["gain"].mean()).backward()
             torch.nn.utils.clip_grad_norm_(listen.parameters(), 1.0)

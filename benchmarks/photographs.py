@@ -244,7 +244,7 @@ def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
             axis.set_title(condition)
             axis.set_xlabel("ms a megapixel, one core")
         axes[0][0].set_ylabel("PSNR (dB)")
-        axes[0][0].legend(fontsize="x-small", loc="lower right")
+        axes[0][0].legend(fontsize="x-small", loc="best")
 
 
 def table(results: dict[str, Any], task: PhotoTask) -> str:

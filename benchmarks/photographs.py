@@ -232,7 +232,7 @@ def speed(methods: dict[str, Method], task: PhotoTask) -> dict[str, Any]:
 def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
     """PSNR against milliseconds a megapixel, one picture a condition."""
     names = conditions(task)
-    with figure(path, 1, len(names), (3.2 * len(names), 3.6)) as (_, axes):
+    with figure(path, 1, len(names), (3.2 * len(names), 4)) as (drawing, axes):
         for axis, condition in zip(axes[0], names, strict=True):
             for name, scored in results["quality"].items():
                 if name == "nothing":
@@ -244,7 +244,7 @@ def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
             axis.set_title(condition)
             axis.set_xlabel("ms a megapixel, one core")
         axes[0][0].set_ylabel("PSNR (dB)")
-        axes[0][0].legend(fontsize="x-small", loc="best")
+        drawing.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize="small")
 
 
 def table(results: dict[str, Any], task: PhotoTask) -> str:

@@ -12,8 +12,8 @@ ACCEPTED = 2**25
 def keep_freed_memory() -> None:
     """Has glibc keep what is freed, up to a gigabyte of it, where it would give large blocks back to the system.
 
-    Bands of pictures ask for the same blocks again and again, and the system clears them each time, which is some of the
-    time that restoring takes. Since it holds for the whole process, commands ask for it and the library does not. Does
+    Bands of pictures ask for the same blocks again and again, and the system clears them each time, which takes some of
+    the time of a restoration. Since it holds for the whole process, commands ask for it and the library does not. Does
     nothing where there is no glibc.
     """
     try:

@@ -19,7 +19,7 @@ from lnca.evaluation.photographs import cases, chosen_pictures
 from lnca.files import write_whole
 from lnca.kernels.blur import fused_blur
 from lnca.nn.deconvolution import SIDE
-from lnca.nn.wiener import WienerFilters
+from lnca.nn.wiener import WienerFilters, symmetric
 from lnca.randomness import generator
 from lnca.training import losses
 
@@ -51,12 +51,7 @@ def even_bank(angles: int, lengths: tuple[int, ...]) -> Tensor:
     longs = torch.tensor(lengths, dtype=torch.float32).repeat_interleave(angles)
     still = torch.zeros(1, size**2)
     still[:, size**2 // 2] = 1
-    return alike(torch.cat([motion_path(longs, turns, torch.zeros(len(longs)), size).flatten(1), still]))
-
-
-def alike(kernels_NT: Tensor) -> Tensor:
-    """The nearest kernels that are the same when turned by half a turn."""
-    return (kernels_NT + kernels_NT.flip(1)) / 2
+    return symmetric(torch.cat([motion_path(longs, turns, torch.zeros(len(longs)), size).flatten(1), still]))
 
 
 def nearest(true_BKK: Tensor, bank: Tensor) -> Tensor:
@@ -74,7 +69,7 @@ def filtered(image: Tensor, clean: Tensor, bank: Tensor, shares: Tensor) -> floa
     """PSNR of a picture that is filtered with the best of `NOISES`."""
     filters = WienerFilters(1, (3, 5), WINDOW, "nearest")
     filters.bank, filters.side = nn.Parameter(bank, False), math.isqrt(bank.shape[1])
-    times = [lambda x, matrix=matrix: x @ matrix for matrix in filters.products()]
+    times = filters.times()
     given = image.permute(0, 2, 3, 1).contiguous()
     rows, columns = (size // SIDE for size in image.shape[-2:])
     found = []
@@ -90,7 +85,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
-    torch.manual_seed(SEED)
     banks = {name: bank_of(*settings) for name, settings in BANKS.items()}
     banks["16 angles each, six lengths"] = even_bank(16, (3, 6, 10, 15, 20, 25))
     paths = chosen_pictures(options.data, "validation", SEED)[::2][:PHOTOGRAPHS]
@@ -108,7 +102,7 @@ def main() -> None:
                     true = motion_path(length.flatten(), angle.flatten(), torch.zeros(1))
                     image = eight_bits(blurred_by(case.clean, true))
                 found = {"given": metrics.psnr(image, case.clean).item()}
-                found["true kernel"] = filtered(image, case.clean, alike(true.flatten(1)), torch.ones(1, 1, 1, 1))
+                found["true kernel"] = filtered(image, case.clean, symmetric(true.flatten(1)), torch.ones(1, 1, 1, 1))
                 for name, bank in banks.items():
                     found[name] = filtered(image, case.clean, bank, nearest(true, bank))
                 for name, value in found.items():

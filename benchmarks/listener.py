@@ -40,6 +40,10 @@ CELLS = slice(4, 29, 8)
 AT_ONCE = 20
 # Of a batch, and cells of each crop.
 CROPS, CELLS_DRAWN = 64, 4
+# Less than what there is to lose by eight bits.
+LITTLE = 1e-7
+# Ratios of noise to signal that are tried where the kernel is known.
+NOISES = [10 ** (-number / 3) for number in range(13)]
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "listener.json"
 
@@ -94,8 +98,7 @@ def quality(coder: ResidualCoder, given: Heard) -> dict[str, Tensor]:
     scores = coder.listen(given.echoes.float().permute(0, 2, 1)[..., None])
     shares, kernels = filters.shares(scores), len(filters.bank)
     moved, trust = (part.permute(0, 2, 3, 1) for part in (scores[:, kernels : kernels + 1], scores[:, kernels + 1 :]))
-    times = [lambda x, matrix=matrix: x @ matrix for matrix in filters.products()]
-    responses = torch.stack(filters.responses(shares, moved, times), -1)
+    responses = torch.stack(list(filters.responses(shares, moved, filters.times())), -1)
     trusts = trust.softmax(-1)[..., None, None, :]
     mean = trusts[..., 0] + (responses * trusts[..., 1:]).sum(-1)
     return {"kernel": losses.kernel(given.kernels, filters.bank, shares), "gain": gain(mean[:, :, 0], given)}
@@ -109,12 +112,6 @@ def gain(responses: Tensor, given: Heard) -> Tensor:
     known = *shares_of_frequencies(window), given.gradients, given.noise
     before, after = (losses.filtered(each, true, *known) for each in (torch.ones_like(responses), responses))
     return (before + LITTLE).log10() - (after + LITTLE).log10()
-
-
-# Less than what there is to lose by eight bits.
-LITTLE = 1e-7
-# Ratios of noise to signal that are tried where the kernel is known.
-NOISES = [10 ** (-number / 3) for number in range(13)]
 
 
 def best(given: Heard, window: int) -> Tensor:

@@ -22,7 +22,7 @@ from lnca.kernels.blur import fused_blur
 from lnca.nn.deconvolution import Deconvolution
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.residual import ResidualCoder
-from lnca.nn.wiener import WienerFilters
+from lnca.nn.wiener import WienerFilters, symmetric
 from lnca.randomness import generator
 from lnca.training import losses
 
@@ -61,7 +61,7 @@ def main() -> None:
         distances.append(losses.kernel(true, own, shares).item())
         # A filter is the same when it is turned by half a turn, and so must be what it is made from.
         known = true[:, inner, inner].flatten(1)
-        known = (known + known.flip(1)) / 2
+        known = symmetric(known)
         known = known / known.sum(1, keepdim=True)
         only = torch.eye(len(known))[:, None, None].expand(-1, *shares.shape[1:3], -1)
         found = {"given": image}

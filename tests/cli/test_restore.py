@@ -213,3 +213,11 @@ def test_what_goes_with_a_picture_is_in_the_restored_one(command, weights, pictu
     assert (photo.exif[0x010F], photo.exif[0x0131]) == ("Camera", f"lnca {lnca.__version__}: small, 4 steps")
     assert float(photo.exif.get_ifd(0x8769)[0x829A]) == 0.25
     assert [float(part) for part in photo.exif.get_ifd(0x8825)[2]] == [48, 8, 0]
+
+
+@pytest.mark.parametrize(("limit", "kept"), [((), 1), (("--max-memory", "2GB"), 0)])
+def test_freed_memory_is_kept_where_none_is_to_be_saved(command, weights, pictures, tmp_path, monkeypatch, limit, kept):
+    calls = []
+    monkeypatch.setattr("lnca.memory.keep_freed_memory", lambda: calls.append(1))
+    status, _, _ = command("restore", pictures / "0.png", "-o", tmp_path / "out.png", "--model", weights, *limit)
+    assert (status, len(calls)) == (0, kept)

@@ -66,8 +66,9 @@ def test_responses_are_the_spectra_of_filters():
     filters = WienerFilters(5, (3, 6), 11).double()
     scores = torch.randn(1, filters.inputs, 1, 3, dtype=torch.float64)
     shares, moved = filters.shares(scores), scores[:, len(filters.bank), ..., None]
-    times = [lambda x, matrix=matrix: x @ matrix for matrix in filters.products()]
-    for responses, found in zip(filters.responses(shares, moved, times), filters.filters(scores), strict=True):
+    for responses, found in zip(
+        filters.responses(shares, moved, filters.times()), filters.filters(scores), strict=True
+    ):
         expected = spectrum(found.view(3, 11, 11), 11)
         torch.testing.assert_close(responses.flatten(0, 2), expected.real, rtol=1e-9, atol=1e-9)
         assert expected.imag.abs().max() < 1e-9

@@ -6,7 +6,7 @@ and the ratio of noise to signal (Wiener, "Extrapolation, Interpolation, and Smo
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -38,8 +38,7 @@ class WienerFilters(Mixtures):
     def __init__(self, angles: int, lengths: Sequence[int], window: int, border: Border = "nearest"):
         if window % 2 == 0 or window < 3:
             raise ValueError(f"a window must be odd and at least 3, got {window}")
-        bank = line_bank(angles, lengths)
-        super().__init__(nn.Parameter((bank + bank.flip(1)) / 2, requires_grad=False), border)
+        super().__init__(nn.Parameter(symmetric(line_bank(angles, lengths)), requires_grad=False), border)
         self.window = window
         self.noises = nn.Parameter(torch.tensor(NOISES).log())
 
@@ -82,14 +81,17 @@ class WienerFilters(Mixtures):
         """For each of the noises a filter of each cell, (B, h, w, window^2), which sums to 1."""
         with torch.autocast(scores_BKhw.device.type, enabled=False):
             moved = scores_BKhw[:, len(self.bank), ..., None].to(self.bank.dtype)
-            times = [partial(_times, matrix) for matrix in self.products()]
-            return self.inverted(self.shares(scores_BKhw), moved, times)
+            return self.inverted(self.shares(scores_BKhw), moved, self.times())
+
+    def times(self) -> list[Callable[[Tensor], Tensor]]:
+        """Multiply by the `products`."""
+        return [partial(_times, matrix) for matrix in self.products()]
 
     def inverted(self, shares: Tensor, moved: Tensor, times: Sequence[Callable[[Tensor], Tensor]]) -> list[Tensor]:
         """`filters`, from shares (B, h, w, K) and what moves the logarithm of the noise (B, h, w, 1).
 
         Args:
-            times: multiply by the `products`.
+            times: as `times` gives them, or faster ones.
         """
         *_, times_cosine, times_sine = times
         found = []
@@ -100,14 +102,15 @@ class WienerFilters(Mixtures):
             found.append(_whole(even - odd, even + odd))
         return found
 
-    def responses(self, shares: Tensor, moved: Tensor, times: Sequence[Callable[[Tensor], Tensor]]) -> list[Tensor]:
+    def responses(self, shares: Tensor, moved: Tensor, times: Sequence[Callable[[Tensor], Tensor]]) -> Iterator[Tensor]:
         """The spectra of `inverted`, (B, h, w, 2, frequencies^2): at frequencies of the same and of opposite signs."""
         times_cosines, times_sines, *_ = times
         both, neither = times_cosines(shares), times_sines(shares)
         K = torch.stack([both - neither, both + neither], -2)
         limited = FURTHEST * (moved[..., None] / FURTHEST).tanh()
-        noises = [(level + limited).exp() for level in self.noises]
-        return [K * (1 + noise) / (K.square() + noise) for noise in noises]
+        for level in self.noises:
+            noise = (level + limited).exp()
+            yield K * (1 + noise) / (K.square() + noise)
 
     def forward(self, image_BCHW: Tensor, scores_BKhw: Tensor) -> Tensor:
         """The blurred picture (B, C, H, W) and scores (B, `inputs`, H / 4, W / 4) -> the mean and the filtered ones,
@@ -125,6 +128,11 @@ def with_mean(given_BHWC: Tensor, filtered_BHWC: Sequence[Tensor], trust_BhwN: T
     for number, each in enumerate(filtered_BHWC, 1):
         mean = mean + shares[..., number : number + 1] * each
     return torch.cat([mean, *filtered_BHWC], -1)
+
+
+def symmetric(kernels_NT: Tensor) -> Tensor:
+    """The nearest kernels, squares row by row, that are the same when turned by half a turn."""
+    return (kernels_NT + kernels_NT.flip(1)) / 2
 
 
 def spectrum(kernels_BKK: Tensor, window: int) -> Tensor:

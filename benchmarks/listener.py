@@ -10,6 +10,7 @@ be expected (`losses.filtered`). The scores that the cells themselves give to th
 import argparse
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -21,10 +22,13 @@ from lnca.data.crops import open_crops
 from lnca.data.splits import Split
 from lnca.degradation import KERNEL, MARGINS, PhotoTask, blurred_by
 from lnca.files import write_whole
-from lnca.nn.echoes import echoes
+from lnca.nn.echoes import FAR, GAIN, LAGS, STRIDE
+from lnca.nn.echoes import LITTLE as LITTLE_GRADIENT
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.registry import resolve
 from lnca.nn.residual import ResidualCoder
+from lnca.nn.surroundings import SIDE as CELL
+from lnca.nn.surroundings import widened
 from lnca.nn.weights_file import save_weights
 from lnca.nn.wiener import WienerFilters, shares_of_frequencies, spectrum
 from lnca.randomness import derive, generator
@@ -81,13 +85,45 @@ def heard(data: Path, split: Split, seed: int, count: int, scales: int, window: 
         for first in bar.track(range(0, count, AT_ONCE), description=f"echoes, {split}"):
             index = torch.arange(first, min(first + AT_ONCE, count))
             clean, blurred, kernels = crops.blurred(index, draw, augment=split == "train")
-            around = echoes(blurred.permute(0, 2, 3, 1), scales)[:, CELLS, CELLS].flatten(1, 2)
+            around = echoes_at(blurred, scales)
             squares = F.pad(clean.diff(dim=2).square(), (0, 0, 0, 1)) + F.pad(clean.diff(dim=3).square(), (0, 1))
             means = F.avg_pool2d(squares.mean(1), window, 1, window // 2, count_include_pad=False)
             gradients = means[:, 2::4, 2::4][:, CELLS, CELLS].flatten(1, 2)
             noise = (blurred - blurred_by(clean, kernels))[..., inner, inner].square().mean((1, 2, 3))
             found.append((around.half(), kernels, gradients, noise[:, None]))
     return Heard(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def echoes_at(image_BCHW: Tensor, scales: int) -> Tensor:
+    """What `lnca.nn.echoes.echoes` gives at `CELLS`, (B, cells, channels), several times as fast for so few of them.
+
+    Sums over surroundings are one product of matrices."""
+    grey = image_BCHW.mean(1)
+    height, width = grey.shape[1:]
+    weights = surroundings_of(height // CELL, width // CELL, scales)
+    found = []
+    for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
+        around = F.pad(gradient, (FAR, FAR, 0, FAR))
+        moved = [
+            around[:, row : row + height : STRIDE, FAR + column : FAR + column + width : STRIDE]
+            for row, column in [(0, 0), *LAGS]
+        ]
+        weighted = weights * moved[0].flatten(1)[:, None]
+        sums = weighted @ torch.stack(moved, 1).flatten(2).transpose(1, 2)
+        own = sums[..., :1] + LITTLE_GRADIENT
+        found += [GAIN * sums[..., 1:] / own, own.log() / 2 + 4]
+    return torch.cat(found, -1)
+
+
+@cache
+def surroundings_of(height: int, width: int, scales: int) -> Tensor:
+    """What each place that autocorrelations are taken at weighs in the mean around each of `CELLS`: (cells, places).
+
+    Of a lattice of so many cells."""
+    each = torch.eye(height * width).view(1, height, width, -1)
+    means = widened(each, scales)[-1][0, CELLS, CELLS].reshape(-1, height, width)
+    places = CELL // STRIDE
+    return means.repeat_interleave(places, 1).repeat_interleave(places, 2).flatten(1) / places**2
 
 
 def quality(coder: ResidualCoder, given: Heard) -> dict[str, Tensor]:

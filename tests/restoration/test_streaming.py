@@ -77,7 +77,9 @@ def test_every_plan_gives_the_same_bits(restorers, name, size):
     x = torch.from_numpy(np.asarray(textured(*size)) / np.float32(255)).permute(2, 0, 1)[None]
     with torch.no_grad():
         reference = copy.deepcopy(restorer.module).double()(x.double(), 7).clamp(0, 1)
-    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=2e-5)
+    # A deconvolution makes rounding errors larger.
+    error = 5e-5 if name == "lnca-deblur" else 2e-5
+    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=error)
 
 
 @pytest.mark.skipif(best_level() not in BFLOAT16_LEVELS, reason="no bfloat16 here")

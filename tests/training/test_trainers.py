@@ -372,6 +372,24 @@ def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeyp
     assert all(4 <= steps <= 20 for steps, gradient in lengths if gradient)
 
 
+def test_the_residual_trainer_brings_settled_cells_to_rest():
+    changes = {}
+    for rest in (0.0, 1.0):
+        recipe = load_recipe("lnca-deblur", ["residual.settled=1", "residual.longest=30", f"residual.rest={rest}"])
+        torch.manual_seed(0)
+        model = lnca.build("lnca", blurs=2, iterations=2)
+        trainer = ResidualTrainer(model, recipe, recipe.residual, 30)
+        draw = torch.Generator().manual_seed(0)
+        values = [trainer.train_batch(batch(), draw) for _ in range(30)]
+        said = sum("rest" in each for each in values)
+        assert said > 20 if rest else not said
+        with torch.no_grad():
+            latent, _ = model.eval().autoencoder.encode(batch().positive)
+            cells = model.automaton.run(model.automaton.seed(latent), 40)
+            changes[rest] = (model.automaton.step(cells) - cells).abs().mean().item()
+    assert changes[1.0] < changes[0.0] / 2
+
+
 def test_the_residual_trainer_teaches_the_cells_the_kernel(tmp_path):
     """From kernels alone, with nothing decoded; the decoder's own parts stay as they are."""
     for number in range(4):

@@ -17,6 +17,9 @@ from .folding import padded
 from .native import LEVELS, WORD_P, PlainBand, PlainConvolution, address, loaded_library
 
 WIDEST = 1024
+# Input channels from which on it pays to transform them: `cpu/winograd.h`, whose matrix G this is.
+FEWEST = 8
+WINOGRAD = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
 
 Activation = Literal["swish", "sigmoid", "none"]
 
@@ -75,14 +78,16 @@ class FusedConvolution:
         if self.inputs > WIDEST:
             raise LncaError(f"the fused autoencoder reads {WIDEST} channels, not {self.inputs}")
         room = padded(self.outputs, loaded_library().lnca_vector_size(self.level)) - self.outputs
-        self._weight = F.pad(kernel, (0, room)).float().contiguous()
-        self._bias = F.pad(bias, (0, room)).float().contiguous()
+        kernel, bias = F.pad(kernel, (0, room)), F.pad(bias, (0, room))
         kind = 3 if self.taps == 1 else 2 if self.transposed else self.stride - 1
         self._tiles = None
         if precision == "bfloat16" and level == "amx" and isinstance(layer, nn.Conv2d):
             # The inputs of a row of taps, one tap's channels behind the other's, are multiplied at once.
-            rows = np.stack([tiles(row) for row in self._weight.flatten(1, 2).numpy()], 1)
+            rows = np.stack([tiles(row) for row in kernel.flatten(1, 2).float().numpy()], 1)
             self._tiles = torch.from_numpy(np.ascontiguousarray(rows))
+        elif kind == 0 and self.inputs >= FEWEST:
+            kind, kernel = 4, torch.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
+        self._weight, self._bias = kernel.float().contiguous(), bias.float().contiguous()
         self._description = PlainConvolution(
             self.inputs, self.outputs, kind, get_args(Activation).index(activation), refines,
             address(self._weight), address(self._bias),

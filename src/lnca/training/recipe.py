@@ -124,6 +124,8 @@ class ResidualPhase:
         settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
             rule learns to keep what it has restored.
         longest: see `settled`.
+        rest: weight of the mean absolute change that one more step makes to the cells of those batches, so that the
+            rule comes to rest.
         fixed: parts that keep the weights they begin with, by how their names begin, such as "autoencoder.listen".
     """
 
@@ -138,6 +140,7 @@ class ResidualPhase:
     kernel: float = 0.0
     settled: float = 0.25
     longest: int = 64
+    rest: float = 0.0
     fixed: tuple[str, ...] = ()
     optimizer: OptimizerSettings = OptimizerSettings(
         2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0

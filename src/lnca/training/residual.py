@@ -82,6 +82,8 @@ class ResidualTrainer:
         output = model.automaton.read(cells)
         state = cells[..., model.automaton.input_channels :]
         terms = {"overflow": losses.overflow(state, -OVERFLOW, OVERFLOW)}
+        if before and phase.rest:
+            terms["rest"] = (self._run(cells, 1, seed) - cells).abs().mean()
         coder = model.autoencoder
         scores: Tensor | None = None
         if phase.decodes:

@@ -86,16 +86,20 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
         }
 }
 
-inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                         int64_t row) {
-    int wide = padded(layer.outputs), o = 0;
-    // As many accumulators as the registers hold.
+// Calls use<N>(o) for N vectors of outputs from `o` on, until all of `wide` are done: as many as the registers hold sums of.
+template <class Use> inline __attribute__((always_inline)) void in_panels(int wide, Use use) {
+    int o = 0;
     if constexpr (V == 16) {
         if (wide % (3 * V) == 0)
-            for (; o < wide; o += 3 * V) convolve_outputs<3>(layer, input, output, image, row, o);
-        for (; wide - o >= 2 * V; o += 2 * V) convolve_outputs<2>(layer, input, output, image, row, o);
+            for (; o < wide; o += 3 * V) use.template operator()<3>(o);
+        for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
     }
-    for (; o < wide; o += V) convolve_outputs<1>(layer, input, output, image, row, o);
+    for (; o < wide; o += V) use.template operator()<1>(o);
+}
+
+inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                         int64_t row) {
+    in_panels(padded(layer.outputs), [&]<int N>(int o) { convolve_outputs<N>(layer, input, output, image, row, o); });
 }
 
 #if defined(__AMX_BF16__)

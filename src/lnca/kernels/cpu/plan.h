@@ -22,10 +22,10 @@ struct LncaRule {
 
 struct LncaConvolution {
     int32_t inputs, outputs;           // channels
-    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1
+    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1, 4 as 0 by winograd.h
     int32_t activation;                // 0 swish, 1 sigmoid, 2 none
     int32_t refines;                   // whether the input is added to what a plain one makes of it
-    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]
+    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; of kind 4 transformed
     // For a plain one in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs of successive inputs
     // of the taps of a row.
     const uint32_t *tiles;

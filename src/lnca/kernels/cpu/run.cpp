@@ -11,6 +11,7 @@
 #include "convolve.h"
 #include "threads.h"
 #include "vitca.h"
+#include "winograd.h"
 
 namespace LNCA_ISA {
 
@@ -205,10 +206,26 @@ static void convolve_strips(const LncaConvolution &layer, const LncaBand &input,
 }
 #endif
 
+// Each thread takes two rows at a time.
+static void convolve_squares(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch,
+                             int threads) {
+    int64_t first = output.first / 2, pairs = (output.first + output.rows + 1) / 2 - first;
+    threads = int(std::min<int64_t>(threads, batch * pairs));
+    std::vector<std::vector<float>> rooms(threads, std::vector<float>(winograd_room(layer)));
+    std::atomic<int64_t> next{0};
+    std::atomic<int> thread{0};
+    in_parallel(threads, [&] {
+        float *room = rooms[thread++].data();
+        for (int64_t part; (part = next++) < batch * pairs;)
+            winograd_rows(layer, input, output, part / pairs, 2 * (first + part % pairs), room);
+    });
+}
+
 void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch, int threads) {
 #if defined(__AMX_BF16__)
     if (layer.tiles) return convolve_strips(layer, input, output, batch, threads);
 #endif
+    if (layer.kind == 4) return convolve_squares(layer, input, output, batch, threads);
     int64_t parts = batch * output.rows;
     std::atomic<int64_t> next{0};
     in_parallel(int(std::min<int64_t>(threads, parts)), [&] {

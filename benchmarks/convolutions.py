@@ -1,0 +1,86 @@
+"""The fused 3x3 convolutions with fewer products (`kernels/cpu/winograd.h`) against those that multiply every tap.
+
+Time and error against float64 of layers of the models for photographs, on one thread, with every instruction set
+there is, then whole restorations.
+
+    python benchmarks/convolutions.py
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from rich import print as show
+from torch import Tensor, nn
+
+import lnca
+from lnca.benchmark.measure import environment, time_together
+from lnca.files import write_whole
+from lnca.kernels import convolution
+from lnca.kernels.convolution import Band, FusedConvolution
+from lnca.kernels.native import LEVELS, best_level
+from lnca.memory import keep_freed_memory
+
+RESULT = Path(__file__).parent / "results" / "convolutions.json"
+WAYS = {"every tap": convolution.WIDEST + 1, "transformed": convolution.FEWEST}
+# Inputs and outputs.
+LAYERS = [(32, 32), (64, 32), (96, 96), (32, 3), (8, 16)]
+MODELS = ["photo-denoise", "photo-deblur", "lnca-denoise", "lnca-deblur"]
+SIDE, PICTURE, ROUNDS = 128, 512, 7
+
+
+def compared(ways: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Times of both ways, in turn."""
+    times = time_together(ways, ROUNDS, torch.device("cpu"))
+    return {
+        "seconds": {name: timing.as_json() for name, timing in times.items()},
+        "times faster": round(times["every tap"].median / times["transformed"].median, 2),
+    }
+
+
+def layer(inputs: int, outputs: int, level: str) -> dict[str, Any]:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    x = torch.randn(1, SIDE, SIDE, inputs)
+    with torch.no_grad():
+        expected = conv.double()(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    ways: dict[str, Callable[[], Band]] = {}
+    for name, fewest in WAYS.items():
+        with patch.object(convolution, "FEWEST", fewest):
+            ways[name] = partial(FusedConvolution(conv, level, "none"), Band(x, 0, SIDE), 0, SIDE)
+    errors = {name: (way().values - expected).abs().max().item() for name, way in ways.items()}
+    return {"level": level, "inputs": inputs, "outputs": outputs, "largest error": errors, **compared(ways)}
+
+
+def restoration(name: str) -> dict[str, Any]:
+    picture = torch.rand(PICTURE, PICTURE, 3).numpy()
+    ways: dict[str, Callable[[], Any]] = {}
+    for way, fewest in WAYS.items():
+        with patch.object(convolution, "FEWEST", fewest):
+            restorer = lnca.load(name, "cpu", "fused")
+            restorer.restore(picture[:64, :64])
+        ways[way] = partial(restorer.restore, picture)
+    results: list[Tensor] = [torch.from_numpy(way()) for way in ways.values()]
+    return {"model": name, "largest difference": (results[0] - results[1]).abs().max().item(), **compared(ways)}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    content: dict[str, Any] = {"environment": environment(torch.device("cpu"))}
+    best = best_level()
+    assert best is not None
+    levels = [level for level in LEVELS[: LEVELS.index(best) + 1] if level not in ("avx512bf16", "amx")]
+    content["layers"] = [layer(*channels, level) for level in levels for channels in LAYERS]
+    content["restorations"] = [restoration(name) for name in MODELS]
+    write_whole(RESULT, (json.dumps(content, indent=2) + "\n").encode())
+    show([(row["level"], row["inputs"], row["outputs"], row["times faster"]) for row in content["layers"]])
+    show([(row["model"], row["times faster"], row["largest difference"]) for row in content["restorations"]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+// Plain 3x3 convolutions with 16 instead of 36 products for 2x2 outputs, F(2x2, 3x3) of Lavin and Gray ("Fast Algorithms for
+// Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308): Y = A^T [(G g G^T) * (B^T d B)] A, with d the 4x4 inputs around.
+// Such squares of outputs begin at even rows and columns of the picture. What a square's upper row is made of does not depend on
+// the lowest row of inputs, nor its lower row on the highest, so that either may be missing where a band ends, and a value is the
+// same wherever it begins.
+#pragma once
+#include "convolve.h"
+
+namespace LNCA_ISA {
+
+constexpr int PLACES = 16;  // of the transformed inputs, weights and products of a square
+
+// Floats that a thread needs: of CELLS squares the inputs, and the products of three vectors of outputs.
+inline int64_t winograd_room(const LncaConvolution &layer) {
+    return PLACES * CELLS * (padded(layer.inputs) + 3 * V) + 64 / sizeof(float);
+}
+
+// B^T x of four rows or columns.
+inline __attribute__((always_inline)) void transform_inputs(const vec (&x)[4], vec (&result)[4]) {
+    result[0] = x[0] - x[2], result[1] = x[1] + x[2], result[2] = x[2] - x[1], result[3] = x[1] - x[3];
+}
+
+// B^T d B of the CELLS squares from column `begin` on: inputs[place][square][padded channels].
+inline void transform_squares(const LncaConvolution &layer, const LncaBand &input, int64_t image, int64_t row, int64_t begin,
+                              float *inputs) {
+    const float *rows[4];
+    for (int r = 0; r < 4; r++) {
+        int64_t y = row + r - 1, place = y - input.first;
+        bool inside = y >= 0 && y < input.height && place >= 0 && place < input.rows;
+        rows[r] = inside ? input.values + (image * input.rows + place) * input.columns * layer.inputs : nullptr;
+    }
+    int wide = padded(layer.inputs);
+    for (int c = 0; c < wide; c += V) {
+        int count = std::min(V, layer.inputs - c);
+        vec columns[4][4];
+        auto take = [&](int64_t column, vec (&result)[4]) __attribute__((always_inline)) {
+            vec x[4];
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                x[r] = vec{};
+                if (!rows[r] || column < 0 || column >= input.columns) continue;
+                const float *at = rows[r] + column * layer.inputs + c;
+                if (count == V) x[r] = load(at);
+                else std::memcpy(&x[r], at, sizeof(float) * count);
+            }
+            transform_inputs(x, result);
+        };
+        take(begin - 1, columns[2]), take(begin, columns[3]);
+        for (int m = 0; m < CELLS; m++) {
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) columns[0][r] = columns[2][r], columns[1][r] = columns[3][r];
+            take(begin + 2 * m + 1, columns[2]), take(begin + 2 * m + 2, columns[3]);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                vec x[4] = {columns[0][r], columns[1][r], columns[2][r], columns[3][r]}, places[4];
+                transform_inputs(x, places);
+#pragma GCC unroll 4
+                for (int s = 0; s < 4; s++) store(inputs + ((4 * r + s) * CELLS + m) * wide + c, places[s]);
+            }
+        }
+    }
+}
+
+// `N` vectors of outputs from `o` on, of CELLS squares, from their transformed inputs; `products` is room.
+template <int N>
+inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                             int64_t row, int64_t begin, int o, const float *inputs, float *products) {
+    int outputs = padded(layer.outputs), wide = padded(layer.inputs);
+    for (int place = 0; place < PLACES; place++) {
+        vec sums[N][CELLS];
+#pragma GCC unroll 3
+        for (int n = 0; n < N; n++)
+#pragma GCC unroll 8
+            for (int m = 0; m < CELLS; m++) sums[n][m] = vec{};
+        const float *x = inputs + place * CELLS * wide;
+        const float *weight = layer.weight + (int64_t)place * layer.inputs * outputs + o;
+#pragma GCC unroll 2
+        for (int c = 0; c < layer.inputs; c++, weight += outputs) {
+            vec weights[N];
+#pragma GCC unroll 3
+            for (int n = 0; n < N; n++) weights[n] = load(weight + n * V);
+#pragma GCC unroll 8
+            for (int m = 0; m < CELLS; m++) {
+                vec value = all(x[m * wide + c]);
+#pragma GCC unroll 3
+                for (int n = 0; n < N; n++) sums[n][m] += value * weights[n];
+            }
+        }
+#pragma GCC unroll 8
+        for (int m = 0; m < CELLS; m++)
+#pragma GCC unroll 3
+            for (int n = 0; n < N; n++) store(products + ((m * PLACES + place) * N + n) * V, sums[n][m]);
+    }
+    for (int m = 0; m < CELLS; m++)
+        for (int n = 0; n < N; n++) {
+            auto product = [&](int r, int s) { return load(products + ((m * PLACES + 4 * r + s) * N + n) * V); };
+            vec bias = load(layer.bias + o + n * V), sums[4][2];
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                sums[r][0] = product(r, 0) + product(r, 1) + product(r, 2);
+                sums[r][1] = product(r, 1) - product(r, 2) - product(r, 3);
+            }
+#pragma GCC unroll 2
+            for (int s = 0; s < 2; s++) {
+                vec values[2] = {sums[0][s] + sums[1][s] + sums[2][s], sums[1][s] - sums[2][s] - sums[3][s]};
+                int64_t column = begin + 2 * m + s;
+                for (int r = 0; r < 2; r++) {
+                    int64_t place = row + r - output.first;
+                    if (place < 0 || place >= output.rows || column >= output.columns) continue;
+                    float *pixel = output.values + ((image * output.rows + place) * output.columns + column) * layer.outputs;
+                    finish(layer, values[r] + bias, o + n * V, added(layer, input, output, image, place, column), pixel);
+                }
+            }
+        }
+}
+
+// Output rows `row`, which is even, and `row` + 1, where they belong to the output's.
+inline void winograd_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
+                          int64_t row, float *room) {
+    float *inputs = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(room) + 63) & ~uintptr_t(63));
+    float *products = inputs + PLACES * CELLS * padded(layer.inputs);
+    for (int64_t begin = 0; begin < output.columns; begin += 2 * CELLS) {
+        transform_squares(layer, input, image, row, begin, inputs);
+        in_panels(padded(layer.outputs), [&]<int N>(int o) {
+            winograd_outputs<N>(layer, input, output, image, row, begin, o, inputs, products);
+        });
+    }
+}
+
+}  // namespace LNCA_ISA

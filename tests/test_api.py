@@ -68,6 +68,24 @@ def test_the_models_beside_the_papers_cost_an_eighth_of_nafnet_at_most(name):
     assert lnca.load(name, "cpu").info.parameters < 500_000
 
 
+@pytest.mark.parametrize("name", ["lnca-denoise", "lnca-deblur"])
+def test_the_models_beside_the_papers_stay_after_640_steps(name):
+    import torch
+
+    from lnca import metrics
+    from lnca.corruption import PAPER_DIFFICULTY, corrupt
+    from lnca.demo import photograph
+    from lnca.restoration.pictures import to_tensor
+
+    task, half = name.removeprefix("lnca-"), torch.nn.functional.avg_pool2d(to_tensor(photograph()), 2)
+    tiles = half[0].unfold(1, 32, 32).unfold(2, 32, 32).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    given = corrupt(tiles, task, PAPER_DIFFICULTY[task], torch.Generator().manual_seed(0))
+    restorer = lnca.load(name, "cpu")
+    early, late = (metrics.ssim(restorer.restore(given, steps), tiles).mean().item() for steps in (64, 640))
+    assert late > early - 0.005
+    assert late > metrics.ssim(given, tiles).mean().item() + 0.1
+
+
 def test_build_gives_an_untrained_module():
     model = lnca.build("latent-vitca", hidden_channels=48)
     assert model.automaton.hidden_channels == 48

@@ -4,6 +4,10 @@ They have one seed and budget, are trained on the training split and scored on t
 for the shipped models. What is in the result file already is not trained again.
 
     python benchmarks/study.py --task denoise --data ../shared/data/photos
+
+With `--equal` the shipped model's parts alone are trained, on the tiles and for the epochs that the paper's models had
+(`results/paper/*-5-epochs-3072-tiles-seed-0.json`), and scored on the test split as those are
+(`results/equal-budget.json`).
 """
 
 import argparse
@@ -19,6 +23,7 @@ from lnca import metrics
 from lnca.benchmark.inference import operations
 from lnca.benchmark.measure import environment
 from lnca.corruption import Task
+from lnca.data.splits import Split
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs
 from lnca.files import write_whole
@@ -49,6 +54,11 @@ VARIANTS: list[tuple[str, str, Task | None, tuple[str, ...]]] = [
     ("NAFNet-tiny", "nafnet-tiny", None, ()),
     ("deconvolution, no blur loss", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0")),
 ]
+# Half the samples: what `lnca-denoise` has, and a deconvolution with what served it best here.
+EQUAL: dict[Task, tuple[str, ...]] = {
+    "denoise": ("residual.epochs=5", MODEL + "width=32"),
+    "deblur": ("residual.epochs=5", MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0"),
+}
 
 
 def train(model: str, task: Task, data: Path, changes: tuple[str, ...]) -> RestorationModel:
@@ -59,9 +69,9 @@ def train(model: str, task: Task, data: Path, changes: tuple[str, ...]) -> Resto
 
 
 @torch.no_grad()
-def score(model: RestorationModel, task: Task, data: Path) -> dict[str, Any]:
-    """SSIM and PSNR on the validation tiles, SSIM by number of steps, size and arithmetic."""
-    tiles = open_tiles(data, "validation", 0, 64)
+def score(model: RestorationModel, task: Task, data: Path, split: Split = "validation") -> dict[str, Any]:
+    """SSIM and PSNR on the tiles of a split, SSIM by number of steps, size and arithmetic."""
+    tiles = open_tiles(data, split, 0, 64)
     # What fused kernels do is not counted.
     arithmetic = operations(model, 256) / 256**2
     accelerate(model, torch.device("cpu"))
@@ -81,12 +91,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=["denoise", "deblur"], required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--equal", action="store_true", help="with as many samples as the paper's models had")
     options = parser.parse_args()
+    variants = VARIANTS
+    split: Split = "validation"
     path = RESULTS / f"study-{options.task}.json"
+    if options.equal:
+        variants, split = [(options.task, "lnca", options.task, EQUAL[options.task])], "test"
+        path = RESULTS / "equal-budget.json"
     results = (
         json.loads(path.read_text("utf-8")) if path.exists() else {"environment": environment(torch.device("cpu"))}
     )
-    for name, model, task, changes in VARIANTS:
+    for name, model, task, changes in variants:
         if name in results or task not in (None, options.task):
             continue
         start = time.perf_counter()
@@ -96,7 +112,7 @@ def main() -> None:
             "model": model,
             "changes": changes,
             "seconds": seconds,
-            **score(trained, options.task, options.data),
+            **score(trained, options.task, options.data, split),
         }
         write_whole(path, (json.dumps(results, indent=2) + "\n").encode())
         print(f"{name}: SSIM {results[name]['output']['ssim']['mean']:.4f}, {results[name].get('steps')}", flush=True)

@@ -30,9 +30,15 @@ def test_a_library_of_another_version_is_left_alone(monkeypatch):
     class Longer(ctypes.Structure):
         _fields_ = (*native.PlainBand._fields_, ("one_more", ctypes.c_int64))
 
-    monkeypatch.setattr(native, "STRUCTURES", (*native.STRUCTURES[:4], Longer, native.PlainLattice))
-    with pytest.warns(UserWarning, match="another version of lnca"):
-        assert library.__wrapped__() is None
+    others = {
+        "STRUCTURES": (*native.STRUCTURES[:4], Longer, native.PlainLattice),
+        "LAYOUT": native.LAYOUT + 1,
+    }
+    for name, other in others.items():
+        with monkeypatch.context() as patched, pytest.warns(UserWarning, match="another version of lnca"):
+            patched.setattr(native, name, other)
+            assert library.__wrapped__() is None
+    assert library.__wrapped__() is not None
 
 
 @pytest.mark.skipif(best_level() != "amx", reason="no amx here")

@@ -71,6 +71,8 @@ class PlainLattice(ctypes.Structure):
     )  # fmt: skip
 
 
+# Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
+LAYOUT = 2
 STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainBand, PlainLattice)
 
 
@@ -105,12 +107,12 @@ def library() -> ctypes.CDLL | None:
 
 def _fits(loaded: ctypes.CDLL) -> bool:
     """Whether a library takes what is handed over here."""
-    sizes = (ctypes.c_int64 * len(STRUCTURES))()
+    layout = (ctypes.c_int64 * (1 + len(STRUCTURES)))()
     try:
-        loaded.lnca_sizes(sizes)
+        loaded.lnca_layout(layout)
     except AttributeError:
         return False
-    return list(sizes) == [ctypes.sizeof(structure) for structure in STRUCTURES]
+    return list(layout) == [LAYOUT, *map(ctypes.sizeof, STRUCTURES)]
 
 
 def best_level() -> str | None:

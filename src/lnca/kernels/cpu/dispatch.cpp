@@ -72,11 +72,11 @@ int lnca_best() {
     return 0;
 }
 
-// Bytes of each of what Python hands over, by which it knows a library of another version.
-void lnca_sizes(int64_t *sizes) {
-    const int64_t own[] = {sizeof(LncaMap),  sizeof(LncaRule), sizeof(LncaConvolution),
+// `LAYOUT` and the bytes of each of what Python hands over, by which it knows a library of another version.
+void lnca_layout(int64_t *layout) {
+    const int64_t own[] = {LAYOUT,           sizeof(LncaMap),  sizeof(LncaRule),   sizeof(LncaConvolution),
                            sizeof(LncaBlur), sizeof(LncaBand), sizeof(LncaLattice)};
-    for (const int64_t size : own) *sizes++ = size;
+    for (const int64_t number : own) *layout++ = number;
 }
 
 int lnca_vector_size(int level) { return WITH(level, vector_size()); }

@@ -2,6 +2,9 @@
 #pragma once
 #include <cstdint>
 
+// Goes up, here and in native.py, where the meaning of what follows changes and its size does not.
+constexpr int64_t LAYOUT = 2;
+
 extern "C" {
 
 struct LncaMap {
@@ -22,7 +25,8 @@ struct LncaRule {
 
 struct LncaConvolution {
     int32_t inputs, outputs;           // channels
-    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1, 4 as 0 by winograd.h
+    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1,
+                                       // 4 as 0 but by winograd.h
     int32_t activation;                // 0 swish, 1 sigmoid, 2 none
     int32_t refines;                   // whether the input is added to what a plain one makes of it
     const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; of kind 4 transformed

@@ -56,6 +56,9 @@ def work(rank: int, size: int, batch: int, folder: Path) -> None:
         Run(plan, folder / "run", progress=note, world=world)()
     except Interrupted:
         sys.exit(130)
+    finally:
+        if size > 1:
+            dist.destroy_process_group()
     if rank == 0:
         print(json.dumps({phase: np.diff(at)[WARM:].tolist() for phase, at in times.items()}))
 

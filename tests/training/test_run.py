@@ -224,7 +224,10 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
                 tmp_path / "first")()  # fmt: skip
     changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=12", "validation_tiles=4"]
     chosen = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 0, first)
-    whole = Run(chosen, tmp_path / "whole")()
+    run = Run(chosen, tmp_path / "whole")
+    # What another training has seen already is not drawn again.
+    assert run.draws != Run(Plan("lnca", "photo-denoise", pictures, chosen.recipe, 0), tmp_path / "fresh").draws == 0
+    whole = run()
     assert whole.name == "photo-denoise.safetensors"
     with pytest.raises(Interrupted):
         Run(chosen, tmp_path / "cut", progress=press)()

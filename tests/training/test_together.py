@@ -52,6 +52,7 @@ PROCESS = textwrap.dedent("""
         run()
     except Interrupted:
         pass
+    dist.destroy_process_group()
     Path(f"{folder}-{rank}.json").write_text(json.dumps(losses))
 """)
 

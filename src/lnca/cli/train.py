@@ -49,13 +49,13 @@ def train(
     beginning = None if initial is None else locate(initial)
     plan = Plan(model, checked_task(task), data, chosen, seed, beginning)
     keep_freed_memory()
-    world, place = launch(choose_device(device), devices)
-    try:
-        with training_bars(shown=world.first) as report:
-            weights = Run(plan, out, place, resume=resume, progress=report, world=world)()
-    except Interrupted as interruption:
+    with launch(choose_device(device), devices) as (world, place):
+        try:
+            with training_bars(shown=world.first) as report:
+                weights = Run(plan, out, place, resume=resume, progress=report, world=world)()
+        except Interrupted as interruption:
+            if world.first:
+                print(f"stopped; {out} holds everything, go on with --resume")
+            raise typer.Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
         if world.first:
-            print(f"stopped; {out} holds everything, go on with --resume")
-        raise typer.Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
-    if world.first:
-        print(weights)
+            print(weights)

@@ -1,8 +1,11 @@
 """A training run: tiles, phases, epochs, checkpoints, logs. Interrupted anywhere, it continues to the same weights.
 
-Nothing random is carried along: every batch draws from generators made of (seed, phase, epoch, batch).
+Nothing random is carried along: every batch draws from generators made of (draws, phase, epoch, batch). `draws` is the
+seed; of a training that begins with another's weights it is made of both, so that it sees other crops and other noise
+than the one that made them.
 """
 
+import hashlib
 import json
 import math
 import signal
@@ -141,8 +144,10 @@ class Run:
         torch.manual_seed(derive(plan.seed, "weights"))
         self.model: RestorationModel = settings.build()
         self.begun: str | None = None
+        self.draws = plan.seed
         if plan.initial is not None and saved is None:
             self.begun = begin_with(self.model, plan.initial, plan.seed)
+            self.draws = derive(plan.seed, hashlib.sha256(plan.initial.read_bytes()).hexdigest())
         self.model.to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
         self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
@@ -218,7 +223,7 @@ class Run:
         epochs, per_epoch = self.epochs(phase), self.batches_per_epoch
         difficulty = self.curriculum.end if phase == "joint" else self.curriculum.difficulty(epoch, epochs)
         for batch, sample in self._batches(phase, epoch):
-            key = (self.plan.seed, phase, epoch, batch)
+            key = (self.draws, phase, epoch, batch)
             draw = generator(self.device, *key)
             # Of several processes each has its own.
             torch.manual_seed(derive(*key, "dropout", *[self.world.rank] * (self.world.size > 1)))
@@ -271,7 +276,7 @@ class Run:
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
         size = self.recipe.batch_size
-        order = torch.randperm(len(self.train), generator=generator("cpu", self.plan.seed, phase, epoch, "order"))
+        order = torch.randperm(len(self.train), generator=generator("cpu", self.draws, phase, epoch, "order"))
         for batch in range(self.position["batch"], self.batches_per_epoch):
             yield batch, order[batch * size : (batch + 1) * size]
 
@@ -345,6 +350,7 @@ class Run:
             "sums": self.sums,
             "history": self.history,
             "begun": self.begun,
+            "draws": self.draws,
         }
         if self.world.first:
             write_checkpoint(self.folder, self.position["step"], content)
@@ -372,6 +378,7 @@ class Run:
             raise ValueError(f"position {self.position}")
         self.best = {name: saved["best"][name] for name in self.best}
         self.sums, self.history, self.begun = dict(saved["sums"]), list(saved["history"]), saved["begun"]
+        self.draws = int(saved["draws"])
         if self.best["model"] is not None:
             self.model.load_state_dict(self.best["model"])
         self.model.load_state_dict(saved["model"])

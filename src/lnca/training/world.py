@@ -7,7 +7,8 @@ processes and collectives; it wraps no model, because a batch takes several desc
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -126,11 +127,13 @@ class Together(World):
         return values
 
 
-def launch(device: torch.device, devices: int) -> tuple[World, torch.device]:
+@contextmanager
+def launch(device: torch.device, devices: int) -> Iterator[tuple[World, torch.device]]:
     """The world this process belongs to, and its device.
 
     Started by torchrun or by SLURM's srun, it joins the others; otherwise Fabric starts `devices` - 1 more of the same
-    command. Processors speak gloo, GPUs nccl.
+    command. Processors speak gloo, GPUs nccl. Leaving it ends the connections: a process that exits with them may
+    abort.
 
     Args:
         device: kind of device.
@@ -147,7 +150,8 @@ def launch(device: torch.device, devices: int) -> tuple[World, torch.device]:
         nodes = int(os.environ["SLURM_NNODES"])
         devices = int(os.environ["SLURM_NTASKS"]) // nodes
     if devices * nodes == 1:
-        return ALONE, device
+        yield ALONE, device
+        return
     try:
         from lightning.fabric import Fabric
     except ImportError as error:
@@ -156,4 +160,7 @@ def launch(device: torch.device, devices: int) -> tuple[World, torch.device]:
         raise LncaError(f"there are {torch.cuda.device_count()} GPUs here, not {devices}")
     fabric = Fabric(accelerator=device.type, devices=devices, num_nodes=nodes, strategy="ddp")
     fabric.launch()
-    return Together(), fabric.device
+    try:
+        yield Together(), fabric.device
+    finally:
+        dist.destroy_process_group()

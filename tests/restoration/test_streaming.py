@@ -163,6 +163,7 @@ def test_memory_used_keeps_to_the_limit():
     assert peak("latent-nafca-denoise", 2400) > 77e6
     assert peak("lnca-denoise", 2400, "110MB") < 110e6
     assert peak("lnca-deblur", 800, "160MB") < 160e6
+    assert peak("photo-deblur", 200, "70MB") < 70e6
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(restorers, monkeypatch, tmp_path):

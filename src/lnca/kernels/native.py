@@ -51,6 +51,17 @@ class PlainBlur(ctypes.Structure):
     )  # fmt: skip
 
 
+class PlainEchoes(ctypes.Structure):
+    _fields_ = (
+        ("pictures", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
+        ("first", ctypes.c_int64), ("kept", ctypes.c_int64),
+        ("pitch", ctypes.c_int64), ("picture", ctypes.c_int64), ("corner", ctypes.c_int64),
+        ("gradients", ctypes.c_int32), ("count", ctypes.c_int32), ("channels", ctypes.c_int32),
+        ("scales", ctypes.c_int32), ("threads", ctypes.c_int32),
+        ("little", ctypes.c_float), ("gain", ctypes.c_float), ("around", FLOAT_P), ("lags", ctypes.c_void_p),
+    )  # fmt: skip
+
+
 class PlainBand(ctypes.Structure):
     _fields_ = (
         ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
@@ -72,8 +83,8 @@ class PlainLattice(ctypes.Structure):
 
 
 # Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
-LAYOUT = 2
-STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainBand, PlainLattice)
+LAYOUT = 3
+STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainEchoes, PlainBand, PlainLattice)
 
 
 @lru_cache(1)
@@ -101,6 +112,7 @@ def library() -> ctypes.CDLL | None:
         blur = ctypes.POINTER(PlainBlur)
         loaded.lnca_blur.argtypes = ctypes.c_int, blur, FLOAT_P
         loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
+        loaded.lnca_echoes.argtypes = ctypes.c_int, ctypes.POINTER(PlainEchoes), FLOAT_P
         return loaded
     return None
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.deconvolution import SIDE, Deconvolution
-from ..nn.echoes import CHANNELS, FAR, echoes
+from ..nn.echoes import CHANNELS, FAR
 from ..nn.residual import Refinement, ResidualCoder
 from ..nn.surroundings import reach, surroundings
 from ..nn.wiener import WienerFilters, with_mean
@@ -16,6 +16,7 @@ from .autoencoder import Source
 from .blur import blurred, with_room
 from .convolution import Activation, Band, FusedConvolution
 from .cpu import Precision
+from .echoes import fused_echoes, workspace
 
 # Cells whose Wiener filters are in memory at a time, but at least a row of them.
 AT_ONCE = 512
@@ -110,6 +111,7 @@ class FusedResidualCoder:
                 for conv, how in zip(convolutions, activations, strict=True)
             ]
 
+        self.level = level
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
         # Pixels need more than the eight bits of bfloat16.
@@ -142,24 +144,20 @@ class FusedResidualCoder:
         correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
                          "swish", "swish", "none")  # fmt: skip
         self.correct = _with_refinements(correct, coder.correct_depth, level, precision)
-        depth = (5 + len(coder.correct_depth)) * coder.shrink
-        near, far = (
-            depth + SIDE * (len(coder.scatter_context) + self.around),
-            self.deconvolution.reach if self.deconvolution else 0,
-        )
-        # Cells whose echoes are needed beyond a band, and what echoes need beyond those.
+        # Pixels beyond a band that are joined and corrected, that are looked at for them, and for a deconvolution.
+        depth = (5 + len(coder.correct_depth)) * coder.shrink + SIDE * len(coder.scatter_context)
+        near, far = depth + SIDE * self.around, self.deconvolution.reach if self.deconvolution else 0
+        # Pixels whose echoes are needed beyond a band, and what echoes need beyond those.
         hearing = 2 * self.heard * SIDE + FAR if self.echoes else 0
         hearing += 2 * far if self.listen else 0
         self.border = max(2 * -(-(near + far) // SIDE), hearing // SIDE) + 2
-        # Image, result and what is scattered, joined and corrected.
-        here, beyond = 9 + 8 * coder.width // coder.shrink**2, 0
-        if self.deconvolution is not None:
-            # It alone reaches far.
-            beyond = self.deconvolution.floats
-        # Of each cell the echoes, as sums, smoothed and divided.
-        heard = 6 * CHANNELS // SIDE**2 if self.echoes else 0
-        self.floats = here + max(beyond, heard)
-        self.halo = max(2 * ((near + SIDE) * here + (near + far + SIDE) * beyond), hearing * (here + heard))
+        # Floats of each pixel: image, result and what is scattered, joined and corrected; what a deconvolution needs,
+        # or the echoes, alone and beside the rest; and what echoes are made of.
+        here = 9 + 8 * coder.width // coder.shrink**2
+        heard, sound = (2 * CHANNELS // SIDE**2, 9 + workspace()) if self.echoes else (0, 0)
+        beyond = max(self.deconvolution.floats if self.deconvolution else 0, heard + sound)
+        self.floats = here + beyond
+        self.halo = 2 * ((depth + SIDE) * here + (near + far + SIDE) * beyond) + hearing * sound
         self.halo += self.deconvolution.row if self.deconvolution else 0
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
@@ -226,7 +224,7 @@ class FusedResidualCoder:
         """What rows of cells [top, bottom) hear."""
         first, last = max(top - self.heard, 0), min(bottom + self.heard, height // SIDE)
         rows = image(first * SIDE, min(last * SIDE + FAR + 1, height))
-        return echoes(rows, self.echoes, last - first)[:, top - first : bottom - first]
+        return fused_echoes(rows, self.echoes, last - first, top - first, bottom - first, self.level)
 
     def _features(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Rows of the path's positions."""

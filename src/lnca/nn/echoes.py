@@ -7,6 +7,7 @@ it from what the picture shows.
 """
 
 import math
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -58,19 +59,15 @@ def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
         (B, rows, W / 4, `CHANNELS`): for each gradient its likeness to the one at each of `LAGS`, from -`GAIN` to
         `GAIN`, and the logarithm of its mean square, moved and scaled to about 0 +- 1.
     """
+    batch, width = image_BHWC.shape[0], image_BHWC.shape[2]
     height = SIDE * (image_BHWC.shape[1] // SIDE if rows is None else rows)
-    width, channels = image_BHWC.shape[2:]
-    grey = image_BHWC[..., 0]
-    for channel in range(1, channels):
-        grey = grey + image_BHWC[..., channel]
-    grey = grey / channels
-    lags = torch.tensor(LAGS, device=grey.device)
+    lags = torch.tensor(LAGS, device=image_BHWC.device)
     # An exported graph has no way to count how many cells there are.
     at_once = len(lags)
     if not torch.compiler.is_exporting():
-        at_once = max(1, AT_ONCE // (len(grey) * height * width // SIDE**2))
+        at_once = max(1, AT_ONCE // (batch * height * width // SIDE**2))
     found = []
-    for gradient in (F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))):
+    for gradient in gradients(image_BHWC):
         around = F.pad(gradient, (FAR, FAR, 0, FAR))
         own = widened(_autocorrelation(gradient, around, lags.new_zeros(1, 2), height), scales)[-1] + LITTLE
         found += [
@@ -79,6 +76,12 @@ def echoes(image_BHWC: Tensor, scales: int, rows: int | None = None) -> Tensor:
         ]
         found.append(own.log() / 2 + 4)
     return torch.cat(found, -1)
+
+
+def gradients(image_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the mean of the channels, to the right and down, (B, H, W) each."""
+    grey = reduce(torch.add, image_BHWC.unbind(-1)) / image_BHWC.shape[-1]
+    return F.pad(grey.diff(dim=2), (0, 1)), F.pad(grey.diff(dim=1), (0, 0, 0, 1))
 
 
 def _autocorrelation(gradient_BHW: Tensor, around_BHW: Tensor, lags_L2: Tensor, height: int) -> Tensor:

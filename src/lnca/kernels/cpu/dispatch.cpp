@@ -1,4 +1,5 @@
-// The library's functions: which instruction set this processor has, its vector size, running a rule, a convolution, and blurring.
+// The library's functions: which instruction set this processor has, its vector size, running a rule, a convolution, blurring, and
+// hearing echoes.
 #include <exception>
 #include "plan.h"
 #if defined(LNCA_AMX)
@@ -13,6 +14,7 @@
     void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
     void blur(const LncaBlur &, float *);                  \
     void blur_gradients(const LncaBlur &, const float *, float *, float *); \
+    void echoes(const LncaEchoes &, float *);              \
     double multiply_add(int64_t, int);                     \
     int vector_size();                                     \
     int largest();                                         \
@@ -75,7 +77,7 @@ int lnca_best() {
 // `LAYOUT` and the bytes of each of what Python hands over, by which it knows a library of another version.
 void lnca_layout(int64_t *layout) {
     const int64_t own[] = {LAYOUT,           sizeof(LncaMap),  sizeof(LncaRule),   sizeof(LncaConvolution),
-                           sizeof(LncaBlur), sizeof(LncaBand), sizeof(LncaLattice)};
+                           sizeof(LncaBlur), sizeof(LncaEchoes), sizeof(LncaBand), sizeof(LncaLattice)};
     for (const int64_t number : own) *layout++ = number;
 }
 
@@ -108,6 +110,15 @@ int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input
 int lnca_blur(int level, const LncaBlur *blurring, float *result) {
     try {
         WITH(level, blur(*blurring, result));
+        return 0;
+    } catch (const std::exception &) {
+        return 1;
+    }
+}
+
+int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
+    try {
+        WITH(level, echoes(*plan, result));
         return 0;
     } catch (const std::exception &) {
         return 1;

@@ -262,24 +262,27 @@ void blur_gradients(const LncaBlur &plan, const float *gradient, float *padded_g
 
 void echoes(const LncaEchoes &e, float *result) {
     int64_t cells = e.rows * e.columns, kept = e.kept * e.columns, pictures = e.pictures * e.gradients;
+    int most = (e.count + V - 1) / V, threads = int(std::min<int64_t>(e.threads, pictures * most));
     std::vector<float> strengths(pictures * kept);
-    // Calls work(picture, group, gradient, its part of the result, room, spare) for each group of each picture's gradients.
+    std::vector<std::vector<vec>> rooms(threads, std::vector<vec>(2 * cells));
+    // Calls work(group, gradient, room, spare, strengths, its part of the result) for each group of each picture's gradients.
     auto each = [&](int groups, auto work) {
         std::atomic<int64_t> next{0};
-        in_parallel(int(std::min<int64_t>(e.threads, pictures * groups)), [&] {
-            std::vector<vec> room(cells), spare(cells);
+        std::atomic<int> thread{0};
+        in_parallel(int(std::min<int64_t>(threads, pictures * groups)), [&] {
+            vec *room = rooms[thread++].data();
             for (int64_t part; (part = next++) < pictures * groups;) {
                 int64_t picture = part / groups, kind = picture / e.pictures;
                 Gradient gradient{e.around + picture * e.picture + e.corner, e.rows, e.columns, e.pitch};
                 float *to = result + picture % e.pictures * kept * e.channels + kind * (e.count + 1);
-                work(int(part % groups), gradient, room.data(), spare.data(), strengths.data() + picture * kept, to);
+                work(int(part % groups), gradient, room, room + cells, strengths.data() + picture * kept, to);
             }
         });
     };
     each(1, [&](int, const Gradient &gradient, vec *room, vec *spare, float *strength, float *to) {
         hear_strength(e, gradient, room, spare, strength, to);
     });
-    each((e.count + V - 1) / V, [&](int group, const Gradient &gradient, vec *room, vec *spare, const float *strength, float *to) {
+    each(most, [&](int group, const Gradient &gradient, vec *room, vec *spare, const float *strength, float *to) {
         hear_lags(e, gradient, group * V, room, spare, strength, to);
     });
 }

@@ -2,7 +2,7 @@
 
 That map needs neither cells nor decoder: echoes of a few cells of many blurred crops are found once and gone over many
 times. It learns to name the blur (`losses.kernel`), and to choose the filters that leave least of the error that is to
-be expected (`losses.filtered`). The scores that the cells themselves give to the kernels begin anew, at zero.
+be expected (`losses.filtered`). Of the scores that the cells themselves give to the kernels, what --scores says is left.
 
     python benchmarks/listener.py --data PHOTOGRAPHS --init START.safetensors --out DIRECTORY
 """
@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--crops", type=int, default=20000)
     parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--scores", type=float, default=0.0)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -197,7 +198,7 @@ def main() -> None:
     with torch.no_grad():
         for tensor in (coder.scatter[-1].weight, coder.scatter[-1].bias):
             assert isinstance(tensor, Tensor)
-            tensor[coder.width * coder.places :] = 0
+            tensor[coder.width * coder.places :] *= options.scores
     window = coder.deconvolution.window
     train = heard(options.data, "train", options.seed, options.crops, coder.echoes, window)
     validation = heard(options.data, "validation", options.seed, 400, coder.echoes, window)

@@ -2,7 +2,7 @@
 
 That map needs neither cells nor decoder: echoes of a few cells of many blurred crops are found once and gone over many
 times. It learns to name the blur (`losses.kernel`), and to choose the filters that leave least of the error that is to
-be expected (`losses.filtered`). Of the scores that the cells themselves give to the kernels, what --scores says is left.
+be expected (`losses.filtered`). The scores that the cells themselves give to the kernels are multiplied by --scores.
 
     python benchmarks/listener.py --data PHOTOGRAPHS --init START.safetensors --out DIRECTORY
 """

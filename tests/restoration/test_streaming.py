@@ -143,27 +143,27 @@ from lnca.benchmark.memory import peak_memory
 
 torch.set_num_threads(1)
 restorer = lnca.load(sys.argv[1], "cpu", "fused")
-pixels = np.zeros((2000, int(sys.argv[2]), 3), np.uint8)
+pixels = np.zeros((int(sys.argv[2]), int(sys.argv[3]), 3), np.uint8)
 pixels[::7] = 200
 restorer.restore(pixels[:64, :64], 2, "400MB")
 before = peak_memory()
-restorer.restore(pixels, 2, sys.argv[3] if len(sys.argv) > 3 else None)
+restorer.restore(pixels, 2, sys.argv[4] if len(sys.argv) > 4 else None)
 print(peak_memory() - before)
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
 def test_memory_used_keeps_to_the_limit():
-    def peak(name, columns, *limit):
-        command = [sys.executable, "-c", MEASURE, name, str(columns), *limit]
+    def peak(name, rows, columns, *limit):
+        command = [sys.executable, "-c", MEASURE, name, str(rows), str(columns), *limit]
         return int(subprocess.run(command, capture_output=True, check=True).stdout)
 
     # The cells of the first picture take 77 MB.
-    assert peak("latent-nafca-denoise", 2400, "60MB") < 60e6
-    assert peak("latent-nafca-denoise", 2400) > 77e6
-    assert peak("lnca-denoise", 2400, "110MB") < 110e6
-    assert peak("lnca-deblur", 800, "160MB") < 160e6
-    assert peak("photo-deblur", 200, "70MB") < 70e6
+    assert peak("latent-nafca-denoise", 2000, 2400, "60MB") < 60e6
+    assert peak("latent-nafca-denoise", 2000, 2400) > 77e6
+    assert peak("lnca-denoise", 2000, 2400, "110MB") < 110e6
+    assert peak("lnca-deblur", 1000, 800, "160MB") < 160e6
+    assert peak("photo-deblur", 1000, 200, "70MB") < 70e6
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(restorers, monkeypatch, tmp_path):

@@ -57,6 +57,15 @@ static bool amx_granted() {
 #endif
 }
 
+template <class Work> static int attempted(Work work) {
+    try {
+        work();
+        return 0;
+    } catch (const std::exception &) {
+        return 1;
+    }
+}
+
 extern "C" {
 
 // 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16, 4 these and AMX: the highest that can be used here.
@@ -89,50 +98,25 @@ int lnca_most_floats() { return portable::most_floats(); }
 // All of them: 0, or 1 when there is no memory.
 
 int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
-    try {
-        WITH(level, run(*rule, *lattice));
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
-    }
+    return attempted([&] { WITH(level, run(*rule, *lattice)); });
 }
 
 int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
                   int threads) {
-    try {
-        WITH(level, convolve(*layer, *input, *output, batch, threads));
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
-    }
+    return attempted([&] { WITH(level, convolve(*layer, *input, *output, batch, threads)); });
 }
 
 int lnca_blur(int level, const LncaBlur *blurring, float *result) {
-    try {
-        WITH(level, blur(*blurring, result));
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
-    }
-}
-
-int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
-    try {
-        WITH(level, echoes(*plan, result));
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
-    }
+    return attempted([&] { WITH(level, blur(*blurring, result)); });
 }
 
 int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
                         float *kernel_gradient) {
-    try {
-        WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient));
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
-    }
+    return attempted([&] { WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient)); });
+}
+
+int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
+    return attempted([&] { WITH(level, echoes(*plan, result)); });
 }
 
 }

@@ -19,6 +19,7 @@ from PIL import Image
 
 import lnca
 from lnca import LncaError
+from lnca.data.crops import CropSet
 from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
 from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
@@ -215,6 +216,24 @@ def test_the_other_models_are_trained_and_resumed_to_the_same_bytes(pictures, tm
     assert lnca.load(whole, "cpu").restore(Image.new("RGB", (20, 20))).size == (20, 20)
 
 
+def test_what_another_training_has_seen_is_not_drawn_again(pictures, tmp_path, monkeypatch):
+    changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=4", "validation_tiles=4"]
+    recipe = load_recipe("paper", changes)
+    draw, drawn = CropSet.pairs, []
+    monkeypatch.setattr(CropSet, "pairs", lambda *given, **how: drawn.append(draw(*given, **how)) or drawn[-1])
+
+    def first_batch(name, initial=None):
+        drawn.clear()
+        weights = Run(Plan("lnca", "photo-denoise", pictures, recipe, 0, initial), tmp_path / name)()
+        return weights, drawn[0][1]
+
+    weights, seen = first_batch("first")
+    more = first_batch("more", weights)[1]
+    assert not torch.equal(more, seen)
+    assert torch.equal(first_batch("first again")[1], seen)
+    assert torch.equal(first_batch("more again", weights)[1], more)
+
+
 def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(pictures, tmp_path, capsys):
     def press(phase, done, total, values):
         if done == 3:
@@ -224,10 +243,7 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
                 tmp_path / "first")()  # fmt: skip
     changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=12", "validation_tiles=4"]
     chosen = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 0, first)
-    run = Run(chosen, tmp_path / "whole")
-    # What another training has seen already is not drawn again.
-    assert run.draws != Run(Plan("lnca", "photo-denoise", pictures, chosen.recipe, 0), tmp_path / "fresh").draws == 0
-    whole = run()
+    whole = Run(chosen, tmp_path / "whole")()
     assert whole.name == "photo-denoise.safetensors"
     with pytest.raises(Interrupted):
         Run(chosen, tmp_path / "cut", progress=press)()

@@ -50,6 +50,7 @@ def test_without_a_gpu_the_command_says_so(script, monkeypatch, capsys):
     assert capsys.readouterr().err == "bench-gpu: no CUDA device here; run it on a machine with one\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nafca, update rate", pytest.param("vitca", marks=pytest.mark.slow)])
 def test_compiled_steps_are_the_plain_rule_and_one_serves_all_sizes(name):
     rule = random_rule(name)

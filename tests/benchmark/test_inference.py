@@ -78,10 +78,11 @@ def test_the_papers_table_is_whole():
     assert table["paper"]["latent-nafca"][32][8] == 0.59
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_a_result(command, tmp_path):
     out = tmp_path / "b.json"
     asked = ["--models", "latent-nafca", "--sizes", "32", "--batches", "8", "--rounds", "1", "--device", "cpu"]
-    status, text, _ = command("bench", "inference", *asked, "--limit", "4", "--out", out)
+    status, text, _ = command("bench", "inference", *asked, "--limit", "60", "--out", out)
     assert status == 0
     assert "LatentNAFCA | paper, A100 | 0.59" in text
     result = json.loads(out.read_text())

@@ -74,6 +74,7 @@ def test_pixels_at_equal_memory():
     assert pixels_at_equal_memory(rows[2:]) == {}
 
 
+@pytest.mark.slow
 def test_all_tables_in_one_file_and_drawn(command, tmp_path, monkeypatch):
     monkeypatch.setattr("lnca.cli.bench.BACKWARD_MODELS", "latent-nafca")
     monkeypatch.setattr("lnca.benchmark.training.WAYS", {"keep": ("keep", False), "recompute": ("recompute", False)})

@@ -69,6 +69,6 @@ def test_a_photograph_that_is_too_small_is_named(tmp_path):
 
 def test_too_few_photographs_to_split(tmp_path):
     textured(32, 32, 0).save(tmp_path / "one.png")
-    with pytest.raises(LncaError, match="--split all"):
+    with pytest.raises(LncaError, match="1 picture is too few to split"):
         chosen_pictures(tmp_path, "test", 0)
     assert len(chosen_pictures(tmp_path, "all", 0)) == 1

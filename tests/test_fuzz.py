@@ -8,7 +8,9 @@ from fuzz.targets import TARGETS
 COUNTS = {"pictures": 100, "weights": 60, "checkpoints": 60, "recipes": 60, "command lines": 60}
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "recipes" else ()) for name in COUNTS]
+)
 def test_a_little_of_each_target(name, tmp_path):
     target = TARGETS[name](tmp_path)
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lnca.benchmark.memory import peak_memory
+from lnca.files import write_whole
 
 from .targets import TARGETS
 
@@ -180,7 +181,7 @@ def main() -> None:
 
     def save() -> None:
         if arguments.out is not None:
-            arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+            write_whole(arguments.out, (json.dumps(report, indent=1) + "\n").encode())
 
     for name, count in wanted.items():
         if count:

@@ -10,9 +10,9 @@ from PIL import Image, ImageCms
 
 import lnca
 from lnca.catalogue import HEADER
+from lnca.images.photo import Photo
+from lnca.images.writing import write_photo
 from lnca.nn.registry import resolve
-from lnca.restoration.photo import Photo
-from lnca.restoration.photo_write import write_photo
 from lnca.training.recipe import shipped_recipes
 
 SIDES = (24, 16)
@@ -93,6 +93,30 @@ def raw() -> bytes:
     return buffer.getvalue()
 
 
+def avif() -> bytes:
+    """10 bits."""
+    import imagecodecs
+
+    return bytes(imagecodecs.avif_encode(noise(3, np.uint16) >> 6, level=90, bitspersample=10))
+
+
+def jxl() -> bytes:
+    """With loss, and no container."""
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegxl_encode(noise(3), lossless=False, distance=1.0, usecontainer=False))
+
+
+def exr() -> bytes:
+    """Half floating point with alpha and a further channel."""
+    import OpenEXR
+
+    room = io.BytesIO()
+    channels = {"RGBA": noise(4, np.float32).astype(np.float16), "Z": noise(1, np.float32)}
+    OpenEXR.File({"compression": OpenEXR.PIZ_COMPRESSION, "type": OpenEXR.scanlineimage}, channels).write(room)
+    return room.getvalue()
+
+
 def pictures() -> list[tuple[str, bytes]]:
     """Suffix and content of picture files of every format, depth and compression that is read."""
     colour, grey, alpha = (Image.fromarray(noise(channels)) for channels in (3, 1, 4))
@@ -121,7 +145,20 @@ def pictures() -> list[tuple[str, bytes]]:
         saved(colour, "TIFF", compression="jpeg"), saved(grey.convert("1"), "TIFF", compression="group4"),
         saved(grey.convert("F"), "TIFF"),
     ]  # fmt: skip
+    light = Photo([noise(3, np.float32)])
+    more = {
+        ".heic": [written(whole, "HEIC"), written(deep, "HEIC"), written(Photo([noise(3), noise(4)]), "HEIC")],
+        ".avif": [written(whole, "AVIF"), film("AVIF"), avif()],
+        ".jxl": [written(whole, "JXL"), written(deep_alpha, "JXL"), written(light, "JXL"), jxl()],
+        ".jp2": [written(whole, "JP2"), written(deep, "JP2"), saved(colour, "JPEG2000", no_jp2=True)],
+        ".exr": [written(light, "EXR"), exr()],
+        ".hdr": [written(light, "HDR")],
+        ".ppm": [written(whole, "PNM"), written(deep_alpha, "PNM"), b"P2 # words\n16 8\n15\n" + b"1 2 3 4 " * 32],
+        ".pfm": [written(light, "PFM")],
+        ".tga": [written(whole, "TGA"), saved(colour.quantize(16), "TGA"), saved(alpha, "TGA")],
+    }
     kinds = {".jpg": jpegs, ".png": pngs, ".webp": webps, ".gif": gifs, ".bmp": bmps, ".tif": tifs, ".dng": [raw()]}
+    kinds |= more
     return [(suffix, content) for suffix, contents in kinds.items() for content in contents]
 
 

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lnca
+from lnca.images.formats import FORMATS
 from lnca.nn.public import read_public
-from lnca.restoration.batch import Job, Way, restore_file
-from lnca.restoration.photo_write import FORMATS
+from lnca.restoration.batch import Way, restore_file
+from lnca.restoration.jobs import Job
 from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe

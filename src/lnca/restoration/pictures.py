@@ -1,5 +1,7 @@
 """PIL images, arrays and tensors to (B, 3, H, W) tensors in [0, 1], and back to the same kind."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -8,30 +10,78 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LncaError
-from ..nn.latent import SMALLEST_SIDE
+from ..images.hidden import filled, restore_hidden
+from ..images.limits import SMALLEST_SIDE
+from ..images.photo import CHANNELS, LUMA
+from ..images.pillow import GREY_16, MODES
 
-# Kinds of 8-bit PIL images; CMYK becomes RGB.
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
-GREY_16 = "I;16"
-CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 # The value of white; 16 bits are kept as int32, since torch does little with uint16.
 WHITE = {torch.uint8: 255, torch.int32: 65535}
-# Of red, green and blue in grey (ITU-R BT.601, as Pillow has it).
-LUMA = (0.299, 0.587, 0.114)
+
+# So far beyond [0, 1] a value may be by rounding, as after a convolution.
+ROUNDING = 1e-3
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, Tensor)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """What the values of floating-point pictures mean.
+
+    Args:
+        data_range: white, where black is 0; 1 when None.
+        clip: clip what lies outside.
+        open: leave it as it is, for models that are told how much noise there is.
+    """
+
+    data_range: float | None = None
+    clip: bool = False
+    open: bool = False
+
+    def __post_init__(self) -> None:
+        if self.data_range is not None and not 0 < self.data_range < float("inf"):
+            raise LncaError(f"data_range should be above 0, got {self.data_range:g}")
+
+    @property
+    def white(self) -> float:
+        """The value of white."""
+        return 1.0 if self.data_range is None else float(self.data_range)
+
+    def checked(self, x: Tensor) -> Tensor:
+        """Floating-point values divided by white, clipped where they may be.
+
+        Raises:
+            LncaError: NaN or infinite values; values farther outside [0, 1] than rounding brings them.
+        """
+        x = x if self.data_range is None else x / self.white
+        if not x.numel():
+            return x
+        low, high = x.amin(), x.amax()
+        if not (low.isfinite() and high.isfinite()):
+            raise LncaError("the picture holds NaN or infinite values; replace them first")
+        if self.open or (low >= 0 and high <= 1):
+            return x
+        if self.clip or (low >= -ROUNDING and high <= 1 + ROUNDING):
+            return x.clamp(0, 1)
+        raise LncaError(
+            f"values should lie in [0, {self.white:g}], got {low * self.white:g} to {high * self.white:g}; "
+            "say what white is with data_range, or let clip=True cut them off"
+        )
+
+
+UNIT = Range()
+
+
 class Parts(NamedTuple):
     """A picture's colours (B, 3, H, W), uint8, int32 of 16 bits, or floating point in [0, 1]; its alpha channel (H, W),
-    if it has one, and whether it is grey."""
+    if it has one, and whether it is grey. Colours that alpha hides are those of what is seen around."""
 
     colours: Tensor
     alpha: np.ndarray | None = None
     grey: bool = False
 
 
-def to_tensor(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
+def to_tensor(picture: Image.Image | np.ndarray | Tensor, values: Range = UNIT) -> Tensor:
     """A picture as (B, 3, H, W) float32 in [0, 1].
 
     Args:
@@ -42,23 +92,20 @@ def to_tensor(picture: Image.Image | np.ndarray | Tensor) -> Tensor:
     Raises:
         LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
     """
-    return _to_float(_parts(picture).colours)
+    return _to_float(_parts(picture, values).colours)
 
 
 def _to_float(x: Tensor) -> Tensor:
     return x.float() / WHITE[x.dtype] if x.dtype in WHITE else x.float()
 
 
-def _parts(picture: Image.Image | np.ndarray | Tensor) -> Parts:
+def _parts(picture: Image.Image | np.ndarray | Tensor, values: Range = UNIT) -> Parts:
     """Raises as `to_tensor`."""
     parts = _split(picture)
     x = parts.colours
     if min(x.shape[-2:]) < SMALLEST_SIDE:
         raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[-1]}x{x.shape[-2]}")
-    if x.dtype not in WHITE and x.numel() and not (x.amin() >= 0 and x.amax() <= 1):
-        found = "NaN" if x.isnan().any() else f"values from {x.amin():g} to {x.amax():g}"
-        raise LncaError(f"values should lie in [0, 1], got {found}; scale or clip them first")
-    return parts
+    return parts if x.dtype in WHITE else parts._replace(colours=values.checked(x))
 
 
 def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
@@ -67,9 +114,11 @@ def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
             return _split_array(np.array(picture).astype(np.uint16))
         if picture.mode not in MODES:
             raise LncaError(f"the image has pixels of kind {picture.mode!r}; convert it to grey, RGB or RGBA first")
-        colours = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None]
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else None
-        return Parts(colours, alpha, picture.mode in ("1", "L", "LA"))
+        pixels, alpha = np.array(picture.convert("RGB")), None
+        if picture.has_transparency_data:
+            alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+            pixels = filled(pixels, alpha == 0)
+        return Parts(torch.from_numpy(pixels).permute(2, 0, 1)[None], alpha, picture.mode in ("1", "L", "LA"))
     if isinstance(picture, np.ndarray):
         return _split_array(picture)
     if isinstance(picture, Tensor):
@@ -89,6 +138,8 @@ def _split_array(array: np.ndarray) -> Parts:
     planes = array[..., None] if array.ndim == 2 else array
     count = planes.shape[2]
     colours = planes[..., : count - 1] if count in (2, 4) else planes
+    if count in (2, 4):
+        colours = filled(colours, planes[..., -1] == 0)
     kept = colours.astype(np.int32) if array.dtype == np.uint16 else colours.copy()
     x = torch.from_numpy(kept).permute(2, 0, 1)[None]
     return Parts(x.expand(-1, 3, -1, -1), planes[..., -1] if count in (2, 4) else None, count < 3)
@@ -114,18 +165,26 @@ class Rows:
         picture: as for `to_tensor`; or a list of them, of one size and depth, which `finish` gives back as a list.
         strength: share of what is restored in what comes out, 0 to 1.
         mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
+        luma, chroma: shares of the correction in brightness and in colour, 0 to 1, times `strength`.
+        values: what floating-point values mean.
+        progress: is called with the share of the picture that is restored, after each band of rows.
 
     Raises:
-        LncaError: as `to_tensor`; several sizes or depths; a strength outside [0, 1]; a mask of another size.
+        LncaError: as `to_tensor`; several sizes or depths; a share outside [0, 1]; a mask of another size.
     """
 
     def __init__(
-        self, picture: Image.Image | np.ndarray | Tensor | list, strength: float = 1.0, mask: np.ndarray | None = None
-    ):
-        if not 0 <= strength <= 1:
-            raise LncaError(f"the strength should lie between 0 and 1, got {strength:g}")
+        self, picture: Image.Image | np.ndarray | Tensor | list, strength: float = 1.0, mask: np.ndarray | None = None,
+        *, luma: float = 1.0, chroma: float = 1.0, values: Range = UNIT,
+        progress: Callable[[float], None] | None = None,
+    ):  # fmt: skip
+        for name, share in (("strength", strength), ("luma", luma), ("chroma", chroma)):
+            if not 0 <= share <= 1:
+                raise LncaError(f"the {name} should lie between 0 and 1, got {share:g}")
         self.picture, self.strength, self.mask = picture, strength, mask
-        self._parts = [_parts(each) for each in (picture if isinstance(picture, list) else [picture])]
+        self.luma, self.chroma, self.values = luma, chroma, values
+        self.progress, self._written, self._said = progress, 0, 0.0
+        self._parts = [_parts(each, values) for each in (picture if isinstance(picture, list) else [picture])]
         if len({(parts.colours.shape[1:], parts.colours.dtype) for parts in self._parts}) != 1:
             raise LncaError("pictures that are restored together should have one size and depth; restore them apart")
         colours = [parts.colours for parts in self._parts]
@@ -151,6 +210,8 @@ class Rows:
         """
         rows = cls.__new__(cls)
         rows._pixels, rows.first, rows.height, rows.strength, rows.mask = pixels, first, height, strength, mask
+        rows.luma = rows.chroma = 1.0
+        rows.progress, rows._written, rows._said = None, 0, 0.0
         rows.batch, _, _, rows.width = pixels.shape
         return rows
 
@@ -168,14 +229,17 @@ class Rows:
         """Size of what `empty` gives."""
         return self._pixels.numel() * (1 if self._pixels.dtype == torch.uint8 else 4)
 
-    def read(self, begin: int, end: int, width: int) -> Tensor:
-        """Rows [begin, end), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the lower and the right border."""
-        row, column = torch.arange(begin, end), torch.arange(width)
+    def read(self, begin: int, end: int, width: int, left: int = 0) -> Tensor:
+        """Rows [begin, end) of columns [left, left + width), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the
+        lower and the right border."""
+        row, column = torch.arange(begin, end), torch.arange(left, left + width)
         rows = torch.where(row < self.height, row, 2 * (self.height - 1) - row) - self.first
         assert rows.min() >= 0, f"rows from {begin} on reach above row {self.first}"
-        x = self._pixels[:, :, rows]
-        if width > self.width:
-            x = x[..., torch.where(column < self.width, column, 2 * (self.width - 1) - column)]
+        columns = torch.where(column < self.width, column, 2 * (self.width - 1) - column)
+        first, last = int(columns.min()), int(columns.max())
+        x = self._pixels[..., first : last + 1][:, :, rows]
+        if left + width > self.width:
+            x = x[..., columns - first]
         return _to_float(x.permute(0, 2, 3, 1)).contiguous()
 
     def empty(self, rows: int | None = None) -> Tensor:
@@ -183,22 +247,48 @@ class Rows:
         kind = self._pixels.dtype if self._pixels.dtype in WHITE else torch.float32
         return torch.empty(self.batch, self.height if rows is None else rows, self.width, 3, dtype=kind)
 
-    def write(self, room: Tensor, begin: int, values: Tensor, top: int = 0) -> None:
-        """Puts restored rows (B, rows, at least W, 3) from row `begin` on into `room`, whose first is row `top`, as far
-        as the picture goes."""
-        values = values[:, : self.height - begin, : self.width].clamp(0, 1)
-        end = begin + values.shape[1]
-        if self.strength != 1 or self.mask is not None:
-            share = torch.tensor(self.strength)
-            if self.mask is not None:
-                share = share * torch.from_numpy(self.mask[begin - self.first : end - self.first, :, None])
-            values = torch.lerp(self.read(begin, end, self.width).cpu(), values.cpu().float(), share.float())
+    def write(self, room: Tensor, begin: int, values: Tensor, top: int = 0, left: int = 0) -> None:
+        """Puts restored rows (B, rows, columns, 3) from row `begin` and column `left` on into `room`, whose first row
+        is row `top`, as far as the picture goes."""
+        values = values[:, : self.height - begin, : self.width - left].clamp(0, 1)
+        end, right = begin + values.shape[1], left + values.shape[2]
+        if min(self.strength, self.luma, self.chroma) != 1 or self.mask is not None:
+            values = self._mixed(values.cpu().float(), begin, end, left, right)
         if room.dtype in WHITE:
             values = (values * WHITE[room.dtype]).round()
-        room[:, begin - top : end - top] = values
+        room[:, begin - top : end - top, left:right] = values
+        self._written += (end - begin) * (right - left)
+        self.say(self._written / (self.height * self.width))
+
+    def say(self, share: float) -> None:
+        """Tells `progress` that so much is restored, 0 to 1, or what it was told before where that was more."""
+        self._said = max(self._said, share)
+        if self.progress is not None:
+            self.progress(self._said)
+
+    def _mixed(self, restored: Tensor, begin: int, end: int, left: int, right: int) -> Tensor:
+        """The given rows and columns with the shares of the correction that are asked for. A correction that is the
+        same in all channels is of brightness, what is left of it changes colour only."""
+        given = self.read(begin, end, right - left, left).cpu()
+        share = torch.tensor(self.strength)
+        if self.mask is not None:
+            share = share * torch.from_numpy(self.mask[begin - self.first : end - self.first, left:right, None])
+        if self.luma == self.chroma:
+            return torch.lerp(given, restored, (share * self.luma).float())
+        correction = restored - given
+        luma = (correction * torch.tensor(LUMA)).sum(-1, keepdim=True)
+        return (given + share.float() * (self.luma * luma + self.chroma * (correction - luma))).clamp(0, 1)
+
+    @property
+    def grey(self) -> bool:
+        """Whether the channels of all pixels are equal."""
+        red, green, blue = self._pixels.unbind(1)
+        return bool((red == green).all() and (green == blue).all())
 
     def finish(self, room: Tensor) -> Any:
         """The filled room as the kind of the picture."""
+        if room.dtype not in WHITE and self.values.data_range is not None:
+            room = room * self.values.white
         if not isinstance(self.picture, list):
             return _finished(room, self.picture, self._parts[0])
         rooms = room.split([parts.colours.shape[0] for parts in self._parts])
@@ -219,9 +309,10 @@ def _finished(x_BHWC: Tensor, picture: Any, parts: Parts) -> Any:
     if kind in WHITE and values.dtype not in WHITE:
         values = (values * WHITE[kind]).round()
     dtype = np.uint16 if isinstance(picture, Image.Image) else picture.dtype
-    array = values.numpy().astype(dtype)
+    array = values.numpy().astype(dtype, copy=False)
     if parts.alpha is not None:
         array = np.concatenate([array, parts.alpha[..., None]], -1)
+        restore_hidden(array, picture)
     return Image.fromarray(array[..., 0]) if isinstance(picture, Image.Image) else array.reshape(picture.shape)
 
 
@@ -230,5 +321,8 @@ def _image(values_HWC: Tensor, picture: Image.Image, parts: Parts) -> Image.Imag
     image = Image.fromarray(values_HWC.numpy())
     if parts.alpha is not None:
         image.putalpha(Image.fromarray(parts.alpha))
+        pixels = np.array(image)
+        restore_hidden(pixels, np.asarray(picture.convert("RGBA")))
+        image = Image.fromarray(pixels)
         return image.convert("LA") if parts.grey else image
     return image.convert("L") if parts.grey else image

@@ -10,10 +10,11 @@ from PIL import Image, ImageCms
 
 from conftest import write_dng
 from lnca import LncaError
-from lnca.restoration.photo import ORIENTATION, SOFTWARE, Photo
-from lnca.restoration.photo_deep import is_raw, upright
-from lnca.restoration.photo_read import open_photo, read_photo
-from lnca.restoration.photo_write import save_photo
+from lnca.images.exif import ORIENTATION
+from lnca.images.formats.raw import is_raw
+from lnca.images.photo import SOFTWARE, Photo, upright
+from lnca.images.reading import open_photo, read_photo
+from lnca.images.writing import save_photo
 
 MAKE, EXPOSURE, EXPOSURE_TIME = 0x010F, 0x8769, 0x829A
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'
@@ -132,7 +133,7 @@ def test_floating_point_of_other_sizes_becomes_32_bits_and_that_is_said(tmp_path
 
 
 def gif(*frames, path):
-    notes = save_photo(Photo(list(frames)), path)
+    notes = save_photo(Photo(list(frames), kind="GIF"), path)
     return notes, open_photo(path).frames
 
 

@@ -9,10 +9,9 @@ from PIL import Image, ImageCms, ImageSequence
 
 from conftest import write_dng
 from lnca import LncaError
-from lnca.restoration.photo import SOFTWARE, Photo
-from lnca.restoration.photo_deep import upright
-from lnca.restoration.photo_read import open_photo, read_photo
-from lnca.restoration.photo_write import of_depth, save_photo
+from lnca.images.photo import SOFTWARE, Photo, of_depth, upright
+from lnca.images.reading import open_photo, read_photo
+from lnca.images.writing import save_photo
 
 MAKE, EXPOSURE, PLACE, EXPOSURE_TIME, LATITUDE = 0x010F, 0x8769, 0x8825, 0x829A, 2
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF/></x:xmpmeta>'

@@ -1,0 +1,42 @@
+"""The table of what each format keeps, in docs/restore.md, made of the formats' records.
+
+python tools/format_table.py    # writes it; tests/images/test_table.py fails where it is not current
+"""
+
+from pathlib import Path
+
+from lnca.images.formats import ALL, Format, Part
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "restore.md"
+BEGIN, END = "<!-- formats: made by tools/format_table.py -->", "<!-- formats: end -->"
+COLUMNS = {
+    Part.DEEP: "16 bits", Part.FLOAT: "float", Part.ALPHA: "alpha", Part.PAGES: "pages", Part.ANIMATION: "animation",
+    Part.EXIF: "EXIF", Part.XMP: "XMP", Part.ICC: "profile", Part.IPTC: "IPTC", Part.RESOLUTION: "resolution",
+    Part.COMMENTS: "comments", Part.SIGNAL: "gAMA, cHRM, cICP", Part.GEO: "GeoTIFF",
+}  # fmt: skip
+
+
+def table() -> str:
+    """The table in Markdown."""
+    head = ["", "suffixes", "colours", *COLUMNS.values(), "beside the package"]
+    rows = [head, ["---"] * len(head), *map(row, ALL)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def row(fmt: Format) -> list[str]:
+    kept = ["yes" if part in fmt.keeps else "" for part in COLUMNS]
+    if fmt.signals == {"cICP"}:
+        kept[list(COLUMNS).index(Part.SIGNAL)] = "cICP"
+    name = fmt.name if fmt.write is not None else f"{fmt.name} (read only)"
+    return [name, " ".join(fmt.suffixes), fmt.coded, *kept, fmt.library]
+
+
+def with_table(text: str) -> str:
+    """A document with the table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text("utf-8")), "utf-8")

@@ -56,7 +56,9 @@ def trained(name, parts, joint=False):
     return [p.grad for p in trainer.optimizer.parameters], values, trainer
 
 
-@pytest.mark.parametrize(("name", "joint"), [(name, False) for name in MODELS] + [("latent-nafca", True)])
+@pytest.mark.parametrize(
+    ("name", "joint"), [pytest.param(name, False, marks=pytest.mark.slow) for name in MODELS] + [("latent-nafca", True)]
+)
 def test_parts_of_a_batch_give_its_gradient(name, joint):
     gradients, values, whole = trained(name, 1, joint)
     for parts in (2, 5, 9):

@@ -6,6 +6,7 @@ import torch
 from golden import Golden, needs_golden
 from lnca.nn.autoencoder import Autoencoder
 from lnca.training import losses
+from lnca.training.muon import MuonSettings
 from lnca.training.optimizer import Optimizer, OptimizerSettings, learning_rate_factor, normalise
 
 
@@ -16,6 +17,41 @@ from lnca.training.optimizer import Optimizer, OptimizerSettings, learning_rate_
 )  # fmt: skip
 def test_cosine_decay_after_a_linear_rise(step, warmup, factor):
     assert learning_rate_factor(step, 100, warmup) == pytest.approx(factor, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("step", "decay", "factor"),
+    [(0, 0.25, 1 / 11), (10, 0.25, 1.0), (75, 0.25, 1.0), (76, 0.25, 0.96), (99, 0.25, 0.04), (100, 0.25, 0.0),
+     (99, 0.0, 1.0)],
+)  # fmt: skip
+def test_constant_then_down_in_a_straight_line(step, decay, factor):
+    assert learning_rate_factor(step, 100, 0.1, decay) == pytest.approx(factor, abs=1e-6)
+
+
+def test_both_optimizers_follow_one_schedule_and_are_resumed():
+    def made():
+        torch.manual_seed(0)
+        vector, matrix = torch.nn.Parameter(torch.randn(3)), torch.nn.Parameter(torch.randn(3, 4))
+        settings = OptimizerSettings(learning_rate=0.1, decay=0.5, normalise_gradients=False)
+        return Optimizer([vector], settings, 4, matrices=[matrix], muon=MuonSettings(0.01)), vector, matrix
+
+    def go(optimizer, vector, matrix):
+        optimizer.step((vector.sum() * matrix.square().sum()).sin())
+        return [each.param_groups[0]["lr"] for each in optimizer.optimizers]
+
+    whole, cut, resumed = made(), made(), made()
+    rates = [go(*whole) for _ in range(4)]
+    assert [adam for adam, _ in rates] == pytest.approx([0.1, 0.1, 0.05, 0])
+    assert [muon for _, muon in rates] == pytest.approx([0.01, 0.01, 0.005, 0])
+    for _ in range(2):
+        go(*cut)
+    resumed[0].load_state_dict(cut[0].state_dict())
+    for mine, theirs in zip(resumed[1:], cut[1:], strict=True):
+        mine.data.copy_(theirs)
+    for _ in range(2):
+        go(*resumed)
+    assert torch.equal(resumed[1], whole[1])
+    assert torch.equal(resumed[2], whole[2])
 
 
 def test_normalised_gradients_have_length_one():

@@ -77,6 +77,7 @@ def test_epochs_are_set_for_the_phases_there_are():
         (["precision=float8"], "recipe.precision should be"),
         (["batch_size"], "should have the form field=value"),
         (["batch_size=[1"], "is not valid YAML"),
+        (["automaton={epochs: 1, epochs: 2}"], "'epochs' is there twice"),
         (["name.first=x"], "name has no fields"),
     ],
 )
@@ -89,6 +90,8 @@ def test_what_is_wrong_is_named(changes, sentence):
     ("text", "sentence"),
     [
         ("a: [", "not valid YAML"),
+        ("batch_size: 4\nbatch_size: 8", "'batch_size' is there twice in .*, line 2"),
+        ("automaton:\n  epochs: 1\n  'epochs': 2", "'epochs' is there twice"),
         ("- 1", "should be a mapping"),
         ("!!python/object/apply:os.getcwd []", "not valid YAML"),
         ("model: {lnca: !!python/name:os.system }", "not valid YAML"),

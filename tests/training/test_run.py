@@ -18,14 +18,16 @@ import torch
 from PIL import Image
 
 import lnca
+from disks import failing
 from lnca import LncaError
 from lnca.data.crops import CropSet
 from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
 from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
+from lnca.training.initial import begin_with
 from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
-from lnca.training.run import Interrupted, Run, begin_with
+from lnca.training.run import Interrupted, Run
 
 CHANGES = (
     "batch_size=4", "tile=32", "checkpoint_every=2", "validation_tiles=16", "sheet_every=1",
@@ -72,7 +74,14 @@ KILLED = textwrap.dedent("""
 """)
 
 
-@pytest.mark.parametrize(("phase", "batch"), [("autoencoder", 5), ("automaton", 7), ("joint", 3)])
+@pytest.mark.parametrize(
+    ("phase", "batch"),
+    [
+        pytest.param("autoencoder", 5, marks=pytest.mark.slow),
+        pytest.param("automaton", 7, marks=pytest.mark.slow),
+        ("joint", 3),
+    ],
+)
 def test_killed_in_each_phase_and_resumed_gives_the_same_bytes(pictures, uninterrupted, tmp_path, phase, batch):
     command = [sys.executable, "-c", KILLED, pictures, tmp_path / "run", phase, str(batch), *CHANGES]
     killed = subprocess.run(
@@ -117,7 +126,7 @@ def kept_epoch(run, ssim):
     """Which epoch's weights a run ends with, when validation finds these."""
     scores, after = iter(ssim), []
 
-    def validate():
+    def validate(phase):
         after.append({name: value.clone() for name, value in run.model.state_dict().items()})
         return {"ssim": next(scores), "psnr": 0.0, "input_ssim": 0.0}, [torch.zeros(1, 3, 32, 32)]
 
@@ -305,26 +314,17 @@ def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures
 
 
 @pytest.mark.parametrize(
-    ("call", "number"),
-    [
-        ("pathlib.Path.write_bytes", errno.ENOSPC), ("pathlib.Path.write_bytes", errno.EDQUOT),
-        ("lnca.files.tempfile.mkstemp", errno.EROFS), ("lnca.files.tempfile.mkstemp", errno.EACCES),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(
-    pictures, uninterrupted, tmp_path, monkeypatch, call, number
-):
+    ("fault", "number"),
+    [("write", errno.ENOSPC), ("write", errno.EDQUOT), ("open", errno.EROFS), ("open", errno.EACCES)],
+)
+def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, tmp_path, fault, number):
     """A full disk, a quota, a read-only disk, a folder of others."""
     whole = [(path, path.read_bytes()) for path in stopped(pictures, tmp_path)]
 
-    def refuse(*_, **__):
-        raise OSError(number, os.strerror(number))
-
     run = Run(plan(pictures), tmp_path, resume=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(call, refuse)
-        with pytest.raises(LncaError, match=rf"cannot write .*checkpoint-0+18.lnca: {os.strerror(number)}"):
-            run()
+    said = rf"cannot write .*checkpoint-0+18.lnca: {os.strerror(number)}"
+    with failing(fault, number), pytest.raises(LncaError, match=said):
+        run()
     assert [(path, path.read_bytes()) for path in checkpoints(tmp_path)] == whole
     assert not list(tmp_path.glob(".lnca-*"))
     assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
@@ -494,3 +494,8 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
     with pytest.raises(LncaError, match=r"is damaged \(it holds more than tensors and plain data\); delete"):
         read_checkpoint(tmp_path, plan, True)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_deblurrer_is_not_trained_by_itself(pictures, tmp_path):
+    with pytest.raises(LncaError, match="its cells are those of pyramid; train that"):
+        Run(Plan("deblur", "photo-deblur", pictures, load_recipe("photo-denoise", []), 0), tmp_path)

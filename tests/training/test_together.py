@@ -112,6 +112,7 @@ def close(found, expected, tolerance):
     return all(torch.allclose(value, found[name], rtol=tolerance, atol=tolerance) for name, value in expected.items())
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_and_a_third_goes_on(pictures, alone, tmp_path):
     """In both phases, of 54 batches each; then one goes on from where two stopped, with the pool that two had."""
     expected, weights = alone
@@ -148,7 +149,9 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("model", list(OTHERS))
+@pytest.mark.parametrize(
+    "model", [pytest.param(model, marks=() if model == "nafnet" else pytest.mark.slow) for model in OTHERS]
+)
 def test_two_processes_have_the_losses_of_one_whatever_is_trained(model, pictures, tmp_path):
     changes = ["batch_size=4", "tile=32", "training_tiles=16", "validation_tiles=3", *OTHERS[model]]
     losses = []
@@ -163,6 +166,7 @@ def test_two_processes_have_the_losses_of_one_whatever_is_trained(model, picture
     assert [value[2] for value in first] == pytest.approx([value[2] for value in losses], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_command_starts_its_own_processes_and_goes_on_where_one_stopped(pictures, alone, tmp_path):
     pytest.importorskip("lightning.fabric")
     plan = Plan("latent-vitca", "denoise", pictures, load_recipe("stable", CHANGES), seed=3)

@@ -351,6 +351,7 @@ def test_direct_losses_by_hand():
     assert absolute(grey, black).item() == pytest.approx(0.055)
 
 
+@pytest.mark.slow
 def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeypatch):
     recipe = load_recipe("lnca-deblur", ["residual.settled=0.5", "residual.longest=30"])
     torch.manual_seed(0)
@@ -372,6 +373,7 @@ def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeyp
     assert all(4 <= steps <= 20 for steps, gradient in lengths if gradient)
 
 
+@pytest.mark.slow
 def test_the_residual_trainer_brings_settled_cells_to_rest():
     changes = {}
     for rest in (0.0, 1.0):
@@ -390,6 +392,7 @@ def test_the_residual_trainer_brings_settled_cells_to_rest():
     assert changes[1.0] < changes[0.0] / 2
 
 
+@pytest.mark.slow
 def test_the_residual_trainer_teaches_the_cells_the_kernel(tmp_path):
     """From kernels alone, with nothing decoded; the decoder's own parts stay as they are."""
     for number in range(4):

@@ -14,13 +14,15 @@ from .world import World
 
 @dataclass
 class Batch:
-    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and the kernels
-    (B, 31, 31) they were blurred with, where a phase asks for them."""
+    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and, where
+    a phase asks for them, the kernels (B, 31, 31) they were blurred with and the levels (B, 2, h, w) of their noise in
+    255ths."""
 
     anchor: Tensor
     positive: Tensor
     sample: Tensor
     kernels: Tensor | None = None
+    level: Tensor | None = None
 
     def of(self, rows: slice) -> "Batch":
         """Some of the samples."""
@@ -29,6 +31,7 @@ class Batch:
             self.positive[rows],
             self.sample[rows],
             None if self.kernels is None else self.kernels[rows],
+            None if self.level is None else self.level[rows],
         )
 
     def parts(self, count: int) -> Iterator["Batch"]:
@@ -94,3 +97,12 @@ class Trainer(Protocol):
 def dissimilarity(image: Tensor, reference: Tensor) -> Tensor:
     """1 - SSIM, mean over pictures."""
     return 1 - metrics.ssim(image.float(), reference).mean()
+
+
+# Decibels.
+MOST = 60.0
+
+
+def decibels(image: Tensor, reference: Tensor) -> Tensor:
+    """PSNR of each picture, (B,), at most 60 dB: a picture that has no error would hide all others in a mean."""
+    return metrics.psnr(image, reference).clamp(max=MOST)

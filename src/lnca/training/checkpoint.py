@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
+from ..catalogue import CHECKPOINT
 from ..errors import LncaError, in_short
 from ..files import write_whole
 from .plan import Plan
 
 PATTERN = "checkpoint-*.lnca"
-MARK = b"lnca checkpoint 1\n"
+MARK = CHECKPOINT + b" 1\n"
 KEPT = 3
 
 
@@ -37,7 +38,7 @@ def write_checkpoint(folder: Path, step: int, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     payload = buffer.getbuffer()
     digest = hashlib.sha256(payload).hexdigest().encode()
-    write_whole(folder / PATTERN.replace("*", f"{step:09d}"), b"".join([MARK, digest, b"\n", payload]))
+    write_whole(folder / PATTERN.replace("*", f"{step:09d}"), MARK, digest, b"\n", payload)
     for path in checkpoints(folder)[KEPT:]:
         path.unlink(missing_ok=True)
 

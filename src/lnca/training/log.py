@@ -1,6 +1,10 @@
 """What a run leaves to look at: JSON lines, TensorBoard, contact sheets."""
 
+import io
 import json
+import os
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,55 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LncaError
-from ..files import write_whole
+from ..files import Appended, write_whole
 from ..restoration.image_io import save_picture
 from ..restoration.pictures import to_image
+
+
+class Events:
+    """TensorBoard's events of one process, a file of its own; some are kept until `flush` adds them to the file.
+
+    TensorBoard's own writer works in a thread, whose errors end it with a traceback and lose what waited.
+
+    Args:
+        folder: gets the file.
+        step: batches done so far; TensorBoard does not show what an earlier process logged after them.
+
+    Raises:
+        LncaError: no TensorBoard here, or the file cannot be written, also by `flush`.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        try:
+            from tensorboard.compat.proto import event_pb2
+            from tensorboard.summary.writer.record_writer import RecordWriter
+        except ImportError as error:
+            raise LncaError("training logs need tensorboard: pip install 'lnca[train]'") from error
+        self._event, self._kept = event_pb2.Event, io.BytesIO()
+        self._records = RecordWriter(self._kept)
+        name = f"events.out.tfevents.{time.time_ns() // 10**9:010d}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / name
+        self._add(file_version="brain.Event:2")
+        begun = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._add(step=step + 1, session_log=begun)
+        self.flush()
+
+    def _add(self, **content: Any) -> None:
+        event = self._event(wall_time=time.time(), **content)
+        self._records.write(event.SerializeToString())
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """One number of a batch or an epoch."""
+        from torch.utils.tensorboard.summary import scalar
+
+        self._add(step=step, summary=scalar(name, value))
+
+    def flush(self) -> None:
+        """Adds what was kept to the file, all of it or nothing."""
+        with Appended(self._path) as file:
+            file.write(self._kept.getvalue())
+        self._kept.seek(0)
+        self._kept.truncate()
 
 
 class Log:
@@ -20,39 +70,35 @@ class Log:
     Args:
         folder: the run's folder.
         step: batches done so far; what a killed run logged after them is dropped.
+
+    Raises:
+        LncaError: no TensorBoard here, or the logs cannot be written, also by the methods.
     """
 
     def __init__(self, folder: Path, step: int):
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise LncaError("training logs need tensorboard: pip install 'lnca[train]'") from error
         self.path = folder / "log.jsonl"
         if self.path.exists():
             lines = self.path.read_text("utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             write_whole(self.path, "".join(kept).encode())
-        self.writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self.events = Events(folder / "tensorboard", step)
 
     def scalars(self, phase: str, step: int, values: dict[str, float]) -> None:
         """The losses of one batch."""
         for name, value in values.items():
-            self.writer.add_scalar(f"{phase}/{name}", value, step)
+            self.events.scalar(f"{phase}/{name}", value, step)
 
     def epoch(self, step: int, record: dict[str, Any]) -> None:
         """The means of one epoch and its validation."""
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **record}) + "\n")
-        except OSError as error:
-            raise LncaError(f"cannot write {self.path}: {error.strerror}") from error
+        with Appended(self.path) as file:
+            file.write(json.dumps({"step": step, **record}) + "\n")
         for name, value in record.items():
             if name.startswith("validation_"):
-                self.writer.add_scalar(f"{record['phase']}/{name}", value, step)
-        self.writer.flush()
+                self.events.scalar(f"{record['phase']}/{name}", value, step)
+        self.events.flush()
 
     def close(self) -> None:
-        self.writer.close()
+        self.events.flush()
 
 
 class ContactSheet:

@@ -81,6 +81,37 @@ def balanced_error(y: Tensor, restored: Tensor, balance: float = 0.0) -> Tensor:
     return (errors * (errors.detach().clamp(min=TYPICAL_ERROR / 100) / TYPICAL_ERROR) ** -balance).mean()
 
 
+# Squared difference of a pixel, in [0, 1], below which `charbonnier` is round.
+ROUND = 1e-6
+# Levels of noise in 255ths: one whose pictures' weight is 1, and what is added to all.
+TYPICAL_LEVEL, LEAST_LEVEL = 20.0, 3.0
+
+
+def charbonnier(y: Tensor, restored: Tensor) -> Tensor:
+    """Mean of sqrt(difference^2 + 1e-6) of each picture, (B,): the absolute error, but smooth at 0 (Charbonnier et al.,
+    "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994)."""
+    return ((restored - y).square() + ROUND).sqrt().flatten(1).mean(1)
+
+
+def level_weights(level_BLhw: Tensor) -> Tensor:
+    """Weights (B,) of pictures with such noise, in 255ths: the error that is left grows about as the square root of the
+    level, so that all levels count alike."""
+    level = level_BLhw.flatten(1).mean(1)
+    return ((TYPICAL_LEVEL + LEAST_LEVEL) / (level + LEAST_LEVEL)).sqrt()
+
+
+# Of a noise level that is estimated too low and too high; what is added to levels before their logarithm, in 255ths.
+TOO_LOW, TOO_HIGH, FAINT = 1.3, 0.7, 0.7
+
+
+def level_error(true_BLhw: Tensor, estimated_BLhw: Tensor) -> Tensor:
+    """Mean of |e| + e^2 / 2 of each picture, (B,), where e is the difference of log(level + 0.7); too low counts 1.3,
+    too high 0.7: noise that is left is worse than a little smoothing."""
+    error = (estimated_BLhw + FAINT).log() - (true_BLhw + FAINT).log()
+    weight = torch.where(error < 0, TOO_LOW, TOO_HIGH)
+    return (weight * (error.abs() + error.square() / 2)).flatten(1).mean(1)
+
+
 def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BhwN: Tensor) -> Tensor:
     """How far the cells' blur kernels are from the true ones, relative to these, both smoothed by about a pixel: mean
     over cells of |G (mixed - true)|^2 / |G true|^2.

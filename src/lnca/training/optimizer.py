@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon, MuonSettings
 from .world import ALONE, World
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """Adam with cosine decay to 0.
+    """Adam, whose learning rate falls to 0.
 
     Args:
         learning_rate: its highest value.
         warmup: share of the steps during which it rises linearly to that (0: starts there, as in the paper).
+        decay: share of the steps, the last ones, during which it falls linearly to 0, after having been constant; None:
+            it falls as a cosine does, as soon as it has risen.
+        betas: how much of the old means of gradients and of their squares the new ones keep.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
         normalise_gradients: divide every gradient tensor by its own L2 norm, as the authors do.
         clip_norm: limit of the L2 norm of all gradients together; None leaves them.
@@ -24,16 +28,22 @@ class OptimizerSettings:
 
     learning_rate: float = 1e-2
     warmup: float = 0.0
+    decay: float | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     normalise_gradients: bool = True
     clip_norm: float | None = None
 
 
-def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Share of the highest learning rate in optimizer step 0, 1, ..., `steps` - 1."""
+def learning_rate_factor(step: int, steps: int, warmup: float, decay: float | None = None) -> float:
+    """Share of the highest learning rate in optimizer step 0, 1, ..., `steps` - 1; `warmup` and `decay` as in
+    `OptimizerSettings`."""
     rise = warmup * steps
     if step < rise:
         return (step + 1) / (rise + 1)
+    if decay is not None:
+        fall = decay * steps
+        return min(1.0, (steps - step) / fall) if fall else 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
 
 
@@ -48,19 +58,37 @@ class NotFinite(Exception):
 
 
 class Optimizer:
-    """Adam as `OptimizerSettings` says, for `steps` optimizer steps in all; gradients are means over a world."""
+    """Adam as `OptimizerSettings` says, for `steps` optimizer steps in all; gradients are means over a world.
+
+    Args:
+        parameters: that Adam moves.
+        matrices: that Muon moves, as `muon` says and with Adam's schedule.
+    """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], settings: OptimizerSettings, steps: int, world: World = ALONE
+        self,
+        parameters: Iterable[nn.Parameter],
+        settings: OptimizerSettings,
+        steps: int,
+        world: World = ALONE,
+        matrices: Iterable[nn.Parameter] = (),
+        muon: MuonSettings | None = None,
     ):
-        self.parameters, self.world = list(parameters), world
+        by_adam, by_muon = list(parameters), list(matrices)
+        self.parameters, self.world = by_adam + by_muon, world
         self.settings = settings
         self.adam = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, eps=1e-7, weight_decay=settings.weight_decay
+            by_adam, lr=settings.learning_rate, betas=settings.betas, eps=1e-7, weight_decay=settings.weight_decay
         )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.adam, lambda step: learning_rate_factor(step, steps, settings.warmup)
-        )
+        self.optimizers: list[torch.optim.Optimizer] = [
+            self.adam,
+            *([Muon(by_muon, muon or MuonSettings())] if by_muon else []),
+        ]
+
+        def factor(step: int) -> float:
+            return learning_rate_factor(step, steps, settings.warmup, settings.decay)
+
+        self.schedules = [torch.optim.lr_scheduler.LambdaLR(each, factor) for each in self.optimizers]
 
     def step(self, loss: Tensor) -> None:
         """One gradient descent step on `loss`."""
@@ -72,7 +100,8 @@ class Optimizer:
         Raises:
             NotFinite: of a gradient that is no number.
         """
-        self.adam.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         for loss in losses:
             loss.backward()
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -83,12 +112,18 @@ class Optimizer:
             normalise(gradients)
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
-        self.adam.step()
-        self.schedule.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        for schedule in self.schedules:
+            schedule.step()
 
     def state_dict(self) -> dict:
-        return {"adam": self.adam.state_dict(), "schedule": self.schedule.state_dict()}
+        return {name: [each.state_dict() for each in parts] for name, parts in self._parts()}
 
     def load_state_dict(self, state: dict) -> None:
-        self.adam.load_state_dict(state["adam"])
-        self.schedule.load_state_dict(state["schedule"])
+        for name, parts in self._parts():
+            for each, saved in zip(parts, state[name], strict=True):
+                each.load_state_dict(saved)
+
+    def _parts(self) -> list[tuple[str, list]]:
+        return [("optimizers", self.optimizers), ("schedules", self.schedules)]

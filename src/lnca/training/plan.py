@@ -23,6 +23,8 @@ class Plan:
         recipe: see `Recipe`.
         seed: of the split, the weights and everything drawn.
         initial: a weight file to begin with; random weights when None.
+        minutes: that the training may take on the machine where it begins, for the tasks of photographs: epochs get as
+            many crops as fit, whatever the recipe says; None leaves them.
     """
 
     model: str
@@ -31,6 +33,7 @@ class Plan:
     recipe: Recipe
     seed: int = 0
     initial: Path | None = None
+    minutes: float | None = None
 
     @property
     def name(self) -> str:
@@ -45,6 +48,7 @@ class Plan:
             "seed": self.seed,
             "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
             **({} if self.initial is None else {"initial": self.initial.stem}),
+            **({} if self.minutes is None else {"minutes": self.minutes}),
         }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..corruption import Curriculum, Task
 from ..degradation import PhotoTask
 from ..errors import LncaError, in_short
+from .muon import MuonSettings
 from .optimizer import OptimizerSettings
 
 try:
@@ -153,14 +154,55 @@ class ResidualPhase:
 
 
 @dataclass(frozen=True)
+class NoiseLevelPhase:
+    """The first phase of an automaton on three lattices, on crops of photographs: its estimator of noise levels.
+
+    Args:
+        epochs: passes over `training_tiles` crops.
+        crops: sides of the crops in the beginning and in the end, in pixels, multiples of 8; they grow evenly.
+        plain: share of the crops that have plain noise (`lnca.degradation.plain_noise`), and not what cameras do.
+    """
+
+    epochs: int = 2
+    crops: tuple[int, int] = (192, 192)
+    plain: float = 0.25
+    optimizer: OptimizerSettings = OptimizerSettings(
+        3e-3, warmup=0.01, decay=0.6, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=1.0
+    )
+
+
+@dataclass(frozen=True)
+class PyramidPhase:
+    """The second phase: all the rest, which is told the true levels.
+
+    Args:
+        epochs, crops, plain: as in `NoiseLevelPhase`.
+        earlier: weight of the error after each step before the last one, whose weight is 1.
+        memory: share of its old value in the mean of the weights, once that is old.
+        muon: for the convolutions of the rules.
+        optimizer: for all else, and the schedule of both.
+    """
+
+    epochs: int = 12
+    crops: tuple[int, int] = (64, 96)
+    plain: float = 0.5
+    earlier: float = 0.1
+    memory: float = 0.999
+    muon: MuonSettings = MuonSettings()
+    optimizer: OptimizerSettings = OptimizerSettings(
+        1e-3, warmup=0.005, decay=0.3, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=5.0
+    )
+
+
+@dataclass(frozen=True)
 class Recipe:
     """See the fields of the phases; the rest:
 
     Args:
         batch_size: samples in a batch.
         tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
-        crop: side of the crops of photographs, which are not shrunk, for the tasks of photographs; `training_tiles` of
-            them make an epoch.
+        crop: side of the crops of photographs, which are not shrunk, for the tasks of photographs, where a phase does
+            not say it; `training_tiles` of them make an epoch.
         augment: turn and mirror the tiles at random.
         training_tiles: at most that many tiles are trained on; None takes all.
         validation_tiles: at most that many tiles are validated on after each epoch.
@@ -199,6 +241,8 @@ class Recipe:
     automaton: AutomatonPhase = field(default_factory=AutomatonPhase)
     joint: AutomatonPhase = field(default_factory=lambda: AutomatonPhase(epochs=0))
     residual: ResidualPhase = ResidualPhase()
+    noise_level: NoiseLevelPhase = NoiseLevelPhase()
+    pyramid: PyramidPhase = PyramidPhase()
     vitca: PixelPhase = PixelPhase()
     nafnet: DirectPhase = DirectPhase("psnr")
     restormer: DirectPhase = DirectPhase("l1", optimizer=OptimizerSettings(3e-4, normalise_gradients=False))
@@ -215,6 +259,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "latent-nafca": ("autoencoder", "automaton", "joint"),
     "latent-vitca": ("autoencoder", "automaton", "joint"),
     "lnca": ("residual",),
+    "pyramid": ("noise_level", "pyramid"),
     "vitca": ("vitca",),
     "nafnet": ("nafnet",),
     "restormer": ("restormer",),
@@ -225,6 +270,24 @@ def shipped_recipes() -> list[str]:
     """Names of the recipes inside the package."""
     folder = resources.files("lnca") / "recipes"
     return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+class OneOfEach(yaml.SafeLoader):
+    """Refuses a mapping that has a field twice, of which YAML's own reader takes the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[typing.Hashable, typing.Any]:
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> typing.Any:
+    """What a text in YAML says, in plain types; raises `yaml.YAMLError`."""
+    return OneOfEach(text).get_single_data()
 
 
 def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Recipe:
@@ -247,7 +310,7 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
     if len(text) > LONGEST:
         raise LncaError(f"{name_or_path!r} is no recipe: it has more than {LONGEST // 1000} thousand characters")
     try:
-        data = yaml.safe_load(text) or {}
+        data = parse_yaml(text) or {}
         if not isinstance(data, dict):
             raise LncaError(f"recipe {name_or_path!r} should be a mapping of fields")
         for override in overrides:
@@ -308,7 +371,7 @@ def _override(data: dict, text: str) -> None:
             raise LncaError(f"{_shown(text)}: {_shown(parent)[1:-1]} has no fields")
         # A copy, because a YAML alias is the same mapping in two places.
         data[parent] = data = dict(inner)
-    data[last] = yaml.safe_load(value)
+    data[last] = parse_yaml(value)
 
 
 def _parse(kind: typing.Any, value: typing.Any, where: str, default: typing.Any) -> typing.Any:

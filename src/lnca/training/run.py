@@ -5,89 +5,56 @@ seed; of a training that begins with another's weights it is made of both, so th
 than the one that made them.
 """
 
+import copy
+import dataclasses
 import hashlib
 import json
 import math
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import __version__, metrics
-from ..data.crops import CropSet, open_crops
+from ..data.crops import CropSet
+from ..data.reading import Unreadable, listing
 from ..data.splits import Split
-from ..data.tile_set import TileSet, open_tiles
-from ..degradation import MARGINS
+from ..data.tile_set import TileSet
 from ..errors import LncaError, in_short
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
+from ..nn.pyramid import PyramidAutomaton
 from ..nn.registry import resolve
-from ..nn.weights_file import load_weights, save_weights
+from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from .autoencoder import AutoencoderTrainer
 from .automaton import AutomatonTrainer, PixelTrainer
-from .batch import Batch, Exploded, Trainer
+from .batch import Exploded, Trainer, decibels
 from .checkpoint import last_good, read_checkpoint, write_checkpoint
 from .direct import DirectTrainer
+from .initial import begin_with
 from .log import ContactSheet, Log
 from .optimizer import NotFinite
+from .pace import Cost, batches_within
 from .plan import Plan, commit
+from .pyramid import LevelTrainer, NoiseLevelTrainer, PyramidTrainer
 from .recipe import PHASES
 from .residual import ResidualTrainer
+from .samples import draw_batch, open_samples
 from .world import ALONE, World
 
-# Crops that make an epoch, where the recipe does not say.
-CROPS = 10_000
-
-
-def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
-    """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random. A map with
-    more inputs than it had begins with zeros for them, one with more outputs with random ones.
-
-    Args:
-        seed: of the training. Weights that were trained with another one, and on the same pictures, have seen some that
-            this training's split keeps for validation and test: a warning says so, and so does what is returned.
-
-    Returns:
-        How many, such as "36 of 48 tensors of lnca-denoise".
-
-    Raises:
-        LncaError: not half of them are the same.
-    """
-    own = model.state_dict()
-    module, info = load_weights(path)
-    given = module.state_dict()
-    fitting, grown = {}, {}
-    for name in given.keys() & own.keys():
-        tensor, wanted = given[name], own[name]
-        if tensor.ndim == wanted.ndim == 4:
-            tensor = F.pad(tensor, (0, 0, 0, 0, 0, max(wanted.shape[1] - tensor.shape[1], 0)))
-        if tensor.shape == wanted.shape:
-            fitting[name] = tensor
-        elif tensor.ndim in (1, 4) and tensor.shape[1:] == wanted.shape[1:] and len(tensor) < len(wanted):
-            grown[name] = torch.cat([tensor, wanted[len(tensor) :]])
-    if 2 * len(fitting) < len(own):
-        raise LncaError(f"{path} holds a model of another shape; begin with one of the recipe's settings")
-    model.load_state_dict(own | fitting | grown)
-    begun = f"{len(fitting)} of {len(own)} tensors of {path.stem}"
-    before = info.card.get("seed", seed)
-    if before == seed:
-        return begun
-    print(
-        f"warning: {path} was trained with --seed {before}, and so on another split: of the same pictures it has seen "
-        f"some that --seed {seed} tests on",
-        file=sys.stderr,
-    )
-    return f"{begun}, which were trained with seed {before}"
+# Of a phase, when its pace is measured: batches and seconds at least, and samples that are validated.
+PILOT_BATCHES, PILOT_SECONDS, PILOT_SAMPLES = 3, 5.0, 16
+NO_SCORE: dict[str, Any] = {"score": None, "ssim": None, "epoch": None, "model": None}
 
 
 class Interrupted(Exception):
@@ -95,11 +62,12 @@ class Interrupted(Exception):
 
     Args:
         signal: SIGINT, of Ctrl-C, or SIGTERM, as batch systems send it.
+        weights: the best weights so far, where the run was in its last phase; before that they are no whole model's.
     """
 
-    def __init__(self, number: int):
+    def __init__(self, number: int, weights: Path | None = None):
         super().__init__(number)
-        self.signal = number
+        self.signal, self.weights = number, weights
 
 
 class Run:
@@ -110,6 +78,7 @@ class Run:
         folder: gets checkpoint, logs, contact sheets and, in the end, the weights.
         device: where.
         resume: continue from the folder's newest checkpoint; without it the folder must not hold one.
+        skip_broken: leave out pictures that cannot be read, and say so.
         progress: called as progress(phase, done, total, values) after every batch.
         world: the processes that share the work. All of them read the data and the folder; the first one writes.
     """
@@ -121,6 +90,7 @@ class Run:
         device: torch.device | str = "cpu",
         *,
         resume: bool = False,
+        skip_broken: bool = False,
         progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
         world: World = ALONE,
     ):
@@ -129,12 +99,18 @@ class Run:
         self.curriculum = plan.recipe.curriculum(plan.task)
         self.settings = plan.recipe.model.get(plan.model, {})
         architecture, settings = resolve(plan.model, self.settings)
+        if architecture not in PHASES:
+            raise LncaError(f"{plan.model} is not trained by itself: its cells are those of pyramid; train that")
         self.phases = PHASES[architecture]
         if plan.recipe.batch_size < 2:
             raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
         world.part(plan.recipe.batch_size)
         saved = read_checkpoint(folder, plan, resume)
-        self.train, self.validation = self._data("train"), self._data("validation")
+        trained = tuple(phase for phase in self.phases if self.epochs(phase))
+        self.train, self.validation = self._data_sets(trained, skip_broken)
+        self.left_out = list(dict.fromkeys((*self.train.left_out, *self.validation.left_out)))
+        if self.left_out and world.first:
+            print(f"warning: some of {plan.data} is left out:\n{listing(self.left_out)}", file=sys.stderr)
         self.train.check(plan.task)
         if len(self.train) < self.recipe.batch_size:
             raise LncaError(
@@ -150,28 +126,45 @@ class Run:
             self.draws = derive(plan.seed, hashlib.sha256(plan.initial.read_bytes()).hexdigest())
         self.model.to(self.device)
         self.position = {"phase": 0, "epoch": 0, "batch": 0, "step": 0}
-        self.best: dict[str, Any] = {"ssim": None, "epoch": None, "model": None}
+        self.best = dict(NO_SCORE)
         self.history: list[dict[str, Any]] = []
         self.trainer: Trainer | None = None
         self.sums: dict[str, float] = {}
         self.stop: int | None = None
+        self.pixels, self.seconds = 0.0, 0.0
         if saved is not None:
             self._restore(saved)
-        elif world.first:
-            write_whole(folder / "run.json", (json.dumps(plan.describe(), indent=2) + "\n").encode())
+        else:
+            if plan.minutes is not None:
+                self._fit(plan.minutes)
+            if world.first:
+                described = self._description() | ({"left_out": self.left_out} if self.left_out else {})
+                write_whole(folder / "run.json", (json.dumps(described, indent=2) + "\n").encode())
         self.log = Log(folder, self.position["step"]) if world.first else None
         self.sheet = ContactSheet(folder / "sheets")
 
-    def _data(self, split: Split) -> TileSet | CropSet:
-        plan, recipe = self.plan, self.plan.recipe
-        limit = recipe.training_tiles if split == "train" else recipe.validation_tiles
-        if plan.task == "denoise" or plan.task == "deblur":
-            return open_tiles(plan.data, split, plan.seed, recipe.tile, limit)
-        return open_crops(plan.data, split, plan.seed, recipe.crop, limit or CROPS, MARGINS[plan.task])
+    def _data_sets(self, phases: tuple[str, ...], skip_broken: bool) -> tuple[TileSet | CropSet, TileSet | CropSet]:
+        """Of training and of validation; raises `Unreadable` with what is broken of both."""
+        found, problems = [], []
+        splits: tuple[Split, Split] = ("train", "validation")
+        for split in splits:
+            try:
+                found.append(open_samples(self.plan, split, phases, skip_broken))
+            except Unreadable as error:
+                problems += error.problems
+        if problems:
+            raise Unreadable(problems)
+        train, validation = found
+        return train, validation
 
     @property
     def batches_per_epoch(self) -> int:
         return len(self.train) // self.recipe.batch_size
+
+    @property
+    def megapixels_per_second(self) -> float:
+        """Of pictures that were trained on, by all processes together; without validation."""
+        return self.pixels / self.seconds / 1e6 if self.seconds else 0.0
 
     def epochs(self, phase: str) -> int:
         return getattr(self.recipe, phase).epochs
@@ -201,7 +194,7 @@ class Run:
         if epochs and self.best["model"] is not None:
             self.model.load_state_dict(self.best["model"])
         self.trainer = None
-        self.best = {"ssim": None, "epoch": None, "model": None}
+        self.best = dict(NO_SCORE)
         self.position.update(phase=self.position["phase"] + 1, epoch=0, batch=0)
         self._save()
 
@@ -210,6 +203,10 @@ class Run:
         model, recipe, world = self.model, self.recipe, self.world
         if isinstance(model, PixelAutomaton):
             return PixelTrainer(model, recipe, recipe.vitca, batches, world)
+        if isinstance(model, PyramidAutomaton):
+            if phase == "noise_level":
+                return NoiseLevelTrainer(model, recipe, recipe.noise_level, batches, world)
+            return PyramidTrainer(model, recipe, recipe.pyramid, batches, world)
         if not isinstance(model, LatentAutomaton):
             return DirectTrainer(model, recipe, getattr(recipe, phase), batches, world)
         if phase == "residual":
@@ -219,26 +216,13 @@ class Run:
         return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, world, joint=phase == "joint")
 
     def _epoch(self, phase: str, epoch: int) -> None:
-        assert self.trainer is not None
         epochs, per_epoch = self.epochs(phase), self.batches_per_epoch
         difficulty = self.curriculum.end if phase == "joint" else self.curriculum.difficulty(epoch, epochs)
         for batch, sample in self._batches(phase, epoch):
             key = (self.draws, phase, epoch, batch)
-            draw = generator(self.device, *key)
-            # Of several processes each has its own.
-            torch.manual_seed(derive(*key, "dropout", *[self.world.rank] * (self.world.size > 1)))
+            done, total = epoch * per_epoch + batch, epochs * per_epoch
             where = f"in phase {phase}, epoch {epoch + 1}, batch {batch + 1}; {last_good(self.folder)}"
-            try:
-                values = self.trainer.train_batch(self._batch(phase, sample, difficulty, draw), draw)
-            except (Exploded, NotFinite) as error:
-                what = str(error) or "a gradient became infinite or no number"
-                raise LncaError(f"{what}, {where}; lower the learning rate, or use the recipe 'stable'") from error
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                raise LncaError(
-                    f"a batch of {self.recipe.batch_size} does not fit into memory, {where}; {self._smaller(phase)}"
-                ) from error
+            values = self._step(phase, sample, difficulty, done / total, key, where)
             for name, value in values.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.position["batch"] = batch + 1
@@ -246,17 +230,65 @@ class Run:
             if self.log is not None:
                 self.log.scalars(phase, self.position["step"], values)
             best = self.best["ssim"]
-            self.progress(
-                phase, epoch * per_epoch + batch + 1, epochs * per_epoch,
-                {"loss": values["loss"], "ssim": best if best is not None else float("nan")},
-            )  # fmt: skip
+            shown = {"loss": values["loss"], "ssim": best if best is not None else float("nan")}
+            self.progress(phase, done + 1, total, {**shown, "speed": self.megapixels_per_second})
             asked = max(self.world.told(self.stop or 0))
             if asked:
                 self._save()
-                raise Interrupted(asked)
+                raise Interrupted(asked, self._so_far(phase))
             if self.position["step"] % self.recipe.checkpoint_every == 0:
                 self._save()
         self._end_epoch(phase, epoch, difficulty)
+
+    def _step(
+        self, phase: str, sample: Tensor, difficulty: float, share: float, key: tuple[int | str, ...], where: str
+    ) -> dict[str, float]:
+        """Trains on one batch, which is drawn by `key` when a share of the phase is done; returns its losses."""
+        assert self.trainer is not None
+        start, draw = time.perf_counter(), generator(self.device, *key)
+        # Of several processes each has its own.
+        torch.manual_seed(derive(*key, "dropout", *[self.world.rank] * (self.world.size > 1)))
+        try:
+            batch = draw_batch(
+                self.train, self.plan, phase, sample, difficulty, share, draw, augment=self.recipe.augment
+            )
+            values = self.trainer.train_batch(batch, draw)
+        except (Exploded, NotFinite) as error:
+            what = str(error) or "a gradient became infinite or no number"
+            raise LncaError(f"{what}, {where}; lower the learning rate, or use the recipe 'stable'") from error
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            raise LncaError(
+                f"a batch of {self.recipe.batch_size} does not fit into memory, {where}; {self._smaller(phase)}"
+            ) from error
+        self.pixels += batch.anchor.numel() / 3
+        self.seconds += time.perf_counter() - start
+        return values
+
+    def _fit(self, minutes: float) -> None:
+        """Gives an epoch as many crops as can be trained on in these minutes, by measuring on a copy of the model."""
+        if not isinstance(self.train, CropSet):
+            raise LncaError("--minutes is for the tasks of photographs, whose crops have no end; give --epochs instead")
+        model, self.model = self.model, copy.deepcopy(self.model)
+        costs = [self._cost(phase) for phase in self.phases if self.epochs(phase)]
+        self.model, self.trainer, self.pixels, self.seconds = model, None, 0.0, 0.0
+        batches = min(self.world.told(batches_within(minutes, costs)))
+        self.train = dataclasses.replace(self.train, count=batches * self.recipe.batch_size)
+
+    def _cost(self, phase: str) -> Cost:
+        self.trainer = self._trainer(phase)
+        times: list[float] = []
+        # The first batch, which has memory to find, is left out; that all processes do as many is up to the first one.
+        while len(times) <= PILOT_BATCHES or self.world.told(sum(times) < PILOT_SECONDS)[0]:
+            before, key = self.seconds, (self.draws, phase, "pace", len(times))
+            sample = torch.arange(self.recipe.batch_size)
+            self._step(phase, sample, self.curriculum.end, 0.5, key, f"in phase {phase}, before it began")
+            times.append(self.seconds - before)
+        start = time.perf_counter()
+        self.validate(phase, PILOT_SAMPLES)
+        validation = (time.perf_counter() - start) * max(len(self.validation) / PILOT_SAMPLES, 1)
+        return Cost(self.epochs(phase), sum(times[1:]) / len(times[1:]), validation)
 
     def _smaller(self, phase: str) -> str:
         """What to do about a batch that does not fit."""
@@ -266,13 +298,6 @@ class Run:
             return anew
         return f"--resume with --set micro_batches={parts}, which cuts it into parts, or {anew}"
 
-    def _batch(self, phase: str, sample: Tensor, difficulty: float, draw: torch.Generator) -> Batch:
-        task, augment, here = self.plan.task, self.recipe.augment, sample.to(self.device)
-        if phase == "residual" and self.recipe.residual.kernel and isinstance(self.train, CropSet):
-            anchor, positive, kernels = self.train.blurred(sample, draw, augment=augment)
-            return Batch(anchor, positive, here, kernels)
-        return Batch(*self.train.pairs(sample, task, difficulty, draw, augment=augment), here)
-
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
         size = self.recipe.batch_size
@@ -281,14 +306,14 @@ class Run:
             yield batch, order[batch * size : (batch + 1) * size]
 
     def _end_epoch(self, phase: str, epoch: int, difficulty: float) -> None:
-        quality, examples = self.validate()
+        quality, examples = self.validate(phase)
         means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
-        best = self.best["ssim"]
+        score, best = self._score(quality), self.best["score"]
         # What learns nothing of pictures is not to be chosen by them.
         blind = phase == "residual" and not self.recipe.residual.decodes
-        if blind or best is None or math.isnan(best) or quality["ssim"] > best:
-            copy = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-            self.best = {"ssim": quality["ssim"], "epoch": epoch, "model": copy}
+        if blind or best is None or math.isnan(best) or score > best:
+            weights = {name: value.detach().cpu().clone() for name, value in self._kept().state_dict().items()}
+            self.best = {"score": score, "ssim": quality["ssim"], "epoch": epoch, "model": weights}
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,
                   **{f"validation_{name}": value for name, value in quality.items()}}  # fmt: skip
         self.history.append(record)
@@ -300,20 +325,34 @@ class Run:
         self.position.update(epoch=epoch + 1, batch=0)
         self._save()
 
-    def validate(self) -> tuple[dict[str, float], list[Tensor]]:
-        """SSIM and PSNR over the validation tiles at the test difficulty, and eight examples (clean, corrupted,
-        restored)."""
+    def _kept(self) -> RestorationModel:
+        """The model that is validated and saved, which may be a mean of the trained one."""
+        return self.trainer.kept if isinstance(self.trainer, LevelTrainer) else self.model
+
+    def _score(self, quality: dict[str, float]) -> float:
+        return self.trainer.value(quality) if isinstance(self.trainer, LevelTrainer) else quality["ssim"]
+
+    def validate(self, phase: str, most: int | None = None) -> tuple[dict[str, float], list[Tensor]]:
+        """SSIM and PSNR over the validation tiles, or the first ones, at the test difficulty, what else the phase's
+        trainer says of them, and eight examples (clean, corrupted, restored)."""
         assert self.trainer is not None
-        scores: dict[str, list[Tensor]] = {"ssim": [], "psnr": [], "input_ssim": []}
+        scores: dict[str, list[Tensor]] = {}
         examples: list[Tensor] = []
-        for start in range(0, len(self.validation), 256):
-            index = torch.arange(start, min(start + 256, len(self.validation)))
+        count = min(len(self.validation), most or len(self.validation))
+        for start in range(0, count, 256):
+            index = torch.arange(start, min(start + 256, count))
             draw = generator(self.device, self.plan.seed, "validation", start)
-            anchor, positive = self.validation.pairs(index, self.plan.task, self.curriculum.test, draw)
+            batch = draw_batch(self.validation, self.plan, phase, index, self.curriculum.test, 1, draw, augment=False)
+            anchor, positive = batch.anchor, batch.positive
             restored = self._restored(anchor, positive)
-            scores["ssim"].append(metrics.ssim(restored, anchor))
-            scores["psnr"].append(metrics.psnr(restored, anchor))
-            scores["input_ssim"].append(metrics.ssim(positive, anchor))
+            found = {
+                "ssim": metrics.ssim(restored, anchor),
+                "psnr": decibels(restored, anchor),
+                "input_ssim": metrics.ssim(positive, anchor),
+                **(self.trainer.scores(batch) if isinstance(self.trainer, LevelTrainer) else {}),
+            }
+            for name, values in found.items():
+                scores.setdefault(name, []).append(values)
             examples = examples or [anchor[:8], positive[:8], restored[:8]]
         return {name: torch.cat(values).mean().item() for name, values in scores.items()}, examples
 
@@ -332,12 +371,35 @@ class Run:
 
     def _finish(self) -> Path:
         path = self.folder / f"{self.plan.name}.safetensors"
-        begun = {} if self.begun is None else {"initial": self.begun}
-        card = {**self.plan.describe(), **begun, "lnca": __version__, "commit": commit(), "history": self.history}
         if self.log is not None:
-            save_weights(path, self.model, self.plan.model, self.settings, card)
+            save_weights(path, self.model, self.plan.model, self.settings, self._card())
             self.log.close()
+            self._path_so_far.unlink(missing_ok=True)
         return path
+
+    @property
+    def _path_so_far(self) -> Path:
+        return self.folder / f"{self.plan.name}-so-far.safetensors"
+
+    def _so_far(self, phase: str) -> Path | None:
+        """Writes the best weights of the last phase, before its first validation those there are."""
+        if phase != [name for name in self.phases if self.epochs(name)][-1]:
+            return None
+        if self.world.first:
+            model = copy.deepcopy(self._kept())
+            if self.best["model"] is not None:
+                model.load_state_dict(self.best["model"])
+            card = {**self._card(), "unfinished": self.position["step"]}
+            save_weights(self._path_so_far, model, self.plan.model, self.settings, card)
+        return self._path_so_far
+
+    def _description(self) -> dict[str, Any]:
+        """The plan, and the crops of an epoch where minutes decided on them."""
+        return {**self.plan.describe(), **({} if self.plan.minutes is None else {"crops": len(self.train)})}
+
+    def _card(self) -> dict[str, Any]:
+        begun = {} if self.begun is None else {"initial": self.begun}
+        return {**self._description(), **begun, "lnca": __version__, "commit": commit(), "history": self.history}
 
     def _save(self) -> None:
         content = {
@@ -351,6 +413,7 @@ class Run:
             "history": self.history,
             "begun": self.begun,
             "draws": self.draws,
+            "samples": len(self.train),
         }
         if self.world.first:
             write_checkpoint(self.folder, self.position["step"], content)
@@ -379,6 +442,8 @@ class Run:
         self.best = {name: saved["best"][name] for name in self.best}
         self.sums, self.history, self.begun = dict(saved["sums"]), list(saved["history"]), saved["begun"]
         self.draws = int(saved["draws"])
+        if isinstance(self.train, CropSet):
+            self.train = dataclasses.replace(self.train, count=int(saved["samples"]))
         if self.best["model"] is not None:
             self.model.load_state_dict(self.best["model"])
         self.model.load_state_dict(saved["model"])

@@ -1,0 +1,204 @@
+"""An automaton on three lattices, for photographs: cells of 2x2, 4x4 and 8x8 pixels, and a noise level as an input.
+
+A step updates every lattice once, from coarse to fine: equation (1) of the paper, cells + phi(cells), on each of them,
+after the cells have heard from the next finer lattice (what is there) and from the next coarser one (what it is part
+of). The transition function phi is two dense 3x3 convolutions, so that a cell perceives all channels of its neighbours
+and not one number of each (docs/quality.md compares). Rules take turns: step t applies rule t, and the cells rest after
+the last one, so that more steps than there are rules change nothing.
+
+Lattices as in multigrid methods (Brandt, "Multi-Level Adaptive Solutions to Boundary-Value Problems", 1977) and U-nets
+(Ronneberger et al. 2015); a map of noise levels as an input as in FFDNet (Zhang et al. 2018).
+"""
+
+from collections.abc import Container, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .latent import SMALLEST_SIDE
+from .model import SteppedModel
+from .noise_level import SIDE, NoiseEstimator
+
+# Pixels of a side of the fine lattice's cells.
+FINE = 2
+# Of the correction: brightness and colour noise.
+LEVELS = 2
+# What a noise level of 255 is to the cells: inputs of the first convolution should be of one size.
+LOUDEST = 4.0
+# The noise level, in 255ths, from which on a correction is taken as it is.
+FULL = 2.0
+
+
+class Cells(NamedTuple):
+    """The state of the lattices: (B, channels, H / 2, W / 2), (B, channels, H / 4, W / 4), (B, channels, H / 8, W /
+    8)."""
+
+    fine: Tensor
+    middle: Tensor
+    coarse: Tensor
+
+
+class DenseRule(nn.Module):
+    """The transition function phi of a lattice: cells (B, C, h, w) -> their increment, of the same shape."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.perceive = nn.Conv2d(channels, channels, 3, padding=1)
+        self.act = nn.Conv2d(channels, channels, 3, padding=1)
+        for layer, size in ((self.perceive, 1.0), (self.act, 0.2)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            with torch.no_grad():
+                layer.weight.mul_(size)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.act(F.relu(self.perceive(x_BCHW)))
+
+
+class Step(nn.Module):
+    """One step of all lattices.
+
+    Args:
+        channels: of a cell of the fine, the middle and the coarse lattice.
+    """
+
+    def __init__(self, channels: tuple[int, int, int]):
+        super().__init__()
+        fine, middle, coarse = channels
+        self.to_middle, self.to_coarse = nn.Conv2d(fine, middle, 2, 2), nn.Conv2d(middle, coarse, 2, 2)
+        self.from_coarse, self.from_middle = nn.Conv2d(coarse, 4 * middle, 1), nn.Conv2d(middle, 4 * fine, 1)
+        self.fine, self.middle, self.coarse = map(DenseRule, channels)
+        with torch.no_grad():
+            self.from_coarse.weight.mul_(0.3)
+            self.from_middle.weight.mul_(0.3)
+
+    def forward(self, cells: Cells) -> Cells:
+        fine, middle, coarse = cells
+        middle = middle + self.to_middle(fine)
+        coarse = coarse + self.to_coarse(middle)
+        coarse = coarse + self.coarse(coarse)
+        middle = middle + F.pixel_shuffle(self.from_coarse(coarse), 2)
+        middle = middle + self.middle(middle)
+        fine = fine + F.pixel_shuffle(self.from_middle(middle), 2)
+        return Cells(fine + self.fine(fine), middle, coarse)
+
+
+class PyramidAutomaton(SteppedModel):
+    """Takes a picture and a map of its noise levels, which it estimates where none is given.
+
+    Args:
+        channels: of a cell of the fine, the middle and the coarse lattice.
+        rules: how many take turns.
+        steps: steps at validation and test; as many as there are rules when None.
+    """
+
+    takes_noise_level = True
+    multiple = SIDE
+
+    def __init__(self, channels: tuple[int, int, int] = (64, 80, 96), rules: int = 3, steps: int | None = None):
+        super().__init__(rules if steps is None else steps)
+        self.channels = channels
+        self.encode = nn.Conv2d(3 * FINE**2 + LEVELS, channels[0], 3, padding=1)
+        self.rules = nn.ModuleList(Step(channels) for _ in range(rules))
+        self.decode = nn.Conv2d(channels[0], 3 * FINE**2, 3, padding=1)
+        nn.init.zeros_(self.decode.weight)
+        nn.init.zeros_(self.decode.bias)  # type: ignore[arg-type]
+        self.estimator = NoiseEstimator()
+
+    def pad(self, image_BCHW: Tensor) -> Tensor:
+        """Mirrors the lower and right border until both sides are multiples of 8.
+
+        Raises:
+            ValueError: a side is shorter than 8 pixels.
+        """
+        height, width = image_BCHW.shape[-2:]
+        if min(height, width) < SMALLEST_SIDE:
+            raise ValueError(
+                f"an image needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, got {tuple(image_BCHW.shape)}"
+            )
+        return F.pad(image_BCHW, (0, -width % SIDE, 0, -height % SIDE), mode="reflect")
+
+    def seed(self, image_BCHW: Tensor, level_BLhw: Tensor) -> Cells:
+        """The cells before the first step: fine ones hold the picture's and the levels' features, the others nothing.
+
+        Args:
+            image_BCHW: sides are multiples of 8.
+            level_BLhw: (B, 2, H / 8, W / 8), standard deviations of brightness and colour noise in 255ths.
+        """
+        pixels = F.pixel_unshuffle(image_BCHW, FINE)
+        level = spread(level_BLhw) * (LOUDEST / 255)
+        fine = self.encode(torch.cat([pixels, level.to(pixels.dtype)], 1))
+        batch, _, height, width = fine.shape
+        _, middle, coarse = self.channels
+        return Cells(
+            fine,
+            fine.new_zeros(batch, middle, height // 2, width // 2),
+            fine.new_zeros(batch, coarse, height // 4, width // 4),
+        )
+
+    def read(self, cells: Cells, image_BCHW: Tensor, level_BLhw: Tensor) -> Tensor:
+        """The picture with the correction that the fine cells hold, not clipped. Where there is no noise nothing is
+        corrected; arguments as of `seed`."""
+        corrections = self.decode(cells.fine) * share_of_correction(spread(level_BLhw), 1).to(cells.fine.dtype)
+        return image_BCHW + F.pixel_shuffle(corrections, FINE)
+
+    def forward(
+        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, noise_level: Tensor | None = None
+    ) -> Tensor:
+        """Image (B, 3, H, W), sides >= 8 -> image of the same shape, in [0, 1].
+
+        Args:
+            image_BCHW: in [0, 1], or with noise that reaches beyond.
+            steps: steps of the automaton; `self.steps` when None; more than there are rules change nothing more.
+            seed: has no meaning here, since all cells take part in every step.
+            noise_level: (B, 2, h, w) standard deviations of brightness and colour noise in 255ths, such as
+                `NoiseEstimator` gives and as large as its map, or (B, 2, 1, 1); estimated when None.
+
+        Raises:
+            ValueError: a side is shorter than 8 pixels.
+        """
+        steps = self.steps if steps is None else steps
+        for restored in self.frames(image_BCHW, steps, seed, (steps,), noise_level):
+            return restored
+        raise AssertionError
+
+    def frames(
+        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, only: Container[int] | None = None,
+        noise_level: Tensor | None = None,
+    ) -> Iterator[Tensor]:  # fmt: skip
+        height, width = image_BCHW.shape[-2:]
+        image = self.pad(image_BCHW)
+        level = self.estimator(image) if noise_level is None else noise_level
+        level = level.to(image.dtype).expand(len(image), LEVELS, image.shape[-2] // SIDE, image.shape[-1] // SIDE)
+        for step, restored in enumerate(self.unrolled(image, level, self.steps if steps is None else steps)):
+            if only is None or step in only:
+                yield restored[..., :height, :width].clamp(0, 1)
+
+    def unrolled(self, image_BCHW: Tensor, level_BLhw: Tensor, steps: int) -> Iterator[Tensor]:
+        """Yields the picture after 0, 1, ..., `steps` steps as `read` gives it; the first is the given one. Arguments
+        as of `seed`."""
+        yield image_BCHW
+        cells, restored = self.seed(image_BCHW, level_BLhw), image_BCHW
+        for step in range(steps):
+            if step < len(self.rules):
+                cells = self.rules[step](cells)
+                restored = self.read(cells, image_BCHW, level_BLhw)
+            yield restored
+
+
+def spread(level_BLhw: Tensor) -> Tensor:
+    """A map of levels for the fine lattice's cells, four times as high and wide: between cells it is linear, so that
+    edges of cells do not show."""
+    return F.interpolate(level_BLhw, scale_factor=SIDE // FINE, mode="bilinear", align_corners=False)
+
+
+def share_of_correction(level: Tensor, dimension: int) -> Tensor:
+    """How much of a correction is taken: all of it where brightness or colour noise is `FULL` or more, and none where
+    there is none, so that clean pictures stay.
+
+    Args:
+        level: with the two levels along `dimension`, which is kept.
+    """
+    return (level.amax(dimension, keepdim=True) / FULL).clamp(0, 1)

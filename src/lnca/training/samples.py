@@ -1,0 +1,78 @@
+"""What a run trains and validates on: tiles, or crops of photographs, with what each phase wants to know of them."""
+
+import torch
+from torch import Tensor
+
+from ..data.crops import CropSet, open_crops
+from ..data.splits import Split
+from ..data.tile_set import TileSet, open_tiles
+from ..degradation import MARGINS
+from ..errors import LncaError
+from ..nn.noise_level import SIDE
+from .batch import Batch
+from .plan import Plan
+from .recipe import NoiseLevelPhase, PyramidPhase, Recipe
+
+# Crops that make an epoch, where the recipe does not say.
+CROPS = 10_000
+
+
+def side(settings: NoiseLevelPhase | PyramidPhase, share: float) -> int:
+    """Side of the crops when a share of a phase is done: evenly from the first to the last, a multiple of 8."""
+    first, last = settings.crops
+    return round((first + (last - first) * share) / SIDE) * SIDE
+
+
+def open_samples(plan: Plan, split: Split, phases: tuple[str, ...], skip_broken: bool = False) -> TileSet | CropSet:
+    """The samples of one set.
+
+    Args:
+        phases: names of the phases that are trained.
+        skip_broken: leave out pictures that cannot be read.
+
+    Raises:
+        LncaError: none, or too few; a phase needs crops and the task has tiles, or crops that cannot be had.
+    """
+    recipe = plan.recipe
+    limit = recipe.training_tiles if split == "train" else recipe.validation_tiles
+    crops = [c for phase in phases for c in getattr(getattr(recipe, phase), "crops", ())]
+    if crops and plan.task != "photo-denoise":
+        raise LncaError(f"{plan.model} learns from photographs whose noise is known: use --task photo-denoise")
+    if any(crop % SIDE or crop < 2 * SIDE for crop in crops):
+        raise LncaError(f"the crops of {plan.model} should be multiples of {SIDE}, of {2 * SIDE} or more, got {crops}")
+    if plan.task == "denoise" or plan.task == "deblur":
+        return open_tiles(plan.data, split, plan.seed, recipe.tile, limit, skip_broken)
+    smallest = min(crops, default=recipe.crop)
+    samples = open_crops(plan.data, split, plan.seed, smallest, limit or CROPS, MARGINS[plan.task], skip_broken)
+    for crop in crops:
+        samples.of_side(crop)
+    return samples
+
+
+def draw_batch(
+    samples: TileSet | CropSet, plan: Plan, phase: str, index: Tensor, difficulty: float, share: float,
+    draw: torch.Generator, *, augment: bool,
+) -> Batch:  # fmt: skip
+    """A batch as a phase wants it, on the device of `draw`.
+
+    Args:
+        index: of the samples.
+        difficulty: see `Curriculum`.
+        share: of the phase that is done.
+        augment: turn and mirror, and change colours of photographs.
+    """
+    here, recipe = index.to(draw.device), plan.recipe
+    settings = getattr(recipe, phase)
+    if isinstance(samples, CropSet):
+        if isinstance(settings, NoiseLevelPhase | PyramidPhase):
+            noisy = samples.of_side(side(settings, share)).noisy(index, draw, augment, settings.plain)
+            return Batch(noisy.clean, noisy.noisy, here, level=noisy.level_BCHW)
+        if wants_kernels(recipe, phase):
+            anchor, positive, kernels = samples.blurred(index, draw, augment=augment)
+            return Batch(anchor, positive, here, kernels)
+    return Batch(*samples.pairs(index, plan.task, difficulty, draw, augment=augment), here)
+
+
+def wants_kernels(recipe: Recipe, phase: str) -> bool:
+    """Whether a phase learns from the kernels that pictures were blurred with."""
+    return phase == "residual" and recipe.residual.kernel > 0

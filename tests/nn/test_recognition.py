@@ -14,8 +14,7 @@ BUILT = [
     ("lnca", {"context": 2, "depth": 1, "scales": 3, "output_channels": 24, "hidden_channels": 4, "expansion": 2}),
     ("lnca", {"width": 8, "blurs": 6, "blur_lengths": (5,), "iterations": 3}),
     ("lnca", {"width": 8, "scales": 2, "echoes": 6}),
-    ("lnca", {"width": 8, "scales": 5, "grain": True}),
-    ("lnca", {"width": 8, "scales": 4, "grain": True, "echoes": 6}),
+    ("lnca", {"width": 8, "scales": 4, "echoes": 6}),
     ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "iterations": 2, "border": "nearest"}),
     ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "window": 47, "border": "nearest"}),
 ]

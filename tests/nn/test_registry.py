@@ -3,6 +3,7 @@
 import pytest
 
 import lnca
+from lnca.nn.registry import resolve
 
 
 @pytest.mark.parametrize(
@@ -10,7 +11,7 @@ import lnca
     [
         ("latent-nafka", {}, "no architecture 'latent-nafka'; did you mean latent-nafca"),
         ("unet", {}, "no architecture 'unet'; did you mean nafnet"),
-        ("xyz", {}, "there are latent-nafca, latent-vitca, lnca, vitca, nafnet, restormer"),
+        ("xyz", {}, "there are latent-nafca, latent-vitca, lnca, pyramid, deblur, vitca, nafnet, restormer"),
         (
             "latent-nafca",
             {"hiden_channels": 8},
@@ -47,3 +48,9 @@ def test_settings_reach_the_modules(name):
 @pytest.mark.parametrize(("name", "most"), [("latent-nafca", 60_000), ("latent-vitca", 120_000)])
 def test_models_are_small(name, most):
     assert 40_000 < sum(parameter.numel() for parameter in lnca.build(name).parameters()) < most
+
+
+@pytest.mark.parametrize(("given", "steps"), [({}, 3), ({"rules": 2}, 2), ({"rules": 2, "steps": 5}, 5)])
+def test_a_pyramid_makes_as_many_steps_as_it_has_rules(given, steps):
+    _, settings = resolve("pyramid", given)
+    assert settings.steps == settings.build().steps == steps

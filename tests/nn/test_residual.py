@@ -17,7 +17,7 @@ needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler wh
 KINDS = [
     {}, {"rule": "vitca", "shrink": 2}, {"blurs": 3, "blur_lengths": (5,), "iterations": 2},
     {"context": 1, "depth": 2, "scales": 2, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "border": "nearest"},
-    {"scales": 2, "grain": True, "width": 8},
+    {"scales": 2, "width": 8},
     {"blurs": 2, "blur_lengths": (3, 5), "window": 9, "border": "nearest"},
 ]  # fmt: skip
 

@@ -1,8 +1,5 @@
-"""Means around cells and their grain: what they are, and that a part of a picture gives the same bits."""
+"""Means around cells: what they are, and that a part of a picture gives the same bits."""
 
-import math
-
-import pytest
 import torch
 
 from lnca.nn.surroundings import reach, surroundings
@@ -35,24 +32,3 @@ def test_a_part_gives_the_same_bits_but_near_its_border():
     changed[0, 80, 20] += 1
     rows = (surroundings(changed, 4) - whole).abs().amax((0, 2, 3)).nonzero().flatten()
     assert (rows.min().item(), rows.max().item()) == (20 - inner, 20 + inner)
-
-
-@pytest.mark.parametrize("sigma", [2 / 255, 15 / 255, 50 / 255])
-def test_the_grain_tells_how_strong_independent_noise_is(sigma):
-    """Of a slope with grey stripes, which are far from smooth, and noise: in the differences of colours it shows."""
-    draw = torch.Generator().manual_seed(0)
-    columns = torch.arange(512)
-    picture = (0.3 + 0.4 * columns / 512 + 0.2 * (columns % 3 == 0))[None, None, :, None].expand(1, 512, 512, 3)
-    noisy = picture + sigma * torch.randn(picture.shape, generator=draw)
-    around = surroundings(noisy, 5, grain=True)
-    assert torch.equal(around[..., :15], surroundings(noisy, 5))
-    # Of the widest surroundings: two differences of colours across pixels, and across blocks of 2x2.
-    strength = (around[..., 15:].unflatten(-1, (5, 2, 3))[:, 32:-32, 32:-32, -1, :, 1:] - 4).exp() / math.sqrt(2)
-    torch.testing.assert_close(strength, torch.full_like(strength, sigma), rtol=0.25, atol=1e-4)
-
-
-def test_a_part_has_the_same_grain_but_near_its_border():
-    image = torch.rand(1, 160, 40, 3)
-    whole, part = surroundings(image, 4, grain=True), surroundings(image[:, 40:140], 4, grain=True)
-    inner = reach(4)
-    assert torch.equal(part[:, inner:-inner], whole[:, 10 + inner : 35 - inner])

@@ -1,6 +1,5 @@
 """Weight files: the same model back, and one sentence for each that cannot be used."""
 
-import errno
 import json
 import pickle
 
@@ -9,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lnca
+from disks import failing
 from lnca.catalogue import HEADER, describe
 from lnca.nn.registry import LatentNAFCASettings
 from lnca.nn.weights_file import load_weights, save_weights
@@ -153,16 +153,13 @@ def test_tensors_that_do_not_fit(file, tensors, sentence):
         lnca.load(file)
 
 
-def test_a_full_disk_leaves_the_old_file_alone(file, original, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_alone(file, original):
     before = file.read_bytes()
 
-    def write_half(path, content):
-        with path.open("wb") as half:
-            half.write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(type(file), "write_bytes", write_half)
-    with pytest.raises(lnca.LncaError, match="cannot write .*: No space left on device"):
+    with (
+        failing("half", room=len(before) // 2),
+        pytest.raises(lnca.LncaError, match="cannot write .*: No space left on device"),
+    ):
         save_weights(file, original, "latent-nafca", {"steps": 3}, {"task": "deblur"})
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]

@@ -5,11 +5,10 @@ from collections.abc import Container, Iterator
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images.limits import SMALLEST_SIDE
 from .autoencoder import Coder
 from .automaton import Automaton
 from .model import SteppedModel
-
-SMALLEST_SIDE = 8
 
 
 class LatentAutomaton(SteppedModel):

@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 
 class RestorationModel(nn.Module):
-    """Image in, image of the same size out."""
+    """Image in, image of the same size out.
+
+    Attributes:
+        takes_noise_level: whether the model is told how much noise there is, as `PyramidAutomaton` is.
+        takes_kernel: whether the model can be told the blur kernel, as `Deblurrer` can.
+    """
+
+    takes_noise_level = False
+    takes_kernel = False
 
     @abstractmethod
     def forward(self, image_BCHW: Tensor) -> Tensor:

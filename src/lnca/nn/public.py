@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import LncaError
+from ..files import opened
 
 # Where the releases keep their state dict.
 NESTED = ("params_ema", "params", "state_dict", "model")
@@ -20,9 +21,10 @@ def read_public(path: Path) -> Mapping[str, Tensor]:
         LncaError: no such file, damaged, with anything but tensors and plain containers in it, or without a state dict.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise LncaError(f"{path} does not exist") from error
+        with opened(path) as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except LncaError:
+        raise
     except pickle.UnpicklingError as error:
         raise LncaError(
             f"{path} is damaged, or holds more than tensors; it is not loaded, for that could run code"

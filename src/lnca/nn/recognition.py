@@ -16,14 +16,18 @@ from .surroundings import SIDE
 # Tensors that no rule and no coder but one has.
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
+PYRAMID = "rules.0.to_middle.weight"
+DEBLURRER = f"cells.{PYRAMID}"
 # Scales and window in the recipe photo-deblur.
 ECHOES, WINDOW = 6, 47
-# Of surroundings; with more channels they have the grain as well.
-MOST_SCALES = 8
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
-    """ "latent-nafca", "latent-vitca" or "lnca"; None for the weights of anything else."""
+    """ "latent-nafca", "latent-vitca", "lnca", "pyramid" or "deblur"; None for the weights of anything else."""
+    if PYRAMID in state_dict:
+        return "pyramid"
+    if DEBLURRER in state_dict:
+        return "deblur"
     rule = _rule_of(state_dict)
     if rule is not None and AUTOENCODER in state_dict:
         return f"latent-{rule}"
@@ -35,11 +39,16 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
 
     Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
     position code, which would tie them to one size, `echoes` as many scales and Wiener filters the window that the
-    recipe photo-deblur gives them, and `grain` not fewer than three.
+    recipe photo-deblur gives them.
 
     Raises:
         KeyError: a tensor is missing.
     """
+    if DEBLURRER in state_dict:
+        return settings_of({name.removeprefix("cells."): tensor for name, tensor in state_dict.items()})
+    if PYRAMID in state_dict:
+        names = [f"rules.0.{lattice}.act.weight" for lattice in ("fine", "middle", "coarse")]
+        return {"channels": tuple(len(state_dict[name]) for name in names), "rules": _count(state_dict, "rules")}
     if AUTOENCODER in state_dict:
         downs = _count(state_dict, "autoencoder.down")
         latent = state_dict[f"autoencoder.down.{downs - 1}.conv.weight"].shape[0]
@@ -80,7 +89,6 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     outputs = shape("scatter.0.weight")[1] - around
     if "autoencoder.listen.0.weight" in state_dict:
         outputs -= shape("deconvolution.bank")[0]
-    colours = 3 if around <= 3 * MOST_SCALES else 9
     return {
         "rule": _rule_of(state_dict),
         "width": width,
@@ -91,8 +99,7 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         "mixing": shape("gather.0.weight")[0],
         "context": _count(state_dict, "autoencoder.gather_context"),
         "depth": _count(state_dict, "autoencoder.correct_depth"),
-        "scales": around // colours,
-        "grain": colours == 9,
+        "scales": around // 3,
         "echoes": ECHOES if heard else 0,
         **_deconvolution_settings(state_dict),
     }

@@ -13,12 +13,14 @@ from ..catalogue import unknown
 from ..errors import LncaError, in_short
 from . import nafnet, restormer
 from .autoencoder import Autoencoder
+from .deblurring import ROUNDS, Deblurrer
 from .deconvolution import Border
 from .latent import LatentAutomaton
 from .model import RestorationModel
 from .nafca import NAFCA
 from .nafnet import NAFNet
 from .pixel import PixelAutomaton
+from .pyramid import PyramidAutomaton
 from .residual import ResidualCoder
 from .restormer import Restormer
 from .rules import rule_named
@@ -93,7 +95,6 @@ class ResidualSettings:
     context: int = 0
     depth: int = 0
     scales: int = 0
-    grain: bool = False
     echoes: int = 0
     blurs: int = 0
     blur_lengths: tuple[int, ...] = (7,)
@@ -111,7 +112,7 @@ class ResidualSettings:
         coder = ResidualCoder(
             width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
             output_channels=self.output_channels, mixing=self.mixing, context=self.context, depth=self.depth,
-            scales=self.scales, grain=self.grain, echoes=self.echoes, blurs=self.blurs,
+            scales=self.scales, echoes=self.echoes, blurs=self.blurs,
             blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
             window=self.window,
         )  # fmt: skip
@@ -121,6 +122,35 @@ class ResidualSettings:
             "vitca": {"embed": self.embed, "heads": self.heads, "mlp": self.mlp, "position": "none"},
         }
         return LatentAutomaton(coder, rule_named(self.rule)(*channels, **options.get(self.rule, {})), self.steps)
+
+
+@dataclass(frozen=True)
+class PyramidSettings:
+    """Settings of an automaton on three lattices; see `PyramidAutomaton`. 0 steps are as many as there are rules."""
+
+    channels: tuple[int, int, int] = (64, 80, 96)
+    rules: int = 3
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", self.steps or self.rules)
+
+    def build(self) -> PyramidAutomaton:
+        """An untrained module."""
+        return PyramidAutomaton(self.channels, self.rules, self.steps)
+
+
+@dataclass(frozen=True)
+class DeblurSettings:
+    """Settings of a deblurrer; see `Deblurrer`."""
+
+    channels: tuple[int, int, int] = (64, 80, 96)
+    rules: int = 3
+    steps: int = ROUNDS
+
+    def build(self) -> Deblurrer:
+        """An untrained module."""
+        return Deblurrer(self.channels, self.rules, self.steps)
 
 
 @dataclass(frozen=True)
@@ -178,13 +208,22 @@ class RestormerSettings:
 
 
 Settings = (
-    LatentNAFCASettings | LatentViTCASettings | ResidualSettings | ViTCASettings | NAFNetSettings | RestormerSettings
+    LatentNAFCASettings
+    | LatentViTCASettings
+    | ResidualSettings
+    | ViTCASettings
+    | NAFNetSettings
+    | PyramidSettings
+    | DeblurSettings
+    | RestormerSettings
 )
 
 ARCHITECTURES: dict[str, type[Settings]] = {
     "latent-nafca": LatentNAFCASettings,
     "latent-vitca": LatentViTCASettings,
     "lnca": ResidualSettings,
+    "pyramid": PyramidSettings,
+    "deblur": DeblurSettings,
     "vitca": ViTCASettings,
     "nafnet": NAFNetSettings,
     "restormer": RestormerSettings,
@@ -207,6 +246,9 @@ DEDUCED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Any]]] = {
 }
 
 
+# Settings that weight files of before still hold, with the one value that means they were not used.
+RETIRED: dict[str, dict[str, Any]] = {"lnca": {"grain": False}}
+
 # Of a whole number among the settings, and of how many of them one may hold; models stay far below.
 LARGEST, LONGEST = 4096, 16
 
@@ -224,6 +266,8 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
     fields = [field.name for field in dataclasses.fields(kind)]
     hints = typing.get_type_hints(kind)
     for key, value in settings.items():
+        if key in RETIRED.get(architecture, {}) and value == RETIRED[architecture][key]:
+            continue
         if key not in fields:
             raise unknown(f"setting of {architecture}", key, fields)
         if not _fits(hints[key], value):
@@ -231,7 +275,8 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
             raise LncaError(
                 f"{key} of {architecture} should be {wanted}, none above {LARGEST}, got {str(value)[:60]!r}"
             )
-    return architecture, kind(**{**preset, **settings})
+    kept = {key: value for key, value in settings.items() if key in fields}
+    return architecture, kind(**{**preset, **kept})
 
 
 def _fits(hint: Any, value: Any) -> bool:

@@ -44,7 +44,6 @@ class ResidualCoder(Coder):
         context: refinements of cells between those maps, on the way to the automaton and on the way back.
         depth: refinements of the path before the last map of the correction.
         scales: of the `surroundings` that encoder and decoder are given beside the path; 0 leaves them out.
-        grain: whether the picture's grain is among them.
         echoes: scales of the `echoes` that the encoder is given; 0 leaves them out. With a deconvolution the decoder is
             given them too, for what they say of the blur at once, beside what the cells say.
         blurs, blur_lengths, iterations, border: angles, lengths, iterations and border of a `Deconvolution`; no angles
@@ -55,7 +54,7 @@ class ResidualCoder(Coder):
     def __init__(
         self, image_channels: int = 3, width: int = 16, shrink: int = 1, latent_channels: int = 16,
         output_channels: int = 32, mixing: int = 96, context: int = 0, depth: int = 0, scales: int = 0,
-        grain: bool = False, echoes: int = 0,
+        echoes: int = 0,
         blurs: int = 0, blur_lengths: Sequence[int] = (7,), iterations: int = 16, border: Border = "zero",
         window: int = 0,
     ):  # fmt: skip
@@ -79,8 +78,8 @@ class ResidualCoder(Coder):
         def refinements(channels: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(Refinement(channels) for _ in range(count)))
 
-        self.scales, self.grain, self.echoes = scales, grain, echoes
-        self.around = image_channels * scales * (3 if grain else 1)
+        self.scales, self.echoes = scales, echoes
+        self.around = image_channels * scales
         self.gather = maps(width * self.places + self.around + (CHANNELS if echoes else 0), latent_channels)
         self.gather_context, self.scatter_context = (refinements(mixing, context) for _ in range(2))
         kernels = self.deconvolution.inputs if self.deconvolution else 0
@@ -179,7 +178,7 @@ class ResidualCoder(Coder):
         """Channels of cells, and what is around them."""
         if not self.scales:
             return cells_BChw
-        means = surroundings(image_BCHW.permute(0, 2, 3, 1), self.scales, self.grain)
+        means = surroundings(image_BCHW.permute(0, 2, 3, 1), self.scales)
         return torch.cat([cells_BChw, means.permute(0, 3, 1, 2).to(cells_BChw.dtype)], 1)
 
 

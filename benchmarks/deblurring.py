@@ -1,0 +1,286 @@
+"""Deblurring on kernels of real hands and of other kinds: blind, and told the true kernel.
+
+    python benchmarks/deblurring.py                      # writes benchmarks/results/deblurring.json
+    python benchmarks/deblurring.py --every 12 --kernels levin walks --out /tmp/some.json
+    python benchmarks/deblurring.py --pictures kodim09 kodim17
+    python benchmarks/deblurring.py --table --pictures kodim09 kodim17
+
+Pictures are blurred from a larger one and cut to what is valid, so that no border tells the blur; then Gaussian noise,
+clipped to 8 bits. Scores are PSNR and SSIM at the best shift of up to 8 pixels, since a blind kernel is known but for
+its place; 24 pixels at the border are not counted. A score that the result file holds is not computed again, unless it
+is of other weights.
+
+Kernels: `levin` (the eight of Levin, Weiss, Durand and Freeman, CVPR 2009, from --levin), `walks`
+(`lnca.degradation.shake`), `lines`, `discs` and `none`. Peers beside ours: unsharp mask; Wiener and Richardson-Lucy of
+scikit-image, told the true kernel, each at its best of several settings for every picture, which nobody knows in life;
+and Wiener, also at its best, with the blind kernel that ours begins from (Xu, Zheng and Jia 2013), trusted in full.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from scipy.ndimage import gaussian_filter
+from scipy.signal import correlate2d, fftconvolve
+
+import lnca
+from judges import of_weights
+from lnca import metrics
+from lnca.benchmark.measure import environment
+from lnca.catalogue import locate
+from lnca.degradation.blur import discs, straight_kernels
+from lnca.degradation.shake import shaken_kernel
+from lnca.evaluation.protocols import bytes_of
+from lnca.evaluation.public_sets import read, set_pictures
+from lnca.files import write_whole
+from lnca.nn.deblurring import Blur
+from lnca.randomness import derive
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+RESULT = ROOT / "benchmarks" / "results" / "deblurring.json"
+# Rows and columns that are blurred, before they are cut to what is valid; pixels at the border that are not counted;
+# the largest shift.
+SIDE, BORDER, SHIFT = 512, 24, 8
+WALKS, LONGEST = 8, 41
+LENGTHS, RADII = (5, 10, 20), (2, 4)
+KINDS = ("levin", "walks", "lines", "discs", "none")
+SETTINGS: dict[str, list[Any]] = {
+    "unsharp mask": [(radius, amount) for radius in (1, 2) for amount in (0.5, 1, 2)],
+    "Wiener": [1e-3, 3e-3, 1e-2, 3e-2, 1e-1],
+    "Richardson-Lucy": [10, 30],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A blurred picture (H, W, 3) in [0, 1], the sharp one, and its kernel (K, L)."""
+
+    name: str
+    given: np.ndarray
+    sharp: np.ndarray
+    kernel: np.ndarray
+
+
+def kernels(kinds: list[str], levin: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Names, and kernels of sum 1."""
+    if "levin" in kinds:
+        with np.load(levin, allow_pickle=False) as file:
+            for name in sorted(file.files):
+                yield f"levin/{name.removeprefix('kernel')}", file[name] / file[name].sum()
+    for number in range(WALKS if "walks" in kinds else 0):
+        draw = np.random.default_rng(derive("walks", number))
+        yield f"walks/{number}", shaken_kernel(draw.uniform(8, 25), LONGEST, draw)
+    for length in LENGTHS if "lines" in kinds else ():
+        angle = torch.Generator().manual_seed(length)
+        yield f"lines/{length}", straight_kernels(1, angle, length)[0].double().numpy()
+    for radius in RADII if "discs" in kinds else ():
+        yield f"discs/{radius}", discs(torch.tensor([float(radius)]))[0].double().numpy()
+    if "none" in kinds:
+        yield "none/none", np.ones((1, 1))
+
+
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    """Every picture with every kernel and noise."""
+    paths = set_pictures(options.benchmarks, options.set, options.every)
+    if options.pictures:
+        every = {path.stem: path for path in set_pictures(options.benchmarks, options.set)}
+        paths = [every[name] for name in options.pictures]
+    for kernel_name, kernel in kernels(options.kernels, options.levin):
+        for path in paths:
+            for noise in options.noise:
+                picture = read(path) / 255
+                top, left = ((size - min(size, SIDE)) // 2 for size in picture.shape[:2])
+                picture = picture[top : top + SIDE, left : left + SIDE]
+                blurred = np.stack([fftconvolve(plane, kernel, "valid") for plane in picture.transpose(2, 0, 1)], -1)
+                draw = np.random.default_rng(derive("deblurring", kernel_name, path.name))
+                given = bytes_of(blurred + draw.normal(0, noise / 100, blurred.shape)) / 255
+                rows, columns = (size - 1 - size // 2 for size in kernel.shape)
+                sharp = picture[rows : rows + given.shape[0], columns : columns + given.shape[1]]
+                yield Case(f"{kernel_name}/{path.stem}/{noise:g}", given, sharp, kernel)
+
+
+def scored(restored: np.ndarray, sharp: np.ndarray) -> tuple[float, float]:
+    """PSNR (60 dB at most) and SSIM at the best shift."""
+    inner = slice(BORDER, -BORDER)
+    wanted = sharp[inner, inner]
+    at, best = (0, 0), math.inf
+    for rows in range(-SHIFT, SHIFT + 1):
+        for columns in range(-SHIFT, SHIFT + 1):
+            # Every other pixel tells which shift is best.
+            error = float(np.square(_shifted(restored, rows, columns)[::2, ::2] - wanted[::2, ::2]).mean())
+            if error < best:
+                at, best = (rows, columns), error
+    pair = (torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None].float()
+            for x in (_shifted(restored, *at), wanted))  # fmt: skip
+    first, second = pair
+    return min(metrics.psnr(first, second).item(), 60.0), metrics.ssim(first, second).item()
+
+
+def _shifted(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    height, width = picture.shape[:2]
+    return picture[BORDER + rows : height - BORDER + rows, BORDER + columns : width - BORDER + columns]
+
+
+def likeness(kernel: np.ndarray, truth: np.ndarray) -> float:
+    """Largest normalised correlation of two kernels over all shifts (Hu and Yang 2012)."""
+    return float(correlate2d(kernel, truth).max() / np.sqrt(np.square(kernel).sum() * np.square(truth).sum()))
+
+
+def best_of(case: Case, name: str, made: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """What a method makes with the one of its settings that suits the picture best."""
+    tried = [made(setting).clip(0, 1) for setting in SETTINGS[name]]
+    inner = slice(BORDER, -BORDER)
+    errors = [float(np.square((picture - case.sharp)[inner, inner]).mean()) for picture in tried]
+    return tried[int(np.argmin(errors))]
+
+
+def by_channel(picture: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """With a mirrored border, which is cut off again."""
+    margin = LONGEST
+    planes = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), "reflect").transpose(2, 0, 1)
+    return np.stack([function(plane) for plane in planes], -1)[margin:-margin, margin:-margin]
+
+
+def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
+    """Names, and functions that give a picture, and a kernel where one is found."""
+    from skimage.restoration import richardson_lucy, wiener
+
+    restorer = lnca.load(model, "cpu")
+
+    def as_given(picture: np.ndarray) -> np.ndarray:
+        return bytes_of(picture)
+
+    # A case is one object, which the methods get one after the other.
+    @lru_cache(1)
+    def found(case: Case) -> Blur:
+        return restorer.blur(as_given(case.given))
+
+    def ours(case: Case) -> dict[str, Any]:
+        blur = found(case)
+        return {"picture": restorer.restore(as_given(case.given), kernel=blur) / 255, "kernel": blur.as_array()}
+
+    def told(case: Case) -> dict[str, Any]:
+        return {"picture": restorer.restore(as_given(case.given), kernel=case.kernel) / 255}
+
+    def sharpened(case: Case) -> dict[str, Any]:
+        def made(setting: tuple[float, float]) -> np.ndarray:
+            radius, amount = setting
+            return case.given + amount * (case.given - gaussian_filter(case.given, (radius, radius, 0)))
+
+        return {"picture": best_of(case, "unsharp mask", made)}
+
+    def wiener_of(case: Case, kernel: np.ndarray) -> np.ndarray:
+        odd = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
+        return best_of(
+            case, "Wiener",
+            lambda balance: by_channel(case.given, lambda plane: wiener(plane, odd, balance, clip=False)),
+        )  # fmt: skip
+
+    def lucy(case: Case) -> dict[str, Any]:
+        made = best_of(
+            case, "Richardson-Lucy",
+            lambda count: by_channel(case.given, lambda plane: richardson_lucy(plane, case.kernel, count)),
+        )  # fmt: skip
+        return {"picture": made}
+
+    return {
+        "given": lambda case: {"picture": case.given},
+        "unsharp mask": sharpened,
+        "Xu 2013 + Wiener": lambda case: {"picture": wiener_of(case, found(case).kernel.numpy())},
+        f"{model}": ours,
+        "Wiener, true kernel": lambda case: {"picture": wiener_of(case, case.kernel)},
+        "Richardson-Lucy, true kernel": lucy,
+        f"{model}, true kernel": told,
+    }
+
+
+def run(options: argparse.Namespace) -> None:
+    digest = of_weights(locate(options.model))
+    known: dict[str, Any] = {}
+    if options.out.exists():
+        held = json.loads(options.out.read_text("utf-8"))
+        known = held["scores"] if held["weights"] == digest else {}
+    every, all_methods = list(cases(options)), methods(options.model)
+    torch.set_num_threads(1)
+    with Progress() as progress:
+        bar = progress.add_task("deblurring", total=len(every) * len(all_methods))
+        for case in every:
+            for name, method in all_methods.items():
+                row = known.setdefault(name, {})
+                if case.name not in row:
+                    begun = time.perf_counter()
+                    made = method(case)
+                    seconds = time.perf_counter() - begun
+                    psnr, ssim = scored(made["picture"], case.sharp)
+                    row[case.name] = {"psnr": round(psnr, 3), "ssim": round(ssim, 4), "seconds": round(seconds, 2)}
+                    if "kernel" in made:
+                        row[case.name]["likeness"] = round(likeness(made["kernel"], case.kernel), 3)
+                progress.advance(bar)
+            result = {
+                "environment": environment(torch.device("cpu")),
+                "weights": digest,
+                "set": options.set,
+                "scores": known,
+            }
+            write_whole(options.out, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def table(path: Path, pictures: list[str]) -> str:
+    """The result as the documents show it: PSNR and SSIM for each kind of blur, and the gain of the worst kernel.
+
+    Args:
+        pictures: those that count; all of them when there are none.
+    """
+    scores = {
+        name: {key: row for key, row in rows.items() if not pictures or key.split("/")[2] in pictures}
+        for name, rows in json.loads(path.read_text("utf-8"))["scores"].items()
+    }
+    names = [name for name in scores if scores[name]]
+    kinds = [kind for kind in KINDS if any(key.startswith(kind) for key in scores["given"])]
+    lines = ["| | " + " | ".join(kinds) + " | worst kernel of levin |", "| --- |" + " --- |" * (len(kinds) + 1)]
+    for name in names:
+        cells = []
+        for kind in kinds:
+            rows = [row for key, row in scores[name].items() if key.startswith(kind)]
+            cells.append(f"{np.mean([r['psnr'] for r in rows]):.2f} / {np.mean([r['ssim'] for r in rows]):.3f}")
+        gains: dict[str, list[float]] = {}
+        for key, row in scores[name].items():
+            if key.startswith("levin"):
+                gains.setdefault(key.split("/")[1], []).append(row["psnr"] - scores["given"][key]["psnr"])
+        worst = f"{min(map(np.mean, gains.values())):+.2f}" if gains else ""
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {worst} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmarks", type=Path, default=DATA / "benchmarks")
+    parser.add_argument("--set", default="Kodak24")
+    parser.add_argument("--levin", type=Path, default=DATA / "kernels" / "levin09.npz")
+    parser.add_argument("--kernels", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--every", type=int, default=8, help="of the set's pictures")
+    parser.add_argument(
+        "--noise", type=float, nargs="+", default=[1.0], help="standard deviations in hundredths of white"
+    )
+    parser.add_argument("--pictures", nargs="+", default=[], help="names without suffix, instead of --every")
+    parser.add_argument("--model", default="photo-deblur")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--table", action="store_true", help="print what the result file holds")
+    options = parser.parse_args()
+    if not options.table:
+        run(options)
+    print(table(options.out, options.pictures))
+
+
+if __name__ == "__main__":
+    main()

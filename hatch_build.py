@@ -1,6 +1,7 @@
 """Compiles the fused CPU kernels into the package where there is a C++ compiler; without one it is pure Python.
 
 `LNCA_KERNELS=0` leaves them out, `LNCA_KERNELS=1` makes it an error if they cannot be built; `CXX` names the compiler.
+`LNCA_TARGET`, a name of `WHEELS`, makes a wheel for another machine, with the compiler of the PyPI package ziglang.
 """
 
 import os
@@ -11,80 +12,160 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("src/lnca/kernels/cpu")
-TARGET = Path("src/lnca/kernels/_cpu.so")
-COMMON = ["-std=c++20", "-O3", "-fPIC", "-fvisibility-inlines-hidden"]
+PACKAGE = Path("src/lnca/kernels")
+COMMON = ["-std=c++20", "-O3", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
 COMMON += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
-# Each instruction set is compiled from the same file and chosen at run time.
-SETS: dict[str, list[str]] = {"portable": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
-    SETS |= {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*AVX512, "-mavx512bf16"]}
-    if sys.platform == "linux":  # whose kernel has to grant the registers
-        SETS["amx"] = [*SETS["avx512bf16"], "-mamx-tile", "-mamx-bf16"]
+BF16 = [*AVX512, "-mavx512bf16"]
+AMX = [*BF16, "-mamx-tile", "-mamx-bf16"]
+ZIG = [sys.executable, "-m", "ziglang", "c++"]
+# The platform in the name of a wheel, for each target as Zig names it: glibc 2.17, which is older than what torch and
+# numpy want, musl 1.2, and the oldest macOS that runs on both of its processors.
+WHEELS = {
+    "x86_64-linux-gnu.2.17": "manylinux_2_17_x86_64.manylinux2014_x86_64",
+    "aarch64-linux-gnu.2.17": "manylinux_2_17_aarch64.manylinux2014_aarch64",
+    "x86_64-linux-musl": "musllinux_1_2_x86_64",
+    "aarch64-linux-musl": "musllinux_1_2_aarch64",
+    "x86_64-macos.11.0": "macosx_11_0_x86_64",
+    "aarch64-macos.11.0": "macosx_11_0_arm64",
+    "x86_64-windows-gnu": "win_amd64",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is compiled for, and with what.
+
+    Args:
+        command: the C++ compiler, with what it has to be told for this target.
+        wheel: the platform in the name of the wheel.
+        system: "linux", "macos" or "windows".
+        x86: whether the processor is x86-64.
+    """
+
+    command: list[str]
+    wheel: str
+    system: str
+    x86: bool
+
+    @property
+    def library(self) -> str:
+        """Name of the file."""
+        return "_cpu.dll" if self.system == "windows" else "_cpu.so"
+
+    def sets(self) -> dict[str, list[str]]:
+        """Flags of each instruction set. Each is compiled from the same file and chosen at run time; the one that every
+        processor has comes first, so that what all have in common is linked from it."""
+        if not self.x86:
+            return {"portable": []}
+        sets = {"portable": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": BF16}
+        # Linux, whose kernel has to grant the registers; GCC knows them from version 11 on.
+        return sets | {"amx": AMX} if self.system == "linux" and knows(self.command, AMX) else sets
+
+
+def cross(name: str) -> Target:
+    """A target of `WHEELS`, by Zig."""
+    if name not in WHEELS:
+        raise ValueError(f"LNCA_TARGET should be one of {', '.join(WHEELS)}, got {name!r}")
+    machine, system = name.split("-")[:2]
+    return Target([*ZIG, "-target", name], WHEELS[name], system.split(".")[0], machine == "x86_64")
+
+
+def native() -> Target | None:
+    """This machine, by whichever compiler it has; None without one."""
+    machine = platform.machine().lower()
+    system = {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
+    command = compiler()
+    if command is None:
+        return None
+    wheel = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    if system == "macos":  # where Python may be made for an older system, or for two processors
+        command, wheel = [*command, "-mmacosx-version-min=11.0"], f"macosx_11_0_{machine}"
+    return Target(command, wheel, system, machine in ("x86_64", "amd64"))
 
 
 def compiler() -> list[str] | None:
     """The C++ compiler, as a command; None without one."""
     named = shlex.split(os.environ.get("CXX", ""))
-    for command in [named] if named else [["g++"], ["clang++"], ["c++"]]:
+    # GCC does not align vectors on the stack of Windows: https://gcc.gnu.org/bugzilla/show_bug.cgi?id=54412
+    known = ["clang++"] if sys.platform == "win32" else ["g++", "clang++", "c++"]
+    for command in [named] if named else [[name] for name in known]:
         if shutil.which(command[0]):
             return command
-    return None
+    # Zig compiles for the processor it runs on if it is not told otherwise.
+    return [*ZIG, "-mcpu=baseline"] if not named and find_spec("ziglang") else None
 
 
 def knows(command: list[str], flags: list[str]) -> bool:
-    """Whether a compiler takes the flags; GCC knows those of AMX from version 11 on."""
+    """Whether a compiler takes the flags."""
     probe = [*command, *flags, "-x", "c++", "-fsyntax-only", os.devnull]
     return subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def compile_kernels(root: Path, command: list[str]) -> None:
-    """Writes the library; raises `subprocess.CalledProcessError` when a compiler does not manage it."""
-    with tempfile.TemporaryDirectory() as folder:
-        sets = {name: flags for name, flags in SETS.items() if name != "amx" or knows(command, flags)}
-        jobs = [(name, [*flags, f"-DLNCA_ISA={name}"], "run.cpp") for name, flags in sets.items()]
-        jobs.append(("dispatch", ["-DLNCA_AMX"] if "amx" in sets else [], "dispatch.cpp"))
+def compile_kernels(root: Path, target: Target, folder: Path) -> Path:
+    """Writes the library into a folder, and gives its path; raises `subprocess.CalledProcessError` when a compiler does
+    not manage it."""
+    sets = target.sets()
+    jobs = [(name, [*flags, f"-DLNCA_ISA={name}"], "run.cpp") for name, flags in sets.items()]
+    jobs.append(("dispatch", ["-DLNCA_AMX"] if "amx" in sets else [], "dispatch.cpp"))
+    jobs.append(("threads", [], "threads.cpp"))
+    position = [] if target.system == "windows" else ["-fPIC"]
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as room:
         running = []
         for name, flags, file in jobs:
-            target = str(Path(folder) / f"{name}.o")
-            arguments = [*command, *COMMON, *flags, "-c", str(root / SOURCE / file), "-o", target]
-            running.append((arguments, target, subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)))
+            made = str(Path(room) / f"{name}.o")
+            arguments = [*target.command, *COMMON, *position, *flags, "-c", str(root / SOURCE / file), "-o", made]
+            running.append((arguments, made, subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)))
         for arguments, _, process in running:
             _, said = process.communicate()
             if process.returncode:
                 raise subprocess.CalledProcessError(process.returncode, arguments, stderr=said)
         # A new file that takes the old one's name: a process that uses the old one keeps it.
-        library = (root / TARGET).with_suffix(".new")
-        objects = [target for _, target, _ in running]
-        linking = [*command, "-shared", "-pthread", "-o", str(library), *objects]
+        library = Path(room) / target.library
+        # Zig builds its own C++ library, and as it is told to build.
+        linking = [
+            *target.command,
+            "-O3",
+            "-shared",
+            "-s",
+            "-pthread",
+            "-o",
+            str(library),
+            *(made for _, made, _ in running),
+        ]
         subprocess.run(linking, check=True, stderr=subprocess.PIPE, text=True)
-        library.replace(root / TARGET)
+        return library.replace(folder / target.library)
 
 
 class KernelHook(BuildHookInterface):
     """Runs before a wheel, also an editable one, is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        wanted = os.environ.get("LNCA_KERNELS", "")
-        if self.target_name != "wheel" or wanted == "0" or sys.platform == "win32":
+        wanted, name = os.environ.get("LNCA_KERNELS", ""), os.environ.get("LNCA_TARGET", "")
+        if self.target_name != "wheel" or wanted == "0":
             return
-        command = compiler()
+        root = Path(self.root)
         try:
-            if command is None:
+            target = cross(name) if name else native()
+            if target is None:
                 raise FileNotFoundError("no C++ compiler")
-            compile_kernels(Path(self.root), command)
+            # Another machine's library must not take the place of this one's.
+            library = compile_kernels(root, target, root / "build" / "kernels" / name if name else root / PACKAGE)
         except (OSError, subprocess.CalledProcessError) as error:
             reason = (getattr(error, "stderr", None) or str(error)).strip()
-            if wanted == "1":
+            if wanted == "1" or name:
                 raise RuntimeError(f"the fused CPU kernels cannot be built: {reason}") from error
             self.app.display_warning(f"lnca is built without its fused CPU kernels: {reason.splitlines()[0]}")
             return
-        build_data["artifacts"].append(f"/{TARGET}")
+        build_data["force_include"][str(library)] = f"lnca/kernels/{target.library}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["tag"] = f"py3-none-{target.wheel}"

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -5,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from lnca.workers import QuietWorkers
 
 PARENT = """
 import time
@@ -40,3 +43,33 @@ def test_workers_end_when_what_began_them_is_killed(tmp_path):
     while any(map(running, workers)):
         assert time.monotonic() < until, "a worker is still there"
         time.sleep(0.05)
+
+
+# What a command leaves in the environment of its process, and whether torch came before.
+COMMAND = """
+import atexit, os, sys
+atexit.register(lambda: print(os.environ.get("OMP_WAIT_POLICY"), file=sys.stderr))
+from lnca.cli import main
+assert "torch" not in sys.modules
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "expected"),
+    [("models", None, "PASSIVE"), ("models", "active", "active"), ("train --help", None, "None")],
+)
+def test_a_command_that_does_not_learn_lets_idle_threads_sleep(words, given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words.split()], env=environment, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == expected
+
+
+def test_so_do_workers_of_a_program_that_does_not(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with QuietWorkers(1) as pool:
+        assert pool.submit(os.getenv, "OMP_WAIT_POLICY").result() == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in os.environ

@@ -10,6 +10,16 @@ from multiprocessing import get_context, parent_process
 from typing import Any
 
 
+def let_idle_threads_sleep() -> None:
+    """Has this process, and those that it starts, let threads of OpenMP sleep that have nothing to do, unless the
+    environment says otherwise. Before torch is imported, which reads it.
+
+    Such threads spin otherwise. Where another program wants the processor too, they use up their share of it doing
+    nothing, and may then keep the rest waiting when there is something to do (`benchmarks/busy.py` measures it).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 class QuietWorkers(ProcessPoolExecutor):
     """`count` fresh processes that leave Ctrl-C to this one.
 
@@ -18,7 +28,7 @@ class QuietWorkers(ProcessPoolExecutor):
     """
 
     def __init__(self, count: int):
-        super().__init__(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        super().__init__(count, mp_context=get_context("spawn"), initializer=_begin)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """As the base class, which starts processes here: one keeps an ignored signal, even while it imports."""
@@ -29,6 +39,12 @@ class QuietWorkers(ProcessPoolExecutor):
         """As the base class."""
         with _ignoring_interrupts():
             super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _begin() -> None:
+    """The first that a worker does, before what it is to do is imported."""
+    let_idle_threads_sleep()
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -8,12 +8,20 @@ from torch import nn
 
 from lnca.kernels.convolution import Band, FusedConvolution
 from lnca.kernels.native import LEVELS, best_level, library
+from lnca.kernels.residual import FusedRefinement
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
 # Inputs, outputs, taps and activation.
-LAYERS = [(3, 32, 3, "swish"), (35, 16, 3, "sigmoid"), (32, 96, 3, "swish"), (19, 3, 3, "none"), (47, 96, 1, "swish")]
-ACTIVATIONS = {"swish": F.silu, "sigmoid": torch.sigmoid, "none": nn.Identity()}
+LAYERS = [
+    (3, 32, 3, "swish"),
+    (35, 16, 3, "sigmoid"),
+    (32, 96, 3, "swish"),
+    (19, 3, 3, "none"),
+    (24, 40, 3, "relu"),
+    (47, 96, 1, "swish"),
+]
+ACTIVATIONS = {"swish": F.silu, "sigmoid": torch.sigmoid, "none": nn.Identity(), "relu": F.relu}
 # Of outputs that are about 1.
 ERRORS = {"float32": 5e-6, "bfloat16": 1e-2}
 
@@ -41,8 +49,20 @@ def test_a_convolution_is_pytorchs(layer, level, precision):
 def test_a_refinement_adds_its_input(channels, level, precision):
     conv, x = layer_and_picture(channels, channels, 3, 2, 6, 35)
     plain = FusedConvolution(conv, level, "swish", precision)(Band(x, 0, 6), 1, 5).values
-    refined = FusedConvolution(conv, level, "swish", precision, refines=True)(Band(x, 0, 6), 1, 5).values
+    refined = FusedRefinement(conv, level, "swish", precision)(Band(x, 0, 6), 1, 5).values
     torch.testing.assert_close(refined, plain + x[:, 1:5], rtol=1e-6, atol=1e-6)
+
+
+@at_levels("float32", *LEVELS, bfloat16=["amx"])
+@pytest.mark.parametrize("taps", [1, 3])
+def test_something_else_may_be_added_to_the_outputs(taps, level, precision):
+    conv, x = layer_and_picture(20, 9, taps, 2, 7, 35)
+    other = torch.randn(2, 5, 35, 9)
+    layer = FusedConvolution(conv, level, "relu", precision)
+    plain = layer(Band(x, 0, 7), 2, 5).values
+    torch.testing.assert_close(
+        layer(Band(x, 0, 7), 2, 5, Band(other, 1, 7)).values, plain + other[:, 1:4], rtol=1e-6, atol=1e-6
+    )
 
 
 @at_levels("float32", best_level(), bfloat16=["amx"])

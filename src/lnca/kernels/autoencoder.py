@@ -24,6 +24,7 @@ class FusedAutoencoder:
         border: rows of cells that a band reaches beyond itself, both sides together, at most.
         floats: numbers that lie in memory for a pixel of a band, at most.
         halo: the same of what lies beyond the band, for a column of pixels.
+        row: the same of what a row of cells needs at a time, whatever the band, for a column of pixels.
 
     Raises:
         LncaError: more channels than the kernel has room for.
@@ -43,6 +44,7 @@ class FusedAutoencoder:
         # Image and result in float32 and a half-size picture for each of four layers.
         self.floats = 9 + self.mix.outputs
         self.halo = self.border * self.multiple * self.floats
+        self.row = 0
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""

@@ -21,7 +21,7 @@ WIDEST = 1024
 FEWEST = 8
 WINOGRAD = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
 
-Activation = Literal["swish", "sigmoid", "none"]
+Activation = Literal["swish", "sigmoid", "none", "relu"]
 
 
 @dataclass
@@ -45,10 +45,9 @@ class FusedConvolution:
         layer: 3x3 and adjusted (paper 3.1.1), in evaluation mode, or a plain convolution of 3x3 or 1x1 with a bias; its
             weights are copied.
         level: one of `LEVELS`.
-        activation: "swish", "sigmoid" or "none".
+        activation: "swish", "sigmoid", "none" or "relu".
         precision: of the products; "bfloat16" counts where the level is "amx" and the convolution plain, and is float32
             elsewhere.
-        refines: whether the input is added to the output, as a `Refinement` does.
 
     Raises:
         LncaError: more channels than the kernel has room for.
@@ -56,7 +55,7 @@ class FusedConvolution:
 
     def __init__(
         self, layer: AdjustedConv | AdjustedTransposedConv | nn.Conv2d, level: str, activation: Activation,
-        precision: Precision = "float32", *, refines: bool = False,
+        precision: Precision = "float32",
     ):  # fmt: skip
         self.level = LEVELS.index(level)
         conv = layer if isinstance(layer, nn.Conv2d) else layer.conv
@@ -89,9 +88,9 @@ class FusedConvolution:
             kind, kernel = 4, torch.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
         self._weight, self._bias = kernel.float().contiguous(), bias.float().contiguous()
         self._description = PlainConvolution(
-            self.inputs, self.outputs, kind, get_args(Activation).index(activation), refines,
+            self.inputs, self.outputs, kind, get_args(Activation).index(activation),
             address(self._weight), address(self._bias),
-            None if self._tiles is None else ctypes.cast(self._tiles.data_ptr(), WORD_P),
+            None if self._tiles is None else ctypes.cast(self._tiles.data_ptr(), WORD_P), None,
         )  # fmt: skip
 
     def height(self, rows: int) -> int:
@@ -110,15 +109,22 @@ class FusedConvolution:
             low, high = begin - 1, end + 1
         return max(low, 0), min(high, height)
 
-    def __call__(self, band: Band, begin: int, end: int) -> Band:
-        """Output rows [begin, end); the band holds the rows that `needs` says."""
+    def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
+        """Output rows [begin, end); the band holds the rows that `needs` says.
+
+        Args:
+            added: what is added to the outputs after the activation: of their columns and channels, with at least their
+                rows.
+        """
         batch, _, columns, _ = band.values.shape
         values = torch.empty(batch, end - begin, self.height(columns), self.outputs)
         result = Band(values, begin, self.height(band.height))
         source = Band(band.values.contiguous(), band.first, band.height)
+        description = PlainConvolution.from_buffer_copy(self._description)
+        if added is not None:
+            beside = Band(added.values.contiguous(), added.first, added.height)
+            description.added = ctypes.pointer(beside.plain())
         threads = torch.get_num_threads()
-        if loaded_library().lnca_convolve(
-            self.level, self._description, source.plain(), result.plain(), batch, threads
-        ):
+        if loaded_library().lnca_convolve(self.level, description, source.plain(), result.plain(), batch, threads):
             raise MemoryError("no memory for a convolution")
         return result

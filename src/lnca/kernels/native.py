@@ -4,11 +4,12 @@ import ctypes
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LncaError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LEVELS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
 # Those that multiply in bfloat16.
@@ -34,11 +35,18 @@ class PlainRule(ctypes.Structure):
     )  # fmt: skip
 
 
+class PlainBand(ctypes.Structure):
+    _fields_ = (
+        ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
+        ("height", ctypes.c_int64), ("columns", ctypes.c_int64),
+    )  # fmt: skip
+
+
 class PlainConvolution(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
-        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32), ("refines", ctypes.c_int32),
-        ("weight", FLOAT_P), ("bias", FLOAT_P), ("tiles", WORD_P),
+        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32),
+        ("weight", FLOAT_P), ("bias", FLOAT_P), ("tiles", WORD_P), ("added", ctypes.POINTER(PlainBand)),
     )  # fmt: skip
 
 
@@ -62,13 +70,6 @@ class PlainEchoes(ctypes.Structure):
     )  # fmt: skip
 
 
-class PlainBand(ctypes.Structure):
-    _fields_ = (
-        ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
-        ("height", ctypes.c_int64), ("columns", ctypes.c_int64),
-    )  # fmt: skip
-
-
 class PlainLattice(ctypes.Structure):
     _fields_ = (
         ("cells", FLOAT_P),
@@ -83,38 +84,52 @@ class PlainLattice(ctypes.Structure):
 
 
 # Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
-LAYOUT = 3
+LAYOUT = 4
 STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainEchoes, PlainBand, PlainLattice)
 
 
 @lru_cache(1)
 def library() -> ctypes.CDLL | None:
     """The compiled library; None, with a warning, where it is of another version, and None where it was not built."""
-    found = sorted(Path(__file__).parent.glob("_cpu*"))
-    for path in found:
+    loaded, reason = _loaded()
+    if loaded is None and _files():
+        warnings.warn(f"{reason}; until then slower steps are made without it", stacklevel=2)
+    return loaded
+
+
+def _loaded() -> tuple[ctypes.CDLL | None, str]:
+    """The library, or why there is none."""
+    reason = "the fused CPU kernels were not built; install lnca where there is a C++ compiler"
+    for path in _files():
         try:
             loaded = ctypes.CDLL(str(path))
-        except OSError:
+        except OSError as error:
+            reason = f"{path} cannot be loaded ({error}): install lnca again"
             continue
-        if not _fits(loaded):
-            warnings.warn(
-                f"{path} is of another version of lnca, and slower steps are made without it: install lnca again",
-                stacklevel=2,
-            )
-            continue
-        loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
-        loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
-        loaded.lnca_multiply_add.restype = ctypes.c_double
-        band = ctypes.POINTER(PlainBand)
-        loaded.lnca_convolve.argtypes = (
-            ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
-        )  # fmt: skip
-        blur = ctypes.POINTER(PlainBlur)
-        loaded.lnca_blur.argtypes = ctypes.c_int, blur, FLOAT_P
-        loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
-        loaded.lnca_echoes.argtypes = ctypes.c_int, ctypes.POINTER(PlainEchoes), FLOAT_P
-        return loaded
-    return None
+        if _fits(loaded):
+            _declare(loaded)
+            return loaded, ""
+        reason = f"{path} is of another version of lnca: install lnca again"
+    return None, reason
+
+
+def _files() -> list[Path]:
+    return sorted(path for path in Path(__file__).parent.glob("_cpu.*") if path.suffix in (".so", ".dll"))
+
+
+def _declare(loaded: ctypes.CDLL) -> None:
+    """Says what the functions take."""
+    loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
+    loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
+    loaded.lnca_multiply_add.restype = ctypes.c_double
+    band = ctypes.POINTER(PlainBand)
+    loaded.lnca_convolve.argtypes = (
+        ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
+    )  # fmt: skip
+    blur = ctypes.POINTER(PlainBlur)
+    loaded.lnca_blur.argtypes = ctypes.c_int, blur, FLOAT_P
+    loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
+    loaded.lnca_echoes.argtypes = ctypes.c_int, ctypes.POINTER(PlainEchoes), FLOAT_P
 
 
 def _fits(loaded: ctypes.CDLL) -> bool:
@@ -122,6 +137,7 @@ def _fits(loaded: ctypes.CDLL) -> bool:
     layout = (ctypes.c_int64 * (1 + len(STRUCTURES)))()
     try:
         loaded.lnca_layout(layout)
+        loaded.lnca_compiled()
     except AttributeError:
         return False
     return list(layout) == [LAYOUT, *map(ctypes.sizeof, STRUCTURES)]
@@ -133,12 +149,27 @@ def best_level() -> str | None:
     return None if loaded is None else LEVELS[loaded.lnca_best()]
 
 
+def description() -> str:
+    """Which kernels there are, and why no others: one line for people."""
+    loaded, reason = _loaded()
+    if loaded is None:
+        return f"none: {reason}"
+    best, compiled = loaded.lnca_best(), loaded.lnca_compiled()
+    parts = [f"{LEVELS[best]}, float32{' and bfloat16' if LEVELS[best] in BFLOAT16_LEVELS else ''}"]
+    if best < compiled:
+        missing = ", ".join(LEVELS[best + 1 : compiled + 1])
+        parts.append(f"this processor, or its operating system for lnca, has no {missing}")
+    if 0 < compiled < len(LEVELS) - 1:
+        parts.append(f"no {', '.join(LEVELS[compiled + 1 :])} in this build")
+    return "; ".join(parts)
+
+
 def loaded_library() -> ctypes.CDLL:
     loaded = library()
     if loaded is None:
-        raise LncaError("the fused CPU kernels were not built; install lnca where there is a C++ compiler")
+        raise LncaError(_loaded()[1])
     return loaded
 
 
-def address(x: Tensor) -> Any:
+def address(x: "Tensor") -> Any:
     return ctypes.cast(x.data_ptr(), FLOAT_P)

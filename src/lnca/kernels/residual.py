@@ -24,6 +24,13 @@ AT_ONCE = 512
 AT_A_TIME = 32
 
 
+class FusedRefinement(FusedConvolution):
+    """A `Refinement`: the input is added to the output."""
+
+    def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
+        return super().__call__(band, begin, end, band)
+
+
 class FusedDeconvolution:
     """A deconvolution in bands.
 
@@ -115,12 +122,12 @@ class FusedResidualCoder:
         self.multiple, self.shrink, self.places = SIDE, coder.shrink, SIDE // coder.shrink
         first, _, last = coder.features
         # Pixels need more than the eight bits of bfloat16.
-        self.features = [FusedConvolution(_moved(first, coder.shrink, 0), level, "swish"), *layers([last], "none")]
+        self.features = [FusedConvolution(moved(first, coder.shrink, 0), level, "swish"), *layers([last], "none")]
         first, _, last = coder.gather
         gather = layers(
-            [_moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"
+            [moved(first, self.places, 0, 0, coder.width * self.places**2, keep=True), last], "swish", "none"
         )
-        self.scales, self.grain = coder.scales, coder.grain
+        self.scales = coder.scales
         self.around = reach(coder.scales) if coder.scales else 0
         self.gather = _with_refinements(gather, coder.gather_context, level, precision)
         self.echoes, self.heard = coder.echoes, reach(coder.echoes) if coder.echoes else 0
@@ -130,18 +137,18 @@ class FusedResidualCoder:
         def scatter(last: nn.Conv2d) -> list[FusedConvolution]:
             return _with_refinements(layers([first, last], "swish", "none"), coder.scatter_context, level, precision)
 
-        self.scatter = scatter(_moved(last, self.places, 1, 0, path_outputs))
+        self.scatter = scatter(moved(last, self.places, 1, 0, path_outputs))
         self.deconvolution: FusedDeconvolution | FusedWiener | None = None
         if isinstance(coder.deconvolution, WienerFilters):
             self.deconvolution = FusedWiener(coder.deconvolution, level)
         elif coder.deconvolution is not None:
             self.deconvolution = FusedDeconvolution(coder.deconvolution, level)
-        self.scores = scatter(_moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
+        self.scores = scatter(moved(last, 1, 1, path_outputs)) if coder.deconvolution else []
         self.kernels = len(coder.deconvolution.bank) if coder.deconvolution else 0
         self.listen = [] if coder.listen is None else layers(coder.listen, "swish", "swish", "none")
         first, _, middle, _, last = coder.correct
         kept = 2 * coder.width
-        correct = layers([_moved(first, coder.shrink, 0, kept, keep=True), middle, _moved(last, coder.shrink, 1)],
+        correct = layers([moved(first, coder.shrink, 0, kept, keep=True), middle, moved(last, coder.shrink, 1)],
                          "swish", "swish", "none")  # fmt: skip
         self.correct = _with_refinements(correct, coder.correct_depth, level, precision)
         # Pixels beyond a band that are joined and corrected, that are looked at for them, and for a deconvolution.
@@ -158,7 +165,8 @@ class FusedResidualCoder:
         beyond = max(self.deconvolution.floats if self.deconvolution else 0, heard + sound)
         self.floats = here + beyond
         self.halo = 2 * ((depth + SIDE) * here + (near + far + SIDE) * beyond) + hearing * sound
-        self.halo += self.deconvolution.row if self.deconvolution else 0
+        self.row = self.deconvolution.row if self.deconvolution else 0
+        self.halo += self.row
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of 4)."""
@@ -217,7 +225,7 @@ class FusedResidualCoder:
         if not self.scales:
             return cells
         first, last = max(top - self.around, 0), min(bottom + self.around, height // SIDE)
-        means = surroundings(image(first * SIDE, last * SIDE), self.scales, self.grain)
+        means = surroundings(image(first * SIDE, last * SIDE), self.scales)
         return torch.cat([cells, means[:, top - first : bottom - first]], -1)
 
     def _heard(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
@@ -269,9 +277,7 @@ def _with_refinements(
 ) -> list[FusedConvolution]:
     """Layers with refinements before the last of them."""
     inner = [
-        FusedConvolution(part.conv, level, "swish", precision, refines=True)
-        for part in refinements
-        if isinstance(part, Refinement)
+        FusedRefinement(part.conv, level, "swish", precision) for part in refinements if isinstance(part, Refinement)
     ]
     return [*layers[:-1], *inner, layers[-1]]
 
@@ -304,7 +310,7 @@ def _multiplied(product: FusedConvolution, x: Tensor) -> Tensor:
     return product(band, 0, rows).values.flatten(0, 2)[: len(flat)].view(*x.shape[:-1], -1)
 
 
-def _moved(
+def moved(
     layer: nn.Module, side: int, dimension: int, begin: int = 0, end: int | None = None, *, keep: bool = False
 ) -> nn.Conv2d:
     """A convolution whose inputs (`dimension` 0) or outputs (1) `begin` to `end` are ordered as `unshuffled` does, not

@@ -8,14 +8,17 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..nn.automaton import Automaton, Runner
+from ..nn.deblurring import Deblurrer
 from ..nn.deconvolution import blur
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
+from ..nn.pyramid import PyramidAutomaton
 from ..nn.residual import ResidualCoder
 from .blur import fused_blur
 from .cpu import FusedRun, Precision
 from .gpu import CompiledRun, TritonRun
+from .native import BFLOAT16_LEVELS, best_level
 
 Backend = Literal["auto", "plain", "compiled", "fused"]
 
@@ -67,6 +70,8 @@ def accelerate(
     for kind, value, known in (("backend", backend, Backend), ("precision", precision, Precision)):
         if value not in get_args(known):
             raise LncaError(f"no {kind} {value!r}; choose {', '.join(get_args(known))}")
+    if isinstance(model, PyramidAutomaton | Deblurrer):
+        return _of_pyramid(device, backend, precision)
     automaton = model.automaton if isinstance(model, LatentAutomaton | PixelAutomaton) else None
     if (
         isinstance(model, LatentAutomaton)
@@ -92,6 +97,17 @@ def accelerate(
         what = f"precision {precision}" if precision == "bfloat16" else f"backend {backend}"
         raise LncaError(f"{what} works for cellular automata with fused or compiled steps only")
     return "plain"
+
+
+def _of_pyramid(device: torch.device, backend: Backend, precision: Precision) -> str:
+    """How an automaton on three lattices is run: its dense convolutions are what a GPU's own library is for, and on the
+    CPU those of `FusedPyramid`, which a `RollingStreamer` calls."""
+    fused = device.type == "cpu" and backend in ("auto", "fused") and best_level() is not None
+    if backend == "compiled" or (backend == "fused" and not fused):
+        raise LncaError(f"this model has no {backend} steps here; leave the backend out")
+    if precision == "bfloat16" and not (fused and best_level() in BFLOAT16_LEVELS):
+        raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
+    return f"fused {best_level()} {precision}" if fused else "plain"
 
 
 def _fused(automaton: Automaton, device: torch.device, precision: Precision) -> tuple[Runner, str]:

@@ -41,15 +41,18 @@ class Settling:
         if steps % 2:
             self.unsettled, self._spare = self._spare, self.unsettled
 
-    def part(self, begin: int, end: int) -> "Settling":
-        """A copy of rows [begin, end)."""
+    def part(self, begin: int, end: int, dim: int = 1) -> "Settling":
+        """A copy of rows [begin, end), or of columns, where `dim` is 2."""
         result = Settling.__new__(Settling)
         result.tolerance = self.tolerance
-        result.unsettled, result.steps = self.unsettled[:, begin:end].clone(), self.steps[:, begin:end].clone()
+        result.unsettled, result.steps = (
+            x.narrow(dim, begin, end - begin).clone(memory_format=torch.contiguous_format)
+            for x in (self.unsettled, self.steps)
+        )
         result._spare = torch.zeros_like(result.unsettled)
         return result
 
-    def put(self, begin: int, part: "Settling", first: int, last: int) -> None:
-        """Puts rows [first, last) of a part from row `begin` on."""
-        rows = slice(begin, begin + last - first)
-        self.unsettled[:, rows], self.steps[:, rows] = part.unsettled[:, first:last], part.steps[:, first:last]
+    def put(self, begin: int, part: "Settling", first: int, last: int, dim: int = 1) -> None:
+        """Puts rows [first, last) of a part from row `begin` on, or columns, where `dim` is 2."""
+        for own, given in ((self.unsettled, part.unsettled), (self.steps, part.steps)):
+            own.narrow(dim, begin, last - first).copy_(given.narrow(dim, first, last - first))

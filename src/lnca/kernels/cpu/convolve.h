@@ -21,11 +21,12 @@ inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
     return true;
 }
 
-// Stores a vector of a pixel's outputs, from `o` on, after the activation; `before`, if not null, is the same pixel's input, which is
-// added.
+// Stores a vector of a pixel's outputs, from `o` on, after the activation; `before`, if not null, is what is added to them.
 inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, vec value, int o, const float *before,
                                                   float *pixel) {
-    if (layer.activation != 2) {
+    if (layer.activation == 3) {
+        value = maximum(value, vec{});
+    } else if (layer.activation != 2) {
         vec sigmoid = reciprocal(1.0f + exponential(minimum(-value, all(80.0f))));
         value = layer.activation ? sigmoid : value * sigmoid;
     }
@@ -33,12 +34,12 @@ inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, 
     for (int i = 0; i < layer.outputs - o; i++) pixel[o + i] = before ? value[i] + before[o + i] : value[i];
 }
 
-// Where a pixel's input lies that is added to its outputs, which needs the rows that are written; else null.
-inline const float *added(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                          int64_t row, int64_t column) {
-    if (!layer.refines) return nullptr;
-    int64_t y = image * input.rows + output.first + row - input.first;
-    return input.values + (y * input.columns + column) * layer.inputs;
+// Where what is added to a pixel's outputs lies, in a band with the rows that are written; null where there is none.
+inline const float *added(const LncaConvolution &layer, const LncaBand &output, int64_t image, int64_t row, int64_t column) {
+    const LncaBand *band = layer.added;
+    if (!band) return nullptr;
+    int64_t y = image * band->rows + output.first + row - band->first;
+    return band->values + (y * band->columns + column) * layer.outputs;
 }
 
 // `N` vectors of outputs from `o` on, of one row: each input is loaded once for all of them.
@@ -81,7 +82,7 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
             for (int n = 0; n < N; n++)
                 for (int m = 0; m < CELLS && begin + m * apart < output.columns; m++) {
                     int64_t x = begin + m * apart;
-                    finish(layer, sums[n][m], o + n * V, added(layer, input, output, image, row, x), result + x * layer.outputs);
+                    finish(layer, sums[n][m], o + n * V, added(layer, output, image, row, x), result + x * layer.outputs);
                 }
         }
 }
@@ -92,6 +93,10 @@ template <class Use> inline __attribute__((always_inline)) void in_panels(int wi
     if constexpr (V == 16) {
         if (wide % (3 * V) == 0)
             for (; o < wide; o += 3 * V) use.template operator()<3>(o);
+        for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
+    } else if constexpr (V == 8) {
+        // Four cells: fewer sums than eight would wait for one another.
+        for (; wide - o >= 3 * V && wide - o != 4 * V; o += 3 * V) use.template operator()<3>(o);
         for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
     }
     for (; o < wide; o += V) use.template operator()<1>(o);
@@ -145,7 +150,7 @@ inline void convolve_rows(const LncaConvolution &layer, const LncaBand &input, c
                     vec bias = load(layer.bias + o + c);
                     for (int m = 0; m < count; m++)
                         finish(layer, load(sums + m * SPAN_STRIDE + c) + bias, o + c,
-                               added(layer, input, output, image, row, begin + m), result + (begin + m) * layer.outputs);
+                               added(layer, output, image, row, begin + m), result + (begin + m) * layer.outputs);
                 }
             }
         }

@@ -57,6 +57,12 @@ static bool amx_granted() {
 #endif
 }
 
+#if defined(_WIN32)
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
 template <class Work> static int attempted(Work work) {
     try {
         work();
@@ -69,7 +75,7 @@ template <class Work> static int attempted(Work work) {
 extern "C" {
 
 // 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16, 4 these and AMX: the highest that can be used here.
-int lnca_best() {
+EXPORTED int lnca_best() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -83,39 +89,50 @@ int lnca_best() {
     return 0;
 }
 
+// The highest of them that was compiled.
+EXPORTED int lnca_compiled() {
+#if defined(LNCA_AMX)
+    return 4;
+#elif defined(__x86_64__)
+    return 3;
+#else
+    return 0;
+#endif
+}
+
 // `LAYOUT` and the bytes of each of what Python hands over, by which it knows a library of another version.
-void lnca_layout(int64_t *layout) {
+EXPORTED void lnca_layout(int64_t *layout) {
     const int64_t own[] = {LAYOUT,           sizeof(LncaMap),  sizeof(LncaRule),   sizeof(LncaConvolution),
                            sizeof(LncaBlur), sizeof(LncaEchoes), sizeof(LncaBand), sizeof(LncaLattice)};
     for (const int64_t number : own) *layout++ = number;
 }
 
-int lnca_vector_size(int level) { return WITH(level, vector_size()); }
-double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
-int lnca_largest() { return portable::largest(); }
-int lnca_most_floats() { return portable::most_floats(); }
+EXPORTED int lnca_vector_size(int level) { return WITH(level, vector_size()); }
+EXPORTED double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
+EXPORTED int lnca_largest() { return portable::largest(); }
+EXPORTED int lnca_most_floats() { return portable::most_floats(); }
 
 // All of them: 0, or 1 when there is no memory.
 
-int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
+EXPORTED int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
     return attempted([&] { WITH(level, run(*rule, *lattice)); });
 }
 
-int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
+EXPORTED int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
                   int threads) {
     return attempted([&] { WITH(level, convolve(*layer, *input, *output, batch, threads)); });
 }
 
-int lnca_blur(int level, const LncaBlur *blurring, float *result) {
+EXPORTED int lnca_blur(int level, const LncaBlur *blurring, float *result) {
     return attempted([&] { WITH(level, blur(*blurring, result)); });
 }
 
-int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
+EXPORTED int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
                         float *kernel_gradient) {
     return attempted([&] { WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient)); });
 }
 
-int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
+EXPORTED int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
     return attempted([&] { WITH(level, echoes(*plan, result)); });
 }
 

@@ -51,9 +51,7 @@ inline float largest_change(const float *cell, const float *increment, int chann
         vec change = load(cell + c) + load(increment + c - inputs) - load(cell + c);
         most = maximum(most, maximum(change, -change));
     }
-#pragma GCC unroll 4
-    for (int by = V / 2; by; by /= 2) most = maximum(most, rotate(most, by));
-    float largest = most[0];
+    float largest = fold<V / 2, 1>(most, maximum)[0];
     for (; c < channels; c++) largest = std::max(largest, std::fabs(cell[c] + increment[c - inputs] - cell[c]));
     return largest;
 }

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 // Goes up, here and in native.py, where the meaning of what follows changes and its size does not.
-constexpr int64_t LAYOUT = 3;
+constexpr int64_t LAYOUT = 4;
 
 extern "C" {
 
@@ -23,16 +23,22 @@ struct LncaRule {
     const float *gate;                 // factors and shifts of the first gate, then the projection's bias (NAFCA)
 };
 
+// A band of rows of a picture with channels last: rows [first, first + rows) of `height`.
+struct LncaBand {
+    float *values;                     // [batch][rows][columns][channels]
+    int64_t first, rows, height, columns;
+};
+
 struct LncaConvolution {
     int32_t inputs, outputs;           // channels
     int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1,
                                        // 4 as 0 but by winograd.h
-    int32_t activation;                // 0 swish, 1 sigmoid, 2 none
-    int32_t refines;                   // whether the input is added to what a plain one makes of it
+    int32_t activation;                // 0 swish, 1 sigmoid, 2 none, 3 max(x, 0)
     const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; of kind 4 transformed
     // For a plain one in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs of successive inputs
     // of the taps of a row.
     const uint32_t *tiles;
+    const LncaBand *added;             // what is added to the outputs, with their columns and at least their rows, or null
 };
 
 // Pictures to be blurred, with margins; see blur.h.
@@ -51,12 +57,6 @@ struct LncaEchoes {
     float little, gain;
     const float *around;               // [gradients][pictures] with margins
     const int32_t *lags;               // [count], in floats
-};
-
-// A band of rows of a picture with channels last: rows [first, first + rows) of `height`.
-struct LncaBand {
-    float *values;                     // [batch][rows][columns][channels]
-    int64_t first, rows, height, columns;
 };
 
 struct LncaLattice {

@@ -16,6 +16,8 @@
 
 namespace LNCA_ISA {
 
+using lnca::in_parallel;
+
 static uint32_t pcg(uint32_t value) {
     uint32_t state = value * 747796405u + 2891336453u;
     uint32_t word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737u;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
@@ -31,47 +32,63 @@ inline vec load(const float *p) { return reinterpret_cast<const loose *>(p)->val
 inline void store(float *p, vec x) { reinterpret_cast<loose *>(p)->value = x; }
 inline vec all(float x) { return x - vec{}; }
 
-// x rotated by `by` lanes.
-inline vec rotate(vec x, int by) {
-    ivec lanes;
-#pragma GCC unroll 16
-    for (int i = 0; i < V; i++) lanes[i] = (i + by) % V;
-    return __builtin_shuffle(x, lanes);
+// Calls use<I>() for I from 0 to COUNT - 1.
+template <int COUNT, class Use> inline __attribute__((always_inline)) void unrolled(Use use) {
+    [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+        (use.template operator()<I>(), ...);
+    }(std::make_integer_sequence<int, COUNT>{});
 }
 
-// Chunk `chunk` of COUNT lanes, again and again.
-template <int COUNT> inline __attribute__((always_inline)) vec spread(vec x, int chunk) {
-    ivec lanes;
-#pragma GCC unroll 16
-    for (int i = 0; i < V; i++) lanes[i] = chunk * COUNT + i % COUNT;
-    return __builtin_shuffle(x, lanes);
+// Lanes of x, and of y behind it: lane(i) in lane i. GCC has Clang's function from version 12 on, and before another one.
+template <class Lane, int... I>
+inline __attribute__((always_inline)) vec shuffle(vec x, vec y, Lane lane, std::integer_sequence<int, I...>) {
+#if __has_builtin(__builtin_shufflevector)
+    return __builtin_shufflevector(x, y, lane(I)...);
+#else
+    return __builtin_shuffle(x, y, ivec{lane(I)...});
+#endif
+}
+template <class Lane> inline __attribute__((always_inline)) vec shuffle(vec x, vec y, Lane lane) {
+    return shuffle(x, y, lane, std::make_integer_sequence<int, V>{});
+}
+
+// x rotated by BY lanes.
+template <int BY> inline __attribute__((always_inline)) vec rotate(vec x) {
+    return shuffle(x, x, [](int i) { return (i + BY) % V; });
+}
+
+// Chunk CHUNK of COUNT lanes, again and again.
+template <int COUNT, int CHUNK> inline __attribute__((always_inline)) vec spread(vec x) {
+    return shuffle(x, x, [](int i) { return CHUNK * COUNT + i % COUNT; });
+}
+
+// both(x, x rotated) by BY lanes, then by half as many, and so on down to LAST.
+template <int BY, int LAST, class Both> inline __attribute__((always_inline)) vec fold(vec x, Both both) {
+    if constexpr (BY && BY >= LAST) return fold<BY / 2, LAST>(both(x, rotate<BY>(x)), both);
+    else return x;
 }
 
 // Adds lanes of COUNT vectors until one is left. Each round halves their number: those of a pair are cut into chunks of SIZE
 // lanes, one for each cell they hold, and the two halves of every chunk are added.
 template <int COUNT, int SIZE> inline __attribute__((always_inline)) void halve(vec *x) {
     if constexpr (COUNT > 1) {
-        ivec low, high;
-#pragma GCC unroll 16
-        for (int i = 0; i < V; i++) {
-            low[i] = i / (SIZE / 2) * SIZE + i % (SIZE / 2);
-            high[i] = low[i] + SIZE / 2;
-        }
+        auto low = [](int i) { return i / (SIZE / 2) * SIZE + i % (SIZE / 2); };
+        auto high = [](int i) { return i / (SIZE / 2) * SIZE + i % (SIZE / 2) + SIZE / 2; };
 #pragma GCC unroll 8
-        for (int i = 0; i < COUNT / 2; i++)
-            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], low) + __builtin_shuffle(x[2 * i], x[2 * i + 1], high);
+        for (int i = 0; i < COUNT / 2; i++) x[i] = shuffle(x[2 * i], x[2 * i + 1], low) + shuffle(x[2 * i], x[2 * i + 1], high);
         halve<COUNT / 2, SIZE / 2>(x);
     }
 }
+
+inline vec add(vec a, vec b) { return a + b; }
+inline vec maximum(vec a, vec b) { return a > b ? a : b; }
+inline vec minimum(vec a, vec b) { return a < b ? a : b; }
 
 // The sums over the lanes of each of CELLS vectors, cell m's in lane m * SPREAD, in a fixed order.
 constexpr int SPREAD = V / CELLS;
 inline __attribute__((always_inline)) vec sums(vec (&x)[CELLS]) {
     halve<CELLS, V>(x);
-    vec total = x[0];
-#pragma GCC unroll 4
-    for (int by = SPREAD / 2; by; by /= 2) total += rotate(total, by);
-    return total;
+    return fold<SPREAD / 2, 1>(x[0], add);
 }
 
 inline vec square_root(vec x) {
@@ -91,8 +108,6 @@ inline vec reciprocal(vec x) {
     return 1.0f / x;
 #endif
 }
-inline vec maximum(vec a, vec b) { return a > b ? a : b; }
-inline vec minimum(vec a, vec b) { return a < b ? a : b; }
 
 // e^x for x <= 88; relative error below 2e-7. Range reduction to |r| <= ln 2 / 2 and a polynomial (Cephes expf).
 inline __attribute__((always_inline)) vec exponential(vec x) {

@@ -67,15 +67,11 @@ template <class T> struct Vitca {
             halve<TOGETHER, V>(scores + g * TOGETHER);
             largest = maximum(largest, packed[g] = scores[g * TOGETHER]);
         }
-#pragma GCC unroll 4
-        for (int by = V / 2; by >= HEADS; by /= 2) largest = maximum(largest, rotate(largest, by));
+        largest = fold<V / 2, HEADS>(largest, maximum);
 #pragma GCC unroll 9
         for (int g = 0; g < GROUPS; g++) whole += packed[g] = exponential(packed[g] - largest);
-#pragma GCC unroll 4
-        for (int by = V / 2; by >= HEADS; by /= 2) whole += rotate(whole, by);
-        vec inverse = 1.0f / whole, weights[9];
-#pragma GCC unroll 9
-        for (int i = 0; i < 9; i++) weights[i] = spread<HEADS>(packed[i / TOGETHER] * inverse, i % TOGETHER);
+        vec inverse = 1.0f / fold<V / 2, HEADS>(whole, add), weights[9];
+        unrolled<9>([&]<int I>() { weights[I] = spread<HEADS, I % TOGETHER>(packed[I / TOGETHER] * inverse); });
         for (int k = 0; k < tokens; k += V) {
             vec total{};
 #pragma GCC unroll 9

@@ -8,11 +8,12 @@
 
 namespace LNCA_ISA {
 
-constexpr int PLACES = 16;  // of the transformed inputs, weights and products of a square
+constexpr int PLACES = 16;           // of the transformed inputs, weights and products of a square
+constexpr int SQUARES = 4 * CELLS;   // at a time: so often are the weights of a place used while they are near
 
-// Floats that a thread needs: of CELLS squares the inputs, and the products of three vectors of outputs.
+// Floats that a thread needs: of SQUARES squares the inputs, and the products of three vectors of outputs.
 inline int64_t winograd_room(const LncaConvolution &layer) {
-    return PLACES * CELLS * (padded(layer.inputs) + 3 * V) + 64 / sizeof(float);
+    return PLACES * SQUARES * (padded(layer.inputs) + 3 * V) + 64 / sizeof(float);
 }
 
 // B^T x of four rows or columns.
@@ -20,9 +21,9 @@ inline __attribute__((always_inline)) void transform_inputs(const vec (&x)[4], v
     result[0] = x[0] - x[2], result[1] = x[1] + x[2], result[2] = x[2] - x[1], result[3] = x[1] - x[3];
 }
 
-// B^T d B of the CELLS squares from column `begin` on: inputs[place][square][padded channels].
+// B^T d B of `count` squares from column `begin` on: inputs[place][square][padded channels].
 inline void transform_squares(const LncaConvolution &layer, const LncaBand &input, int64_t image, int64_t row, int64_t begin,
-                              float *inputs) {
+                              int count, float *inputs) {
     const float *rows[4];
     for (int r = 0; r < 4; r++) {
         int64_t y = row + r - 1, place = y - input.first;
@@ -31,7 +32,7 @@ inline void transform_squares(const LncaConvolution &layer, const LncaBand &inpu
     }
     int wide = padded(layer.inputs);
     for (int c = 0; c < wide; c += V) {
-        int count = std::min(V, layer.inputs - c);
+        int channels = std::min(V, layer.inputs - c);
         vec columns[4][4];
         auto take = [&](int64_t column, vec (&result)[4]) __attribute__((always_inline)) {
             vec x[4];
@@ -40,13 +41,13 @@ inline void transform_squares(const LncaConvolution &layer, const LncaBand &inpu
                 x[r] = vec{};
                 if (!rows[r] || column < 0 || column >= input.columns) continue;
                 const float *at = rows[r] + column * layer.inputs + c;
-                if (count == V) x[r] = load(at);
-                else std::memcpy(&x[r], at, sizeof(float) * count);
+                if (channels == V) x[r] = load(at);
+                else std::memcpy(&x[r], at, sizeof(float) * channels);
             }
             transform_inputs(x, result);
         };
         take(begin - 1, columns[2]), take(begin, columns[3]);
-        for (int m = 0; m < CELLS; m++) {
+        for (int m = 0; m < count; m++) {
 #pragma GCC unroll 4
             for (int r = 0; r < 4; r++) columns[0][r] = columns[2][r], columns[1][r] = columns[3][r];
             take(begin + 2 * m + 1, columns[2]), take(begin + 2 * m + 2, columns[3]);
@@ -55,43 +56,44 @@ inline void transform_squares(const LncaConvolution &layer, const LncaBand &inpu
                 vec x[4] = {columns[0][r], columns[1][r], columns[2][r], columns[3][r]}, places[4];
                 transform_inputs(x, places);
 #pragma GCC unroll 4
-                for (int s = 0; s < 4; s++) store(inputs + ((4 * r + s) * CELLS + m) * wide + c, places[s]);
+                for (int s = 0; s < 4; s++) store(inputs + ((4 * r + s) * SQUARES + m) * wide + c, places[s]);
             }
         }
     }
 }
 
-// `N` vectors of outputs from `o` on, of CELLS squares, from their transformed inputs; `products` is room.
+// `N` vectors of outputs from `o` on, of `count` squares, a multiple of CELLS, from their transformed inputs; `products` is room.
 template <int N>
-inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                             int64_t row, int64_t begin, int o, const float *inputs, float *products) {
+inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &output, int64_t image,
+                             int64_t row, int64_t begin, int count, int o, const float *inputs, float *products) {
     int outputs = padded(layer.outputs), wide = padded(layer.inputs);
-    for (int place = 0; place < PLACES; place++) {
-        vec sums[N][CELLS];
+    for (int place = 0; place < PLACES; place++)
+        for (int first = 0; first < count; first += CELLS) {
+            vec sums[N][CELLS];
 #pragma GCC unroll 3
-        for (int n = 0; n < N; n++)
+            for (int n = 0; n < N; n++)
 #pragma GCC unroll 8
-            for (int m = 0; m < CELLS; m++) sums[n][m] = vec{};
-        const float *x = inputs + place * CELLS * wide;
-        const float *weight = layer.weight + (int64_t)place * layer.inputs * outputs + o;
+                for (int m = 0; m < CELLS; m++) sums[n][m] = vec{};
+            const float *x = inputs + (place * SQUARES + first) * wide;
+            const float *weight = layer.weight + (int64_t)place * layer.inputs * outputs + o;
 #pragma GCC unroll 2
-        for (int c = 0; c < layer.inputs; c++, weight += outputs) {
-            vec weights[N];
+            for (int c = 0; c < layer.inputs; c++, weight += outputs) {
+                vec weights[N];
 #pragma GCC unroll 3
-            for (int n = 0; n < N; n++) weights[n] = load(weight + n * V);
+                for (int n = 0; n < N; n++) weights[n] = load(weight + n * V);
 #pragma GCC unroll 8
-            for (int m = 0; m < CELLS; m++) {
-                vec value = all(x[m * wide + c]);
+                for (int m = 0; m < CELLS; m++) {
+                    vec value = all(x[m * wide + c]);
 #pragma GCC unroll 3
-                for (int n = 0; n < N; n++) sums[n][m] += value * weights[n];
+                    for (int n = 0; n < N; n++) sums[n][m] += value * weights[n];
+                }
             }
-        }
 #pragma GCC unroll 8
-        for (int m = 0; m < CELLS; m++)
+            for (int m = 0; m < CELLS; m++)
 #pragma GCC unroll 3
-            for (int n = 0; n < N; n++) store(products + ((m * PLACES + place) * N + n) * V, sums[n][m]);
-    }
-    for (int m = 0; m < CELLS; m++)
+                for (int n = 0; n < N; n++) store(products + (((first + m) * PLACES + place) * N + n) * V, sums[n][m]);
+        }
+    for (int m = 0; m < count; m++)
         for (int n = 0; n < N; n++) {
             auto product = [&](int r, int s) { return load(products + ((m * PLACES + 4 * r + s) * N + n) * V); };
             vec bias = load(layer.bias + o + n * V), sums[4][2];
@@ -108,7 +110,7 @@ inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &input
                     int64_t place = row + r - output.first;
                     if (place < 0 || place >= output.rows || column >= output.columns) continue;
                     float *pixel = output.values + ((image * output.rows + place) * output.columns + column) * layer.outputs;
-                    finish(layer, values[r] + bias, o + n * V, added(layer, input, output, image, place, column), pixel);
+                    finish(layer, values[r] + bias, o + n * V, added(layer, output, image, place, column), pixel);
                 }
             }
         }
@@ -118,11 +120,13 @@ inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &input
 inline void winograd_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                           int64_t row, float *room) {
     float *inputs = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(room) + 63) & ~uintptr_t(63));
-    float *products = inputs + PLACES * CELLS * padded(layer.inputs);
-    for (int64_t begin = 0; begin < output.columns; begin += 2 * CELLS) {
-        transform_squares(layer, input, image, row, begin, inputs);
+    float *products = inputs + PLACES * SQUARES * padded(layer.inputs);
+    for (int64_t begin = 0; begin < output.columns; begin += 2 * SQUARES) {
+        int64_t left = (output.columns - begin + 1) / 2;
+        int count = int(std::min<int64_t>(SQUARES, (left + CELLS - 1) / CELLS * CELLS));
+        transform_squares(layer, input, image, row, begin, count, inputs);
         in_panels(padded(layer.outputs), [&]<int N>(int o) {
-            winograd_outputs<N>(layer, input, output, image, row, begin, o, inputs, products);
+            winograd_outputs<N>(layer, output, image, row, begin, count, o, inputs, products);
         });
     }
 }

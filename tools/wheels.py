@@ -1,0 +1,122 @@
+"""Builds the wheels of every platform on this machine, and runs the kernels of those that it can run.
+
+    python tools/wheels.py               # all, into dist/
+    python tools/wheels.py musl windows  # those whose names have one of these words in them
+
+Zig (the PyPI package ziglang) compiles. The libraries are taken out of the wheels and run where this machine runs them
+by itself or has an emulator, and the tests of the kernels compare what they make with the plain rules and PyTorch in
+float64. What was run and what was only compiled is said at the end.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DIST = ROOT / "dist"
+BUILT = ROOT / "build" / "kernels"
+sys.path.insert(0, str(ROOT))
+
+from hatch_build import WHEELS, ZIG, cross  # noqa: E402
+
+# What runs a program for a target, and the Debian packages of it.
+EMULATORS = {
+    "x86_64-linux-gnu": ("", ""),
+    "x86_64-linux-musl": ("", "musl"),
+    "aarch64-linux-gnu": ("qemu-aarch64", "qemu-user, libc6:arm64"),
+    "aarch64-linux-musl": ("qemu-aarch64", "qemu-user, musl:arm64"),
+    "x86_64-windows-gnu": ("wine64", "wine64"),
+}
+# Those that call the library alone, through `tests/kernels/far.py`.
+TESTS = ["test_convolution.py", "test_cpu.py", "test_echoes.py", "test_settling.py"]
+CHOSEN = "pytorchs or refinement or bands_batches or float32_is or threads or they_are_the_plain or of_the_definition"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("words", nargs="*", help="of the targets' names")
+    words = parser.parse_args().words
+    targets = [name for name in WHEELS if not words or any(word in name for word in words)]
+    if not targets:
+        sys.exit(f"wheels: no target has {' or '.join(words)} in its name; there are {', '.join(WHEELS)}")
+    notes = []
+    try:
+        for name in targets:
+            wheel = build(name)
+            notes.append((wheel, run(name, wheel)))
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.exit(f"wheels: {error}")
+    print()
+    for wheel, note in notes:
+        print(f"{wheel.name}, {wheel.stat().st_size / 1e6:.1f} MB: {note}")
+
+
+def build(name: str) -> Path:
+    """The wheel of a target."""
+    print(f"{name}:", flush=True)
+    room = BUILT / name
+    shutil.rmtree(room, ignore_errors=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(room), str(ROOT)]
+    environment = {"LNCA_TARGET": name, "LNCA_KERNELS": "1"}
+    subprocess.run(command, check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
+    (wheel,) = room.glob("*.whl")
+    DIST.mkdir(exist_ok=True)
+    return wheel.replace(DIST / wheel.name)
+
+
+def run(name: str, wheel: Path) -> str:
+    """Runs the kernels in a wheel, where that can be; says what was done.
+
+    Raises:
+        subprocess.CalledProcessError: they can be run, and a test fails.
+    """
+    emulator, packages = EMULATORS.get(name.split(".")[0], (None, ""))
+    if emulator is None:
+        return "compiled only: nothing here runs it"
+    room, target = BUILT / name, cross(name)
+    library = extracted(wheel, room, target.library)
+    program = room / ("far.exe" if target.system == "windows" else "far")
+    source = ROOT / "tests" / "kernels" / "far.cpp"
+    dynamic = ["-dynamic"] if target.system == "linux" else []
+    subprocess.run([*ZIG, "-target", name, "-O2", *dynamic, "-nostdlib++", str(source), "-o", str(program)], check=True)
+    far = [*emulator.split(), str(program), str(library)]
+    if emulator and not shutil.which(emulator):
+        return f"compiled only: there is no {emulator} here (Debian: {packages})"
+    # With nothing to do, it loads the library and ends.
+    tried = subprocess.run(far, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=quiet())
+    if tried.returncode:
+        why = (tried.stderr.strip().splitlines() or ["no word"])[-1]
+        return f"compiled only: it does not start ({why}); Debian: {packages}"
+    paths = [str(Path("tests/kernels") / test) for test in TESTS]
+    environment = quiet() | {"LNCA_TEST_KERNELS": " ".join(far)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths, "-k", CHOSEN, "--durations=0"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        print(done.stdout)
+        raise subprocess.CalledProcessError(done.returncode, command)
+    said = done.stdout.strip().splitlines()[-1].strip("= ")
+    return f"kernels run{f' by {emulator}' if emulator else ' here'} and equal to the plain rules: {said}"
+
+
+def extracted(wheel: Path, folder: Path, library: str) -> Path:
+    """The library in a wheel, as a file."""
+    with zipfile.ZipFile(wheel) as archive:
+        (inside,) = [name for name in archive.namelist() if name.startswith("lnca/kernels/_cpu")]
+        content = archive.read(inside)
+    path = folder / library
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return path
+
+
+def quiet() -> dict[str, str]:
+    """The environment, in which Wine keeps its tracing to itself."""
+    return os.environ | {"WINEDEBUG": "-all"}
+
+
+if __name__ == "__main__":
+    main()

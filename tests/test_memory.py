@@ -31,6 +31,33 @@ def test_what_is_freed_is_kept():
     assert faults("keep_freed_memory()") < faults("") / 10
 
 
+# Several blocks that are freed, those of a megabyte below one that stays: what is left of them in memory.
+LEFT = r"""
+import re
+from pathlib import Path
+from lnca.memory import give_freed_memory_back
+{}
+def resident_memory():
+    return 1024 * int(re.search(r"VmRSS:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
+b"x" * 2**24
+before = resident_memory()
+blocks = [b"x" * (2**20 + 2**16) for _ in range(50)]
+pin = b"x" * 100_000
+del blocks
+print(resident_memory() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries' memory is not ours to give back")
+def test_what_is_freed_is_given_back():
+    def left(first: str) -> int:
+        run = subprocess.run([sys.executable, "-c", LEFT.format(first)], capture_output=True, text=True, check=True)
+        return int(run.stdout)
+
+    assert left("give_freed_memory_back()") < 5e6
+    assert left("") > 10e6
+
+
 def test_without_glibc_nothing_is_done(monkeypatch):
     class Other:
         def __init__(self, name: None):
@@ -38,6 +65,7 @@ def test_without_glibc_nothing_is_done(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", Other)
     memory.keep_freed_memory()
+    memory.give_freed_memory_back()
 
 
 def test_older_versions_keep_as_much_as_they_can(monkeypatch):
@@ -53,4 +81,5 @@ def test_older_versions_keep_as_much_as_they_can(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", Older)
     memory.keep_freed_memory()
+    memory.give_freed_memory_back()
     assert (memory.MMAP_THRESHOLD, memory.ACCEPTED) in asked

@@ -5,6 +5,7 @@ import ctypes
 # Of `mallopt`, as glibc's malloc.h numbers them.
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 KEPT = 2**30
+GIVEN_BACK = 2**20
 # More than this older versions refuse.
 ACCEPTED = 2**25
 
@@ -24,3 +25,20 @@ def keep_freed_memory() -> None:
         mallopt(MMAP_THRESHOLD, ACCEPTED)
     mallopt(TRIM_THRESHOLD, KEPT)
     mallopt(TOP_PAD, KEPT // 4)
+
+
+def give_freed_memory_back() -> None:
+    """Has glibc give the system every block of a megabyte or more as it is freed, where it would learn to keep such
+    blocks; for commands that were allowed so much memory and no more. Does nothing where there is no glibc."""
+    try:
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, GIVEN_BACK)
+    except (AttributeError, OSError, TypeError):
+        return
+
+
+def manage_freed_memory(*, limited: bool) -> None:
+    """What a command does that restores: gives freed memory back where what it may use is `limited`, else keeps it."""
+    if limited:
+        give_freed_memory_back()
+    else:
+        keep_freed_memory()

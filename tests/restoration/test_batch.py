@@ -9,10 +9,11 @@ from PIL import Image
 import lnca
 from conftest import textured
 from lnca import LncaError
-from lnca.restoration.batch import Job, Way, plan, restore_file, restore_files
+from lnca.images.reading import open_photo
+from lnca.restoration.batch import Way, restore_file, restore_files
+from lnca.restoration.jobs import Job, plan
 from lnca.restoration.mask import FEATHER, mask_of
 from lnca.restoration.notation import parse_region
-from lnca.restoration.photo_read import open_photo
 
 
 def targets(source, output=None, overwrite=False):
@@ -49,6 +50,7 @@ def test_an_output_folder_inside_is_not_restored_again(pictures):
     [
         ("nothing.png", None, "nothing.png does not exist"),
         ("pictures", "pictures/0.png", "is a file; give a folder"),
+        ("pictures", "pictures/0.png/deeper", "pictures/0.png is a file; give a folder"),
         ("pictures/0.png", "pictures/1.png", "1.png exists; add --overwrite"),
         ("pictures/0.png", "pictures/a.xyz", "should end in one of"),
         ("pictures", "pictures", "holds no picture outside"),

@@ -13,7 +13,8 @@ import pytest
 
 from conftest import textured
 from lnca.restoration import cluster as cluster_module
-from lnca.restoration.batch import Way, plan, restore_files
+from lnca.restoration.batch import Way, restore_files
+from lnca.restoration.jobs import plan
 from lnca.restoration.stores import plan_files
 
 # On a busy machine a node takes long to begin.
@@ -129,7 +130,7 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     assert killed[0] < COUNT
     assert (status, f"{COUNT} of {COUNT + 1} pictures restored" in said) == (1, True)
     sentence = f"{source / 'broken.png'} is not a picture in a format that is known here"
-    assert errors == f"lnca: {sentence}\nlnca: 1 of {COUNT + 1} pictures failed:\n  {sentence}\n"
+    assert errors == f"lnca: {sentence}\nlnca: 1 of {COUNT + 1} pictures failed\n"
     assert outputs(out) == outputs(wanted)
     written = [line["output"] for line in lines(out)]
     assert len(written) == len(set(written)) == COUNT + 1

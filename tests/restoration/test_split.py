@@ -27,12 +27,12 @@ RANDOM = {
         "lnca",
         {"context": 2, "depth": 1, "scales": 4, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
     ),
-    "residual, grain": ("lnca", {"width": 8, "scales": 3, "grain": True}),
+    "residual, scales": ("lnca", {"width": 8, "scales": 3}),
     "residual, echoes": ("lnca", {"scales": 2, "echoes": 3, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2}),
     "residual, filters": ("lnca", {"echoes": 2, "blurs": 2, "blur_lengths": (3, 5), "window": 11, "border": "nearest"}),
     "residual, echoes alone": ("lnca", {"echoes": 4, "width": 8}),
 }
-SHIPPED = ("photo-denoise", "lnca-deblur")
+SHIPPED = ("lnca-denoise", "lnca-deblur")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def compare(peers, said, models, backend, some=()):
         said.put(different)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 def test_four_processes_give_the_bits_of_one(models):
     assert run(4, compare, models, "fused") == {}

@@ -8,9 +8,9 @@ import pytest
 
 from conftest import textured
 from lnca import LncaError
+from lnca.images.photo import Photo
+from lnca.images.reading import open_photo
 from lnca.restoration.batch import Record, write_manifest
-from lnca.restoration.photo import Photo
-from lnca.restoration.photo_read import open_photo
 from lnca.restoration.stores import (
     StoredJob,
     StoredManifest,

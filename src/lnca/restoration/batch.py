@@ -1,4 +1,4 @@
-"""Files in, files out: where each goes, how they are restored, and what is written down of each."""
+"""Files in, files out: how they are restored, and what is written down of each."""
 
 import io
 import json
@@ -10,40 +10,42 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from .. import __version__
 from ..errors import LncaError, in_short
+from ..files import stamp_of
+from ..images.formats import FORMATS
+from ..images.limits import PIXEL_LIMIT
+from ..images.photo import Photo
+from ..images.ranges import stretched, unstretched
+from ..images.reading import open_photo, read_photo
+from ..images.writing import save_photo, write_photo
 from ..kernels.cpu import Precision
 from ..kernels.select import Backend
-from ..memory import keep_freed_memory
+from ..memory import manage_freed_memory
 from ..peers import started
 from ..workers import QuietWorkers
-from .limits import PIXEL_LIMIT
+from .finding import LeftOut
+from .jobs import Job
+from .kernel import read_kernel, write_kernel
 from .mask import mask_of
-from .photo import Photo
-from .photo_read import RAW_SUFFIXES, open_photo, read_photo
-from .photo_write import FORMATS, save_photo, write_photo
+from .noise import told
+from .notation import Noise
 from .restorer import Restorer
-
-READ_SUFFIXES = (*FORMATS, *RAW_SUFFIXES)
-MANIFEST = "lnca.jsonl"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture file to restore, and where it goes; `root` is the file or folder the user named."""
-
-    source: Path
-    output: Path
-    root: Path
 
 
 @dataclass(frozen=True)
 class Way:
-    """How pictures are restored; arguments of `Restorer`, its `restore` and `mask_of`."""
+    """How pictures are restored; arguments of `Restorer`, its `restore` and `mask_of`.
+
+    Args:
+        times: whether an output gets its source's times.
+        kernel: a picture or a .npy file of the blur kernel; None lets the model find it.
+        kernel_out: gets the kernel that is found in a picture's first frame; for one picture.
+    """
 
     model: str
     device: str = "auto"
@@ -53,9 +55,19 @@ class Way:
     tolerance: float | None = None
     max_memory: str | None = None
     strength: float = 1.0
+    noise: Noise = Noise()
     region: tuple[int, int, int, int] | None = None
     mask: Path | None = None
     max_pixels: int = PIXEL_LIMIT
+    times: bool = False
+    kernel: Path | None = None
+    kernel_out: Path | None = None
+
+    def told_kernel(self, restorer: Restorer) -> dict[str, Any]:
+        """As an option of `Restorer.restore`, where one is told; raises `LncaError` where it cannot be used."""
+        if not restorer.takes_kernel and (self.kernel is not None or self.kernel_out is not None):
+            raise LncaError(f"{restorer.info.name} takes no blur kernel; add --model photo-deblur")
+        return {} if self.kernel is None else {"kernel": read_kernel(self.kernel)}
 
 
 @dataclass
@@ -65,23 +77,35 @@ class Record:
     Args:
         file, output: paths.
         model, steps: how; the steps a cell took on average where they were left out.
+        noise_level: standard deviations of "brightness" and "colour" noise that the model was given, in 255ths, means
+            over the picture; None of models that take none.
         width, height, frames: of the picture.
         seconds: it took, reading and writing included.
         notes: what could not stay as it was.
-        error: why there is no output; None when there is.
+        error: why there is no output; None when there is, or the file is no picture.
+        left_out: why a file was left out; None of pictures.
     """
 
     file: str
     output: str
     model: str
     steps: float | None = None
+    noise_level: dict[str, float] | None = None
     width: int = 0
     height: int = 0
     frames: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     error: str | None = None
+    left_out: str | None = None
     lnca: str = __version__
+
+    @classmethod
+    def of_left_out(cls, left: LeftOut, model: str) -> "Record":
+        """Of something in a folder that is no picture to be read."""
+        if left.failed:
+            return cls(left.file, "", model, error=left.reason)
+        return cls(left.file, "", model, left_out=left.reason)
 
     @property
     def megapixels(self) -> float:
@@ -92,127 +116,92 @@ class Record:
         return json.dumps({**asdict(self), "megapixels": self.megapixels})
 
 
-def find_photos(folder: Path) -> list[Path]:
-    """Files that can be read, in a folder and the folders below it, sorted by name."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
-    return sorted(path for path in found if not path.name.startswith(".lnca-"))
-
-
-class Planned(NamedTuple):
-    """What is to be done, how many pictures have been done already, whether one file was named, and the folder that all
-    outputs lie in, if there is one."""
-
-    jobs: list[Job]
-    done: int
-    single: bool
-    folder: Path | None
-
-
-def plan(sources: list[Path], output: Path | None, overwrite: bool) -> Planned:
-    """One job a picture. A folder's outputs form the same tree.
-
-    Args:
-        sources: picture files, and folders with some; patterns such as photos/*.jpg where no such file exists.
-        output: a file for one picture, else a folder; None for each source with "-restored" added to its name.
-        overwrite: do again what is done.
-
-    Raises:
-        LncaError: no pictures, two that would become one, an output of no known format, or, of a single picture, one
-            that exists.
-    """
-    sources = [path for source in sources for path in _expanded(source)]
-    several, single = len(sources) > 1, len(sources) == 1 and not sources[0].is_dir()
-    if output is not None and (several or sources[0].is_dir()) and output.is_file():
-        raise LncaError(f"{output} is a file; give a folder for the pictures of {sources[0]}")
-    jobs: list[Job] = []
-    for source in sources:
-        root = _beside(source) if output is None else output
-        if source.is_dir():
-            base = root / source.resolve().name if several and output is not None else root
-            below = root.resolve()
-            found = [path for path in find_photos(source) if not path.resolve().is_relative_to(below)]
-            jobs += [Job(path, _written_as(base / path.relative_to(source)), base) for path in found]
-        elif output is None or not (several or output.is_dir()):
-            jobs.append(Job(source, _written_as(root) if output is None else root, root))
-        else:
-            jobs.append(Job(source, _written_as(output / source.name), output))
-    if not jobs:
-        raise LncaError(f"{sources[0]} holds no picture outside the output; looked for {', '.join(READ_SUFFIXES)}")
-    seen: dict[Path, Path] = {}
-    for job in jobs:
-        if job.output.suffix.lower() not in FORMATS:
-            raise LncaError(f"{job.output} should end in one of {', '.join(FORMATS)}")
-        if seen.setdefault(job.output, job.source) != job.source:
-            raise LncaError(f"{seen[job.output]} and {job.source} would both become {job.output}; restore them apart")
-    if single and jobs[0].output.exists() and not overwrite:
-        raise LncaError(f"{jobs[0].output} exists; add --overwrite to replace it")
-    left = [job for job in jobs if overwrite or not job.output.exists()]
-    folder = None if single else jobs[0].root if not several else output
-    return Planned(left, len(jobs) - len(left), single, folder)
-
-
-def _expanded(source: Path) -> list[Path]:
-    if source.exists():
-        return [source]
-    if any(sign in str(source) for sign in "*?["):
-        found = sorted(Path(source.anchor or ".").glob(str(source.relative_to(source.anchor))))
-        if found:
-            return found
-        raise LncaError(f"no file matches {source}")
-    raise LncaError(f"{source} does not exist")
-
-
-def _beside(source: Path) -> Path:
-    named = source if source.name else source.resolve()
-    stem, suffix = (named.name, "") if source.is_dir() else (named.stem, named.suffix)
-    return named.with_name(f"{stem}-restored{suffix}")
-
-
-def _written_as(path: Path) -> Path:
-    """Raw files are read only; what comes of them is a TIFF file."""
-    return path.with_suffix(".tif") if path.suffix.lower() in RAW_SUFFIXES else path
-
-
 @lru_cache(8)
 def restorer_of(model: str, device: str, backend: Backend, precision: Precision) -> Restorer:
     """The restorer of a way, loaded once a process."""
     return Restorer(model, device, backend, precision)
 
 
-def restore_photo(photo: Photo, way: Way) -> tuple[Photo, float | None]:
-    """A picture restored frame by frame, and the steps that a cell took; None of models without steps.
+class Done(NamedTuple):
+    """A restored picture, the steps that a cell took (None of models without steps), the noise levels that the model
+    was given (None of models that take none), see `Record`, and the kernel that was found in its first frame."""
+
+    photo: Photo
+    steps: float | None
+    noise_level: dict[str, float] | None = None
+    kernel: np.ndarray | None = None
+
+
+def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | None = None) -> Done:
+    """A picture restored frame by frame.
+
+    Args:
+        progress: is called with the share that is restored, 0 to 1.
 
     Raises:
         LncaError: as `Restorer.restore`.
     """
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-    frames, taken = [], []
-    for frame in photo.frames:
+    frames, taken, levels, kernels = [], [], [], []
+    given, factor = stretched(photo)
+    kernel = way.told_kernel(restorer)
+    for number, frame in enumerate(given):
         mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
         if way.steps == "auto":
             settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
             frames.append(settled.picture)
             taken.append(float(settled.steps.mean()))
         else:
-            frames.append(restorer.restore(frame, way.steps, way.max_memory, way.strength, mask))
-            number = _steps(restorer, way.steps)
-            taken += [] if number is None else [number]
+            noise = told(way.noise, restorer, frame)
+            levels += [] if noise.mean is None else [noise.mean]
+            part = None if progress is None else _part_of(progress, number, len(photo.frames))
+            options = {**noise.options, **kernel, "progress": part}
+            if restorer.takes_kernel and way.kernel is None:
+                options["kernel"] = restorer.blur(frame, noise.options["noise_level"])
+                kernels.append(options["kernel"].as_array())
+            frames.append(restorer.restore(frame, way.steps, way.max_memory, way.strength, mask, **options))
+            own = _steps(restorer, way.steps)
+            taken += [] if own is None else [own]
+    frames = [unstretched(frame, factor) for frame in frames]
     steps = float(np.mean(taken)) if taken else None
-    return photo.restored(frames, _how(restorer, steps, way.strength)), steps
+    how = _how(restorer, steps, way)
+    return Done(photo.restored(frames, how), steps, _named(levels), kernels[0] if kernels else None)
 
 
-def restore_together(photos: list[Photo], way: Way) -> list[tuple[Photo, float | None]]:
+def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
+    """What a frame of several reports to."""
+    return lambda share: progress((number + share) / count)
+
+
+def _named(levels: list[tuple[float, float]]) -> dict[str, float] | None:
+    """Means over frames, as a record has them."""
+    if not levels:
+        return None
+    brightness, colour = (round(float(mean), 2) for mean in np.mean(levels, 0))
+    return {"brightness": brightness, "colour": colour}
+
+
+def restore_together(photos: list[Photo], way: Way) -> list[Done]:
     """`restore_photo` of several pictures at once: of one frame each, all of one size and depth, and not in steps that
     end where cells settle."""
     if way.steps == "auto":
         raise LncaError("pictures whose steps end where cells settle are restored one by one")
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-    frames = [photo.frames[0] for photo in photos]
+    pairs = [stretched(photo) for photo in photos]
+    frames = [given[0] for given, _ in pairs]
     mask = mask_of(frames[0].shape[1], frames[0].shape[0], way.region, way.mask, way.max_pixels)
-    restored = restorer.restore_together(frames, way.steps, way.max_memory, way.strength, mask)
+    noises = [told(way.noise, restorer, frame) for frame in frames]
+    options = {**noises[0].options, **way.told_kernel(restorer)}
+    if restorer.takes_noise_level:
+        options["noise_level"] = np.stack([noise.options["noise_level"] for noise in noises])
+    restored = restorer.restore_together(frames, way.steps, way.max_memory, way.strength, mask, **options)
+    restored = [unstretched(frame, factor) for frame, (_, factor) in zip(restored, pairs, strict=True)]
     steps = _steps(restorer, way.steps)
-    how = _how(restorer, steps, way.strength)
-    return [(photo.restored([frame], how), steps) for photo, frame in zip(photos, restored, strict=True)]
+    how = _how(restorer, steps, way)
+    return [
+        Done(photo.restored([frame], how), steps, _named([] if noise.mean is None else [noise.mean]))
+        for photo, frame, noise in zip(photos, restored, noises, strict=True)
+    ]
 
 
 def _steps(restorer: Restorer, asked: int | None) -> float | None:
@@ -221,10 +210,12 @@ def _steps(restorer: Restorer, asked: int | None) -> float | None:
     return None if own is None else float(own if asked is None else asked)
 
 
-def _how(restorer: Restorer, steps: float | None, strength: float) -> str:
+def _how(restorer: Restorer, steps: float | None, way: Way) -> str:
     """What the tag of a restored picture says."""
     how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
-    return how if strength == 1 else f"{how}, strength {strength:g}"
+    shares = {"strength": way.strength, "luma": way.noise.luma, "chroma": way.noise.chroma}
+    how += "" if way.kernel is None else f", kernel {way.kernel.name}"
+    return how + "".join(f", {name} {share:g}" for name, share in shares.items() if share != 1)
 
 
 def check_inside(output: Path, root: Path) -> None:
@@ -233,15 +224,26 @@ def check_inside(output: Path, root: Path) -> None:
         raise LncaError(f"{output.parent} is a link that leads out of {root}; choose another output")
 
 
-def restore_file(job: Job, way: Way) -> Record:
-    """Restores one file; an error is in the record."""
+def restore_file(job: Job, way: Way, progress: Callable[[float], None] | None = None) -> Record:
+    """Restores one file, see `restore_photo`; an error is in the record."""
 
     def read() -> Photo:
         check_inside(job.output, job.root)
-        return open_photo(job.source, way.max_pixels)
+        photo = open_photo(job.source, way.max_pixels)
+        note_other_kind(photo, job.source.suffix, job.output.suffix)
+        return photo
 
     record = Record(str(job.source), str(job.output), way.model)
-    return recorded(record, way, read, lambda photo: save_photo(photo, job.output))
+    stamp = stamp_of(job.source, way.times)
+    return recorded(record, way, read, lambda photo: save_photo(photo, job.output, stamp), progress)
+
+
+def note_other_kind(photo: Photo, given: str, written: str) -> None:
+    """Notes where a file is not what its suffix says, so that its output, which has the same suffix, is of another
+    kind."""
+    kind = FORMATS.get(written.lower())
+    if given.lower() == written.lower() and kind is not None and photo.kind != kind:
+        photo.note(f"{photo.kind} under the name of {kind} became what it is named")
 
 
 def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> Record:
@@ -259,7 +261,9 @@ def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> R
         return read_photo(io.BytesIO(source), "the input", way.max_pixels)
 
     def write(photo: Photo) -> list[str]:
-        return save_photo(photo, output) if isinstance(output, Path) else _write_stream(photo, output)
+        if isinstance(output, Path):
+            return save_photo(photo, output, stamp_of(source if isinstance(source, Path) else None, way.times))
+        return _write_stream(photo, output)
 
     named, written = (str(end) if isinstance(end, Path) else "-" for end in (source, output))
     return recorded(Record(named, written, way.model), way, read, write)
@@ -277,7 +281,10 @@ def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
     return notes
 
 
-def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]]) -> Record:
+def recorded(
+    record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]],
+    progress: Callable[[float], None] | None = None,
+) -> Record:  # fmt: skip
     """The record, filled in, of a picture that is read, restored and written; an error is in it.
 
     Args:
@@ -288,8 +295,10 @@ def recorded(record: Record, way: Way, read: Callable[[], Photo], write: Callabl
     try:
         photo = read()
         record.height, record.width, record.frames = *photo.frames[0].shape[:2], len(photo.frames)
-        restored, record.steps = restore_photo(photo, way)
+        restored, record.steps, record.noise_level, kernel = restore_photo(photo, way, progress)
         record.notes = photo.notes + write(restored)
+        if way.kernel_out is not None and kernel is not None:
+            write_kernel(way.kernel_out, kernel)
     except LncaError as error:
         record.error = str(error)
     except Exception as error:
@@ -308,16 +317,19 @@ def _unexpected(file: str, error: Exception) -> str:
     return f"{file} could not be restored ({type(error).__name__}: {in_short(error)}); please report it"
 
 
-def restore_files(jobs: list[Job], way: Way, workers: int = 1) -> Iterator[Record]:
+def restore_files(
+    jobs: list[Job], way: Way, workers: int = 1, progress: Callable[[float], None] | None = None
+) -> Iterator[Record]:
     """Yields a record for each job as it is done, and goes on when one fails.
 
     Args:
         workers: processes, each with a share of the processor. What was under way when one of them died is done again,
             each picture alone, so that only those fail that end their worker themselves.
+        progress: is called with the share of the picture under way that is restored, where no workers are.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield restore_file(job, way)
+            yield restore_file(job, way, progress)
         return
     left = deque(jobs)
     while left:
@@ -355,8 +367,7 @@ def _in_worker(job: Job, way: Way, workers: int) -> Record:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
-    if way.max_memory is None:
-        keep_freed_memory()
+    manage_freed_memory(limited=way.max_memory is not None)
     return restore_file(job, way)
 
 

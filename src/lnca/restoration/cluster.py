@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..catalogue import locate, shipped_weights
 from ..errors import LncaError
-from ..files import write_whole
-from .batch import Record, Way, check_inside, recorded
-from .photo import Photo
-from .photo_read import read_photo
+from ..files import stamp_of, write_whole
+from ..images.photo import Photo
+from ..images.reading import read_photo
+from .batch import Record, Way, check_inside, note_other_kind, recorded
 from .stores import StoredJob, is_address, read_bytes, save_stored
 
 # Pictures that a task has at most, and tasks that each processor has at least, so that none waits long for the others.
@@ -133,15 +133,22 @@ def _restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[s
     torch.set_num_threads(1)
     job = StoredJob(**json.loads(row["job"]))
     record = Record(job.source, job.output, way.model)
-    if weights is not None:
-        way = replace(way, model=_written(Path(way.model).name, weights))
+    try:
+        if weights is not None:
+            way = replace(way, model=_written(Path(way.model).name, weights))
+    except (LncaError, OSError) as error:
+        record.error = f"{job.source} is not restored, since a worker cannot keep the weights: {error}"
+        return {"record": json.dumps(asdict(record))}
 
     def read() -> Photo:
         if not is_address(job.output):
             check_inside(Path(job.output), Path(job.root))
-        return read_photo(io.BytesIO(read_bytes(job.source)), job.source, way.max_pixels)
+        photo = read_photo(io.BytesIO(read_bytes(job.source)), job.source, way.max_pixels)
+        note_other_kind(photo, PurePosixPath(job.source).suffix, PurePosixPath(job.output).suffix)
+        return photo
 
-    recorded(record, way, read, lambda photo: save_stored(photo, job.output))
+    stamp = stamp_of(None if is_address(job.source) else Path(job.source), way.times)
+    recorded(record, way, read, lambda photo: save_stored(photo, job.output, stamp))
     return {"record": json.dumps(asdict(record))}
 
 

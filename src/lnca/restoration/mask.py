@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LncaError
-from .limits import PIXEL_LIMIT
-from .photo_deep import colours_of
-from .photo_read import open_photo
-from .photo_write import of_depth
-from .pictures import LUMA
+from ..images.limits import PIXEL_LIMIT
+from ..images.photo import LUMA, colours_of, of_depth
+from ..images.reading import open_photo
 
 # Pixels over which a rectangle's border fades.
 FEATHER = 8

@@ -1,4 +1,7 @@
-"""How regions and sizes are written; needs nothing heavy."""
+"""How regions, sizes and noise levels are written; needs nothing heavy."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import LncaError
 
@@ -26,3 +29,36 @@ def parse_bytes(text: str) -> int:
     if not 0 < size < 2**62:
         raise LncaError(f"{text!r} is no size; write 2GB or 500MB")
     return int(size)
+
+
+# Of noise levels, in 255ths.
+LOUDEST = 255.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What is asked for of a picture's noise; see `lnca.restoration.restorer.Restorer.restore`.
+
+    Args:
+        level: standard deviation in 255ths, or "auto".
+        scale: factor of the level.
+        luma, chroma: shares of the correction in brightness and in colour.
+    """
+
+    level: Literal["auto"] | float = "auto"
+    scale: float = 1.0
+    luma: float = 1.0
+    chroma: float = 1.0
+
+
+def parse_noise_level(text: str) -> Literal["auto"] | float:
+    """A noise level as it is typed; raises `LncaError` for anything but auto and numbers from 0 to 255."""
+    if text == "auto":
+        return "auto"
+    try:
+        level = float(text)
+    except ValueError:
+        level = -1.0
+    if not 0 <= level <= LOUDEST:
+        raise LncaError(f"the noise level should be auto or a number from 0 to {LOUDEST:g}, got {text[:20]!r}")
+    return level

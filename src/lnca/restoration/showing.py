@@ -1,5 +1,6 @@
 """Showing how a picture was restored: before and after in one picture, the steps as a film, the steps of each cell."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import LncaError
-from ..files import written_whole
+from ..files import NEW, Stamp, write_whole
 from .image_io import save_picture
 
 FRAME_MS, LAST_FRAME_MS, RATE = 60, 2000, 16
@@ -41,39 +42,44 @@ def draw_heat_map(steps: np.ndarray, side: int, mask: np.ndarray | None = None) 
     return coloured.resize((side * scaled.width, side * scaled.height), Image.Resampling.NEAREST)
 
 
-def save_film(frames: Iterable[Image.Image], path: Path) -> None:
+def save_film(frames: Iterable[Image.Image], path: Path, stamp: Stamp = NEW) -> None:
     """Writes a picture after every step: as a GIF or MP4 film, or, to a path without suffix, as PNG files in a folder.
 
+    Args:
+        stamp: permissions and times of the files.
+
     Raises:
-        LncaError: another suffix, or no library for films.
+        LncaError: another suffix, no library for films, or they cannot be written there.
     """
     match path.suffix.lower():
         case ".gif":
-            _save_gif([frame.convert("RGB") for frame in frames], path)
+            write_whole(path, _gif([frame.convert("RGB") for frame in frames]), stamp=stamp)
         case ".mp4":
-            _save_mp4(frames, path)
+            write_whole(path, _mp4(frames), stamp=stamp)
         case "":
             for number, frame in enumerate(frames):
-                save_picture(frame, path / f"{number:03d}.png")
+                save_picture(frame, path / f"{number:03d}.png", stamp)
         case _:
             raise LncaError(f"{path} should end in {' or '.join(FILMS)}, or be a folder")
 
 
-def _save_gif(frames: list[Image.Image], path: Path) -> None:
+def _gif(frames: list[Image.Image]) -> memoryview:
     """The first and the last frame stay longer; all share one palette, so that nothing flickers."""
     palette = Image.fromarray(np.concatenate([np.asarray(frames[0]), np.asarray(frames[-1])])).quantize(256)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [LAST_FRAME_MS // 2, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
-    with written_whole(path) as temporary:
-        indexed[0].save(temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0)
+    room = io.BytesIO()
+    indexed[0].save(room, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0)
+    return room.getbuffer()
 
 
-def _save_mp4(frames: Iterable[Image.Image], path: Path) -> None:
+def _mp4(frames: Iterable[Image.Image]) -> memoryview:
     try:
         import av
     except ImportError as error:
         raise LncaError("MP4 films need av: pip install 'lnca[io]'; or write a .gif") from error
-    with written_whole(path) as temporary, av.open(str(temporary), "w", format="mp4") as film:
+    room = io.BytesIO()
+    with av.open(room, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=RATE)
         for number, frame in enumerate(frames):
             # The format wants even sides.
@@ -83,3 +89,4 @@ def _save_mp4(frames: Iterable[Image.Image], path: Path) -> None:
             picture = frame.convert("RGB").crop((0, 0, width, height))
             film.mux(stream.encode(av.VideoFrame.from_image(picture)))
         film.mux(stream.encode())
+    return room.getbuffer()

@@ -18,9 +18,10 @@ from ..kernels.select import OnCpu
 from ..nn.latent import LatentAutomaton
 from ..nn.vitca import ViTCA
 from ..peers import Peers, share, widened
+from .bands import BLOCK_STEPS, Plan
 from .pictures import Rows
 from .restorer import Restorer
-from .streaming import BLOCK_STEPS, Plan, Streamer
+from .streaming import Streamer
 from .windows import ModuleRun
 
 # A border is at most this share of a band: what it adds to the work, on either side.
@@ -80,7 +81,7 @@ class SplitStreamer(Streamer):
         window = self._window(bands[0], picture)
         widest = Rows.part(picture.pixels(window.start, window.stop), 0, len(window))
         try:
-            plan = super().plan(widest, max_memory)
+            plan = self.planned(widest, max_memory)
         except LncaError:
             plan = None
         # A share that does not lie in memory is no longer quick to exchange.

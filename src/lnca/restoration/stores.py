@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 import fsspec
 
 from ..errors import LncaError, in_short
-from ..files import write_whole
-from .batch import MANIFEST, READ_SUFFIXES, plan
-from .photo import Photo
-from .photo_write import FORMATS, write_photo
+from ..files import NEW, TEMPORARY, Stamp, write_whole
+from ..images.formats import FORMATS, READ_SUFFIXES
+from ..images.photo import Photo
+from ..images.writing import write_photo
+from .finding import MANIFEST, LeftOut, is_ours
+from .jobs import plan
 
 # Stores whose objects appear whole or not at all.
 WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory")
@@ -39,12 +42,13 @@ class StoredJob:
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What is to be done, what has been done already, and address or path of the folder that all outputs lie in, if
-    there is one."""
+    """What is to be done, what has been done already, address or path of the folder that all outputs lie in, if there
+    is one, and what is no picture."""
 
     jobs: list[StoredJob]
     done: list[StoredJob]
     folder: str | None
+    left: list[LeftOut]
 
 
 def is_address(text: str) -> bool:
@@ -53,7 +57,7 @@ def is_address(text: str) -> bool:
 
 
 def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
-    """One job a picture, as `batch.plan` makes them: a folder's outputs form the same tree.
+    """One job a picture, as `jobs.plan` makes them: a folder's outputs form the same tree.
 
     Args:
         sources: addresses or paths of pictures, and of folders with some.
@@ -66,9 +70,12 @@ def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
     """
     folder = _absolute(output).rstrip("/")
     outputs: dict[str, str] = {}
+    left: list[LeftOut] = []
     for source in map(_absolute, sources):
         named = PurePosixPath(source.rstrip("/")).name
-        for name in _pictures(source):
+        pictures, others = _pictures(source)
+        left += [each for each in others if not each.file.startswith(f"{folder}/")]
+        for name in pictures:
             inside = PurePosixPath(named, name) if len(sources) > 1 and name else PurePosixPath(name or named)
             if inside.is_absolute() or ".." in inside.parts:
                 raise LncaError(f"{source} holds a picture named {name!r}, which leads out of the output; rename it")
@@ -84,19 +91,20 @@ def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
         raise LncaError(f"{sources[0]} holds no picture outside the output; looked for {', '.join(READ_SUFFIXES)}")
     there = set() if overwrite else {f"{folder}/{name}" for name in _names(folder)}
     jobs = [StoredJob(source, target, folder) for target, source in outputs.items()]
-    left, done = ([job for job in jobs if (job.output in there) == is_done] for is_done in (False, True))
-    return StoredPlan(left, done, folder)
+    undone, done = ([job for job in jobs if (job.output in there) == is_done] for is_done in (False, True))
+    return StoredPlan(undone, done, folder, left)
 
 
-def plan_files(sources: list[Path], output: Path | None, overwrite: bool) -> StoredPlan:
-    """`batch.plan`, with paths that all machines that share the folders can use."""
+def plan_files(sources: list[Path], output: Path | str | None, overwrite: bool) -> StoredPlan:
+    """`jobs.plan`, with paths that all machines that share the folders can use."""
     planned = plan(sources, output, overwrite)
     left = {job.output for job in planned.jobs}
     jobs: dict[bool, list[StoredJob]] = {True: [], False: []}
     for job in plan(sources, output, overwrite=True).jobs:
         paths = (str(path.absolute()) for path in (job.source, job.output, job.root))
         jobs[job.output in left].append(StoredJob(*paths))
-    return StoredPlan(jobs[True], jobs[False], None if planned.folder is None else str(planned.folder.absolute()))
+    folder = None if planned.folder is None else str(planned.folder.absolute())
+    return StoredPlan(jobs[True], jobs[False], folder, planned.left)
 
 
 def _absolute(text: str) -> str:
@@ -125,17 +133,24 @@ def _names(folder: str) -> list[str]:
     return [path.removeprefix(start) if path != root else "" for path in found]
 
 
-def _pictures(source: str) -> list[str]:
-    """Names of the pictures in a folder, sorted; "" for a picture itself."""
+def _pictures(source: str) -> tuple[list[str], list[LeftOut]]:
+    """Names of the pictures in a folder, sorted, "" for a picture itself; and what is left out. To look into files
+    would take a request for each, so that here the suffix says what one is."""
     found = _names(source)
     if not found:
         raise LncaError(f"{source} does not exist, or is empty")
-    paths = {name: PurePosixPath(name or source) for name in found}
-    return sorted(
-        name
-        for name, path in paths.items()
-        if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".lnca-")
-    )
+    pictures, left = [], []
+    for name in sorted(found):
+        path = PurePosixPath(name or source)
+        if is_ours(path.name):
+            continue
+        if name and any(part[0] == "." and part != ".." for part in path.parts):
+            left.append(LeftOut(f"{source.rstrip('/')}/{name}", "hidden"))
+        elif path.suffix.lower() in READ_SUFFIXES:
+            pictures.append(name)
+        else:
+            left.append(LeftOut(f"{source.rstrip('/')}/{name}".rstrip("/"), "another kind of file, by its name"))
+    return pictures, left
 
 
 def read_bytes(address: str) -> bytes:
@@ -149,31 +164,37 @@ def read_bytes(address: str) -> bytes:
         raise LncaError(f"{address} cannot be read: {in_short(error)}") from error
 
 
-def write_bytes(address: str, content: bytes) -> None:
-    """Writes a file, whole or not at all; raises `LncaError` when it cannot be written."""
+def write_bytes(address: str, content: bytes, stamp: Stamp = NEW) -> None:
+    """Writes a file, whole or not at all; raises `LncaError` when it cannot be written. The stamp is for paths here."""
     files, path = _opened(address)
     protocols = (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
     if "file" in protocols:
-        write_whole(Path(path), content)
+        write_whole(Path(path), content, stamp=stamp)
         return
     folder = path.rpartition("/")[0]
     whole = any(protocol in WHOLE for protocol in protocols)
-    written = path if whole else f"{folder}/.lnca-{uuid.uuid4().hex}"
+    written = path if whole else f"{folder}/{TEMPORARY}{uuid.uuid4().hex}"
     try:
         if not whole:
             files.makedirs(folder, exist_ok=True)
         files.pipe_file(written, content)
         if not whole:
+            there = files.info(written).get("size")
+            if there not in (None, len(content)):
+                raise OSError(f"{there} of {len(content)} bytes arrived")
             files.mv(written, path)
     except Exception as error:
+        if not whole:
+            with suppress(Exception):
+                files.rm_file(written)
         raise LncaError(f"cannot write {address}: {in_short(error)}") from error
 
 
-def save_stored(photo: Photo, address: str) -> list[str]:
+def save_stored(photo: Photo, address: str, stamp: Stamp = NEW) -> list[str]:
     """`save_photo` for an address."""
     room = io.BytesIO()
     notes = write_photo(photo, room, FORMATS[PurePosixPath(address).suffix.lower()], address)
-    write_bytes(address, room.getvalue())
+    write_bytes(address, room.getvalue(), stamp)
     return notes
 
 

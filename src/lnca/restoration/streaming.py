@@ -1,17 +1,14 @@
 """Pictures of any size in bounded memory, with the same pixels as in one piece.
 
-Encoder and decoder work on bands of rows. The lattice of cells (16 bytes a pixel) stays in memory or, when it does not
-fit, in a file, from which blocks of rows are read with a border of as many rows as steps are then run on them. Every
-value is computed by the same arithmetic wherever a band or block begins, so the result does not depend on the plan, to
-the bit.
+Encoder and decoder work on bands of lines, which are rows, or columns where a picture is wide and low. The lattice of
+cells (16 bytes a pixel) stays in memory or, when it does not fit, in a file, from which blocks of lines are read with a
+border of as many lines as steps are then run on them. Every value is computed by the same arithmetic wherever a band or
+block begins, so the result does not depend on the plan, to the bit.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,96 +23,19 @@ from ..kernels.settling import Settling
 from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
 from ..nn.residual import ResidualCoder
+from .bands import (
+    ALIGNED,
+    BLOCK_STEPS,
+    COMFORTABLE_BAND,
+    SHARE,
+    BandCoder,
+    DoesNotFit,
+    Plan,
+    margin_of,
+)
+from .lattice import Lattice, opened_lattice
 from .pictures import Rows
 from .windows import ModuleRun, WindowedCoder
-
-COMFORTABLE_BAND = 64e6
-BLOCK_STEPS = 8
-# Of the memory that is allowed: the rest is for what an allocator does not give back at once.
-SHARE = 0.84
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a picture is restored.
-
-    Args:
-        rows, columns: of the lattice of cells.
-        band: rows of cells that are encoded or decoded at a time.
-        block: rows of cells that are run at a time when the lattice lies in a file; None keeps it in memory.
-        steps: steps run on a block before the next one.
-        memory: the most bytes used at a time, beside the picture itself.
-        file: bytes of the file.
-    """
-
-    rows: int
-    columns: int
-    band: int
-    block: int | None
-    steps: int
-    memory: int
-    file: int
-
-    def __str__(self) -> str:
-        where = "cells in memory"
-        if self.block is not None:
-            where = f"cells in a file of {self.file / 1e6:.0f} MB, {self.steps} steps on {self.block} rows at a time"
-        return (
-            f"{self.columns}x{self.rows} cells, encoded and decoded in bands of {self.band} rows; {where}; "
-            f"{self.memory / 1e6:.0f} MB beside the picture"
-        )
-
-
-class BandCoder(Protocol):
-    """Encoder and decoder in bands; see `FusedAutoencoder`."""
-
-    multiple: int
-    border: int
-    floats: int
-    halo: int
-
-    def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
-
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor: ...
-
-
-class Lattice:
-    """Rows of cells (B, rows, columns, channels), float32, in memory."""
-
-    def __init__(self, shape: tuple[int, ...]):
-        self.shape = shape
-        self.cells = torch.empty(shape)
-
-    def read(self, begin: int, end: int) -> Tensor:
-        """Rows [begin, end)."""
-        return self.cells[:, begin:end]
-
-    def write(self, begin: int, cells: Tensor) -> None:
-        """Puts rows from row `begin` on."""
-        self.cells[:, begin : begin + cells.shape[1]] = cells
-
-
-class FileLattice(Lattice):
-    """The same in a file, read and written (not mapped: pages of a mapped file count as memory of the process)."""
-
-    def __init__(self, shape: tuple[int, ...], file: BinaryIO):
-        self.shape, self.file = shape, file
-
-    def _seek(self, picture: int, row: int) -> None:
-        _, rows, columns, channels = self.shape
-        self.file.seek((picture * rows + row) * columns * channels * 4)
-
-    def read(self, begin: int, end: int) -> Tensor:
-        result = torch.empty(self.shape[0], end - begin, *self.shape[2:])
-        for picture, rows in enumerate(result.numpy()):
-            self._seek(picture, begin)
-            self.file.readinto(rows.data)  # type: ignore[attr-defined]
-        return result
-
-    def write(self, begin: int, cells: Tensor) -> None:
-        for picture, rows in enumerate(cells.contiguous().numpy()):
-            self._seek(picture, begin)
-            self.file.write(rows.data)
 
 
 class Streamer:
@@ -157,41 +77,77 @@ class Streamer:
         Raises:
             LncaError: not even the smallest plan fits.
         """
-        multiple, channels = self.autoencoder.multiple, self.model.automaton.channels
+        if max_memory is None:
+            return self.planned(picture, None, settle)
+        plans, least = [], []
+        for across in (False, True):
+            try:
+                plans.append(self.planned(picture, max_memory, settle, across))
+            except DoesNotFit as error:
+                least.append(error.least)
+        if not plans:
+            raise LncaError(
+                f"a picture of {picture.width}x{picture.height} needs at least {min(least) / 1e6:.0f} MB beside "
+                f"itself, and --max-memory allows {max_memory / 1e6:.0f} MB"
+            )
+        return min(plans, key=self._effort)
+
+    def _effort(self, plan: Plan) -> tuple[bool, float]:
+        """What orders plans: whether the cells lie in a file, and how often a line is encoded or decoded."""
+        beyond = min(self.autoencoder.border, plan.lines - plan.band)
+        return plan.block is not None, (plan.band + beyond) / plan.band
+
+    def planned(self, picture: Rows, max_memory: int | None, settle: bool = False, across: bool = False) -> Plan:
+        """`plan` by rows, or by columns.
+
+        Raises:
+            DoesNotFit: not even the smallest plan fits.
+        """
+        coder, channels, threads = self.autoencoder, self.model.automaton.channels, torch.get_num_threads()
         rows, columns = self.lattice_of(picture)
-        cell_row = picture.batch * columns * channels * 4
-        # A row of cells in the bands.
-        band_row = picture.batch * columns * multiple**2 * 4 * self.autoencoder.floats
-        threads = torch.get_num_threads()
-        fixed = picture.bytes + picture.result_bytes + (8 + 12 * threads) * cell_row
-        fixed += picture.batch * columns * multiple * 4 * self.autoencoder.halo
-        # A band that is shorter than what it reaches beyond itself would mostly be computed for its neighbours.
-        comfortable = max(COMFORTABLE_BAND / band_row, self.autoencoder.border)
+        lines, length = (columns, rows) if across else (rows, columns)
+        pixel_line = picture.batch * length * coder.multiple * 4
+        cell_line = picture.batch * length * channels * 4
+        # A line of cells in the bands.
+        band_line = pixel_line * coder.multiple * coder.floats
+        fixed = picture.bytes + picture.result_bytes
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
-        whole = rows * cell_row
+        whole = rows * columns * picture.batch * channels * 4
+        # Rows of cells that are kept while steps are run, of the width of what they are run on.
+        kept = (8 + 12 * threads) * picture.batch * channels * 4
+        if across:
+            # What lies beyond a band at its sides is computed with it, whatever is made of a row of it at a time.
+            beyond = 2 * margin_of(self.model.autoencoder.reach)
+            row = picture.batch * coder.multiple * 4 * coder.row
+            band_line += row
+            fixed += beyond * band_line
+        else:
+            fixed += pixel_line * coder.halo + kept * columns
+        # A band that is shorter than what it reaches beyond itself would mostly be computed for its neighbours.
+        comfortable = max(COMFORTABLE_BAND / band_line, coder.border)
 
         def made(band: float, block: int | None, steps: int, used: int) -> Plan:
-            count = max(1, min(rows, int(band)))
+            count = max(1, min(lines, int(band)))
             file = 0 if block is None else whole
-            return Plan(rows, columns, count, block, steps, used + count * band_row, file)
+            return Plan(rows, columns, count, block, steps, used + count * band_line, file, across)
 
+        in_memory = fixed + whole + (kept * columns if across else 0)
         if max_memory is None:
-            return made(comfortable, None, 0, fixed + whole)
-        budget = SHARE * max_memory
-        left = budget - fixed
-        if left >= whole + band_row:
-            return made(min((left - whole) / band_row, comfortable), None, 0, fixed + whole)
+            return made(comfortable, None, 0, in_memory)
+        budget = int(SHARE * max_memory)
+        if budget >= in_memory + band_line:
+            return made(min((budget - in_memory) / band_line, comfortable), None, 0, in_memory)
+        # A block with its borders, twice while it is put together, and the lines kept for the next one.
+        block_line = 2 * cell_line + (kept if across else 0)
+        # Of columns a band is to be wide, for its margins are computed with it.
+        bands = max(band_line, (budget - fixed) / 2 if across else 0)
         for steps in (BLOCK_STEPS, 4, 2, 1):
-            # A block with its borders, twice while it is put together, and the rows kept for the next one.
-            block = min(rows, int((left - band_row) / cell_row / 2) - 3 * (steps + settle))
+            border = 3 * (steps + settle)
+            block = min(lines, int((budget - fixed - bands) / block_line) - border)
             if block >= steps:
-                used = fixed + 2 * (block + 3 * (steps + settle)) * cell_row
-                return made(min((budget - used) / band_row, comfortable), block, steps, used)
-        least = (fixed + band_row + 8 * cell_row) / SHARE
-        raise LncaError(
-            f"a picture of {picture.width}x{picture.height} needs at least {least / 1e6:.0f} MB beside itself, "
-            f"and --max-memory allows {max_memory / 1e6:.0f} MB"
-        )
+                used = fixed + (block + border) * block_line
+                return made(min((budget - used) / band_line, comfortable), block, steps, used)
+        raise DoesNotFit((fixed + band_line + 4 * block_line) / SHARE)
 
     def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
         """The picture restored, as the kind it came in.
@@ -217,36 +173,26 @@ class Streamer:
     def _restore(self, picture: Rows, steps: int | None, plan: Plan, seed: int, settling: Settling | None) -> Any:
         steps = self.model.steps if steps is None else steps
         with self._lattice(picture, plan) as cells:
-            self._encode_all(picture, cells, plan.band)
+            self._encode_all(picture, cells, plan)
             if plan.block is None:
                 self.run.advance(cells.cells, steps, seed, settling=settling)
             else:
                 self._run_blocks(cells, steps, seed, plan.block, plan.steps, settling)
-            return self._decode_all(picture, cells, plan.band)
+            return self._decode_all(picture, cells, plan)
 
     def frames(self, picture: Rows, steps: int, seed: int = 0) -> Iterator[Any]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps."""
         plan = self.plan(picture)
         with self._lattice(picture, plan) as cells:
-            self._encode_all(picture, cells, plan.band)
-            yield self._decode_all(picture, cells, plan.band)
+            self._encode_all(picture, cells, plan)
+            yield self._decode_all(picture, cells, plan)
             for step in range(steps):
                 self.run.advance(cells.cells, 1, seed, step)
-                yield self._decode_all(picture, cells, plan.band)
+                yield self._decode_all(picture, cells, plan)
 
-    @contextmanager
-    def _lattice(self, picture: Rows, plan: Plan) -> Iterator[Lattice]:
+    def _lattice(self, picture: Rows, plan: Plan) -> AbstractContextManager[Lattice]:
         shape = (picture.batch, plan.rows, plan.columns, self.model.automaton.channels)
-        if plan.block is None:
-            yield Lattice(shape)
-            return
-        try:
-            with tempfile.TemporaryFile(prefix="lnca-cells-") as file:
-                _reserve(file.fileno(), plan.file)
-                yield FileLattice(shape, file)
-        except OSError as error:
-            folder, size = tempfile.gettempdir(), plan.file / 1e6
-            raise LncaError(f"no room for {size:.0f} MB of cells in {folder}; set TMPDIR to another folder") from error
+        return opened_lattice(shape, plan.across, plan.file)
 
     def lattice_of(self, picture: Rows) -> tuple[int, int]:
         """Rows and columns of a picture's lattice."""
@@ -277,42 +223,77 @@ class Streamer:
             picture.write(room, above, self.autoencoder.decode(source, latent, height, above, below), top)
         return room
 
-    def _encode_all(self, picture: Rows, cells: Lattice, band: int) -> None:
-        for begin, fresh in self._encode(picture, 0, cells.shape[1], band):
+    def _encode_all(self, picture: Rows, cells: Lattice, plan: Plan) -> None:
+        encode = self._encode_across if plan.across else self._encode
+        for begin, fresh in encode(picture, 0, cells.lines, plan.band):
             cells.write(begin, fresh)
 
-    def _decode_all(self, picture: Rows, cells: Lattice, band: int) -> Any:
+    def _decode_all(self, picture: Rows, cells: Lattice, plan: Plan) -> Any:
         def latent(begin: int, end: int) -> Tensor:
             return self.model.automaton.read(cells.read(begin, end)).contiguous()
 
-        return picture.finish(self._decode(picture, latent, 0, cells.shape[1], band))
+        decode = self._decode_across if plan.across else self._decode
+        return picture.finish(decode(picture, latent, 0, cells.lines, plan.band))
+
+    def _side_by_side(self, picture: Rows, first: int, last: int) -> tuple[Source, int, int, int]:
+        """Of columns [first, last) of cells: the pixels of a window that is theirs and what they depend on, the first
+        column of that window, the first one behind it, and its rows of cells."""
+        rows, columns = self.lattice_of(picture)
+        multiple, margin = self.autoencoder.multiple, margin_of(self.model.autoencoder.reach)
+        left = max(first - margin, 0) // ALIGNED * ALIGNED
+        right = min(last + margin, columns)
+
+        def pixels(begin: int, end: int) -> Tensor:
+            return picture.read(begin, end, (right - left) * multiple, left * multiple)
+
+        return pixels, left, right, rows
+
+    def _encode_across(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, Tensor]]:
+        """`_encode` of columns [begin, end)."""
+        if self._weights() != self._versions:
+            self._fold()
+        for first in range(begin, end, band):
+            last = min(first + band, end)
+            pixels, left, _, rows = self._side_by_side(picture, first, last)
+            latent = self.autoencoder.encode(pixels, rows * self.autoencoder.multiple, 0, rows)
+            yield first, self.model.automaton.seed(latent[:, :, first - left : last - left].contiguous())
+
+    def _decode_across(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> Tensor:
+        """`_decode` of columns [begin, end), which are all there are."""
+        room, multiple = picture.empty(), self.autoencoder.multiple
+        for first in range(begin, end, band):
+            last = min(first + band, end)
+            pixels, left, right, rows = self._side_by_side(picture, first, last)
+            values = self.autoencoder.decode(pixels, _rows_of(latent(left, right)), rows * multiple, 0, rows * multiple)
+            inner = values[:, :, (first - left) * multiple : (last - left) * multiple]
+            picture.write(room, 0, inner, 0, first * multiple)
+        return room
 
     def _run_blocks(
         self, cells: Lattice, steps: int, seed: int, block: int, stride: int, settling: Settling | None
     ) -> None:
-        """Runs `stride` steps at a time on blocks of rows with borders of so many rows, and keeps the inner ones."""
-        rows = cells.shape[1]
+        """Runs `stride` steps at a time on blocks of lines with borders of so many lines, and keeps the inner ones."""
+        lines, dim = cells.lines, cells.dim
         for first in range(0, steps, stride):
             count = min(stride, steps - first)
-            # Whether a cell takes part depends on the step before of neighbours, and so on one row more.
+            # Whether a cell takes part depends on the step before of neighbours, and so on one line more.
             border = count + (settling is not None)
-            above = torch.empty(cells.shape[0], 0, *cells.shape[2:])
+            above = cells.read(0, 0)
             # As they were before these steps: a block's borders have to start where its neighbours did.
-            before = settling and settling.part(0, rows)
-            for begin in range(0, rows, block):
-                end = min(begin + block, rows)
-                part = torch.cat([above, cells.read(begin, min(end + border, rows))], 1)
-                top = above.shape[1]
-                above = part[:, max(0, top + end - begin - border) : top + end - begin].clone()
-                marks = before and before.part(begin - top, begin - top + part.shape[1])
-                self.run.advance(part, count, seed, first, (begin - top, 0), marks)
-                cells.write(begin, part[:, top : top + end - begin])
+            before = settling and settling.part(0, lines, dim)
+            for begin in range(0, lines, block):
+                end = min(begin + block, lines)
+                part = torch.cat([above, cells.read(begin, min(end + border, lines))], dim)
+                top = above.shape[dim]
+                low = max(0, top + end - begin - border)
+                above = part.narrow(dim, low, top + end - begin - low).clone()
+                marks = before and before.part(begin - top, begin - top + part.shape[dim], dim)
+                corner = (begin - top, 0) if dim == 1 else (0, begin - top)
+                self.run.advance(part, count, seed, first, corner, marks)
+                cells.write(begin, part.narrow(dim, top, end - begin))
                 if settling and marks:
-                    settling.put(begin, marks, top, top + end - begin)
+                    settling.put(begin, marks, top, top + end - begin, dim)
 
 
-def _reserve(handle: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
-    else:
-        os.ftruncate(handle, size)
+def _rows_of(cells: Tensor) -> Source:
+    return lambda begin, end: cells[:, begin:end].contiguous()

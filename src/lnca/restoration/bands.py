@@ -1,0 +1,85 @@
+"""How a picture is cut into bands and blocks, and what a coder has to be able to do with them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..errors import LncaError
+from ..kernels.autoencoder import Source
+
+COMFORTABLE_BAND = 64e6
+BLOCK_STEPS = 8
+# Columns of cells at which a band of columns may begin: every value has then the place that it has in the whole picture
+# among those that are computed together.
+ALIGNED = 8
+# Of the memory that is allowed: the rest is for what an allocator does not give back at once.
+SHARE = 0.84
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is restored.
+
+    Args:
+        rows, columns: of the lattice of cells.
+        band: lines of cells that are encoded or decoded at a time.
+        block: lines of cells that are run at a time when the lattice lies in a file; None keeps it in memory.
+        steps: steps run on a block before the next one.
+        memory: the most bytes used at a time, beside the picture itself.
+        file: bytes of the file.
+        across: whether lines are columns, and not rows.
+    """
+
+    rows: int
+    columns: int
+    band: int
+    block: int | None
+    steps: int
+    memory: int
+    file: int
+    across: bool = False
+
+    @property
+    def lines(self) -> int:
+        return self.columns if self.across else self.rows
+
+    def __str__(self) -> str:
+        where, lines = "cells in memory", "columns" if self.across else "rows"
+        if self.block is not None:
+            where = f"cells in a file of {self.file / 1e6:.0f} MB, {self.steps} steps on {self.block} {lines} at a time"
+        return (
+            f"{self.columns}x{self.rows} cells, encoded and decoded in bands of {self.band} {lines}; {where}; "
+            f"{self.memory / 1e6:.0f} MB beside the picture"
+        )
+
+
+class DoesNotFit(LncaError):
+    """A picture does not fit into the memory that is allowed.
+
+    Args:
+        least: bytes that it needs.
+    """
+
+    def __init__(self, least: float):
+        super().__init__(f"at least {least / 1e6:.0f} MB are needed; allow more with --max-memory")
+        self.least = least
+
+
+def margin_of(reach: int) -> int:
+    """Columns of cells beyond a band of columns, on either side, that are computed with it."""
+    return -(-reach // ALIGNED) * ALIGNED
+
+
+class BandCoder(Protocol):
+    """Encoder and decoder in bands; see `FusedAutoencoder`."""
+
+    multiple: int
+    border: int
+    floats: int
+    halo: int
+    row: int
+
+    def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
+
+    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor: ...

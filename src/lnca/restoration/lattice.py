@@ -1,0 +1,101 @@
+"""Where the cells of a picture lie while it is restored: in memory or in a file, by rows or by columns."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+
+
+class Lattice:
+    """Cells (B, rows, columns, channels), float32, in memory; its lines are its rows, or its columns.
+
+    Args:
+        shape: of the cells.
+        across: whether lines are columns.
+    """
+
+    def __init__(self, shape: tuple[int, ...], across: bool = False):
+        self.shape, self.dim = shape, 2 if across else 1
+        self.cells = self._room()
+
+    def _room(self) -> Tensor:
+        return torch.empty(self.shape)
+
+    @property
+    def lines(self) -> int:
+        return self.shape[self.dim]
+
+    def read(self, begin: int, end: int) -> Tensor:
+        """Lines [begin, end), as they lie in the lattice: (B, rows, columns, channels) of them."""
+        return self.cells.narrow(self.dim, begin, end - begin)
+
+    def write(self, begin: int, cells: Tensor) -> None:
+        """Puts lines from line `begin` on."""
+        self.cells.narrow(self.dim, begin, cells.shape[self.dim]).copy_(cells)
+
+
+class FileLattice(Lattice):
+    """The same in a file, line by line, read and written (not mapped: pages of a mapped file count as memory of the
+    process).
+
+    Raises:
+        OSError: the file cannot be read or written, also by the methods.
+    """
+
+    def __init__(self, shape: tuple[int, ...], file: BinaryIO, across: bool = False):
+        super().__init__(shape, across)
+        self.file = file
+
+    def _room(self) -> Tensor:
+        return torch.empty(0)
+
+    def _seek(self, picture: int, line: int) -> None:
+        _, rows, columns, channels = self.shape
+        length = rows * columns // self.lines
+        self.file.seek((picture * self.lines + line) * length * channels * 4)
+
+    def read(self, begin: int, end: int) -> Tensor:
+        batch, channels = self.shape[0], self.shape[3]
+        lines = torch.empty(batch, end - begin, self.shape[3 - self.dim], channels)
+        for picture, part in enumerate(lines.numpy()):
+            self._seek(picture, begin)
+            if self.file.readinto(part.data) != part.nbytes:  # type: ignore[attr-defined]
+                raise OSError("the file of cells was cut off")
+        return lines.transpose(1, self.dim)
+
+    def write(self, begin: int, cells: Tensor) -> None:
+        for picture, lines in enumerate(cells.transpose(1, self.dim).contiguous().numpy()):
+            self._seek(picture, begin)
+            self.file.write(lines.data)
+
+
+@contextmanager
+def opened_lattice(shape: tuple[int, ...], across: bool, file: int) -> Iterator[Lattice]:
+    """A lattice, in a temporary file of so many bytes where that is not 0.
+
+    Raises:
+        LncaError: no room for the file.
+    """
+    if not file:
+        yield Lattice(shape, across)
+        return
+    try:
+        with tempfile.TemporaryFile(prefix="lnca-cells-") as room:
+            _reserve(room.fileno(), file)
+            yield FileLattice(shape, room, across)
+    except OSError as error:
+        folder, size = tempfile.gettempdir(), file / 1e6
+        raise LncaError(f"no room for {size:.0f} MB of cells in {folder}; set TMPDIR to another folder") from error
+
+
+def _reserve(handle: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:
+        os.ftruncate(handle, size)

@@ -1,0 +1,81 @@
+"""Noise levels as people give them, and as models take them."""
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import LncaError
+from ..nn.noise_level import SIDE
+from .notation import LOUDEST, Noise
+from .pictures import LUMA, Rows
+
+if TYPE_CHECKING:
+    from .restorer import Restorer
+
+# A number or a map (H, W) in 255ths, pairs for each cell (h, w, 2), or "auto".
+NoiseLevel = Literal["auto"] | float | np.ndarray
+# Of independent noise in three channels, this much is in their brightness; in a grey picture all of it is.
+SHARE_OF_LUMA = float(np.linalg.norm(LUMA))
+
+
+def level_map(noise_level: float | np.ndarray, rows: Rows) -> Tensor:
+    """Told noise levels as a model takes them, (1, 2, H / 8, W / 8), rounded up.
+
+    Noise of a grey picture, whose channels are equal, is all in its brightness.
+
+    Args:
+        noise_level: a number, a map (H, W), or pairs (H / 8, W / 8, 2) as `Restorer.noise_levels` gives them, or such
+            pairs of several pictures (B, H / 8, W / 8, 2).
+
+    Raises:
+        LncaError: another kind, shape or size; values below 0 or above 255.
+    """
+    height, width = -(-rows.height // SIDE), -(-rows.width // SIDE)
+    try:
+        array = np.asarray(noise_level, np.float32)
+    except (TypeError, ValueError) as error:
+        raise LncaError(
+            f"the noise level should be auto, a number or an array, got {str(noise_level)[:40]!r}"
+        ) from error
+    if not (array.size and array.min() >= 0 and array.max() <= LOUDEST):
+        raise LncaError(f"noise levels are standard deviations in 255ths, 0 to {LOUDEST:g}, got {_found(array)}")
+    given = torch.from_numpy(array.copy())
+    if array.shape[-3:] == (height, width, 2) and (array.ndim == 3 or array.shape[:-3] == (rows.batch,)):
+        return given.view(-1, height, width, 2).permute(0, 3, 1, 2)
+    if array.ndim and array.shape != (rows.height, rows.width):
+        sizes = "x".join(map(str, reversed(array.shape[:2])))
+        raise LncaError(
+            f"the map of noise levels is {sizes}, the picture {rows.width}x{rows.height}; give one of its size"
+        )
+    if array.ndim:
+        beyond = (0, width * SIDE - rows.width, 0, height * SIDE - rows.height)
+        squares = F.avg_pool2d(F.pad(given.square()[None, None], beyond, mode="replicate"), SIDE)
+        cells = squares.sqrt()
+    else:
+        cells = given.expand(1, 1, height, width)
+    return torch.cat([cells / SHARE_OF_LUMA, 0 * cells] if rows.grey else [cells, cells], 1)
+
+
+def _found(array: np.ndarray) -> str:
+    return f"{array.min():g} to {array.max():g}" if array.size else "none"
+
+
+class Told(NamedTuple):
+    """Options of `Restorer.restore`, and the mean levels of brightness and colour noise in 255ths, of models that take
+    them."""
+
+    options: dict[str, Any]
+    mean: tuple[float, float] | None = None
+
+
+def told(noise: Noise, restorer: "Restorer", picture: Any) -> Told:
+    """What a model is told of one picture; raises `LncaError` as `Restorer.restore`."""
+    shares = {"luma": noise.luma, "chroma": noise.chroma}
+    if not restorer.takes_noise_level:
+        return Told({"noise_level": noise.level, "noise_scale": noise.scale, **shares})
+    levels = restorer.noise_levels(picture, noise.level, noise.scale)
+    brightness, colour = levels.mean((0, 1)).tolist()
+    return Told({"noise_level": levels, **shares}, (brightness, colour))

@@ -13,14 +13,13 @@ SHIPPED = [
 ]  # fmt: skip
 
 
-def test_import_is_quick_and_without_torch():
-    code = (
-        "import time, sys; t = time.perf_counter(); import lnca; print(time.perf_counter() - t, 'torch' in sys.modules)"
-    )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
-    seconds, torch_loaded = zip(*(run.stdout.split() for run in runs), strict=True)
-    assert set(torch_loaded) == {"False"}
-    assert min(map(float, seconds)) < 0.2
+SLOW_TO_LOAD = ("torch", "numpy", "scipy", "PIL", "typer", "rich")
+
+
+def test_import_loads_nothing_that_is_slow_to_load():
+    code = f"import sys, lnca; print([name for name in {SLOW_TO_LOAD} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 def test_models_lists_the_shipped_weights():
@@ -45,7 +44,7 @@ def test_shipped_weights_are_small_carry_a_card_and_restore(name, picture):
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("photo-")])
 def test_models_of_photographs_are_small_carry_a_card_and_help_without_harm(name, picture):
     model = lnca.load(name, "cpu")
-    assert model.info.path.stat().st_size < 2_000_000
+    assert model.info.path.stat().st_size < 3_000_000
     card = model.info.card
     assert card["task"] == name
     assert {"data", "licence", "recipe", "seed", "commit", "quality"} <= set(card)

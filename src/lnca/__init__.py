@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 __version__ = "0.1.0"
-__all__ = ["LncaError", "ModelInfo", "build", "denoise", "from_pretrained", "load", "models", "restore"]
+__all__ = ["LncaError", "ModelInfo", "build", "deblur", "denoise", "from_pretrained", "load", "models", "restore"]
 
 
 def load(
@@ -48,7 +48,8 @@ def restore(picture: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
     """The picture restored, as the kind it came in: a PIL image, an array or a tensor.
 
     Args:
-        picture, options: see `lnca.restoration.restorer.Restorer.restore`: steps, strength, mask, max_memory.
+        picture, options: see `lnca.restoration.restorer.Restorer.restore`: steps, strength, noise_level, noise_scale,
+            luma, chroma, mask, max_memory, data_range, clip.
         model: a name from `models()`, or a weight file; the last one stays loaded.
 
     Raises:
@@ -67,6 +68,31 @@ def denoise(image: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
     from .adapters.scikit_image import denoise
 
     return denoise(image, model, **options)
+
+
+def deblur(
+    picture: Any, kernel: Any = "auto", *, return_kernel: bool = False, model: Any = "photo-deblur", **options: Any
+) -> Any:
+    """The picture without its blur, as the kind it came in.
+
+    Args:
+        picture, kernel, options: see `lnca.restoration.restorer.Restorer.restore`; the kernel is estimated when "auto".
+        return_kernel: give (picture, kernel) back: the kernel that was found, float32 (K, K), or as it was told.
+        model: a name from `models()`, or a weight file of a deblurrer; the last one stays loaded.
+
+    Raises:
+        LncaError: no such model, or a picture or kernel that cannot be used.
+    """
+    restorer = _loaded(model)
+    if not return_kernel or not (isinstance(kernel, str) and kernel == "auto"):
+        restored = restorer.restore(picture, kernel=kernel, **options)
+        return (restored, kernel) if return_kernel else restored
+    found = restorer.blur(picture, **{name: options[name] for name in _OF_BLUR if name in options})
+    return restorer.restore(picture, kernel=found, **options), found.as_array()
+
+
+# Options of `Restorer.restore` that what is found of a blur depends on.
+_OF_BLUR = ("noise_level", "noise_scale", "data_range", "clip")
 
 
 def from_pretrained(where: Any, revision: str | None = None, **options: Any) -> "Restorer":

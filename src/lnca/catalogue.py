@@ -12,10 +12,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from .errors import LncaError, in_short
+from .files import kind_of
 
 # The one metadata entry of a weight file: JSON with version, architecture, settings and card.
 HEADER = "lnca"
 VERSION = 1
+# What a checkpoint of a training begins with, which people take for a weight file.
+CHECKPOINT = b"lnca checkpoint"
 # The model of `lnca restore` and `lnca.restore`.
 DEFAULT_MODEL = "photo-denoise"
 
@@ -49,6 +52,11 @@ def describe(path: Path) -> ModelInfo:
     """What the header of a weight file says; raises `LncaError` when it is no whole weight file of this version."""
     if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
         raise LncaError(f"{path} may hold a pickle, which can run code; only safetensors files are read")
+    if _begins_with(path, CHECKPOINT):
+        raise LncaError(
+            f"{path} is a checkpoint, which lnca train --resume goes on with; the weights are the .safetensors file "
+            "beside it, once the training has ended"
+        )
     try:
         with safe_open(path, "np") as file:
             text = (file.metadata() or {}).get(HEADER)
@@ -68,6 +76,15 @@ def describe(path: Path) -> ModelInfo:
     if not isinstance(architecture, str) or not isinstance(settings, dict) or not isinstance(card, dict):
         raise LncaError(f"{path} is damaged: its header does not say architecture, settings and card")
     return ModelInfo(path.stem, architecture, path, parameters, settings, card)
+
+
+def _begins_with(path: Path, mark: bytes) -> bool:
+    """Whether a file begins with some bytes; not where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(mark)) == mark
+    except OSError:
+        return False
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
@@ -92,4 +109,8 @@ def locate(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if path.exists():
+        inside = sorted(path.glob("*.safetensors")) if path.is_dir() else []
+        hint = f"such as {inside[0]}" if inside else "a .safetensors file"
+        raise LncaError(f"{path} is {kind_of(path)}; give a weight file, {hint}")
     raise unknown("model", str(name_or_path), shipped)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue import ModelInfo, describe, locate, shipped_weights
 from .errors import LncaError, in_short
-from .files import write_whole
+from .files import write_together
 
 if TYPE_CHECKING:
     from .restoration.restorer import Restorer
@@ -77,9 +77,9 @@ def save_pretrained(name_or_path: str | Path, folder: str | Path, repository: st
     source, folder = locate(name_or_path), Path(folder)
     info = describe(source)
     settings = {"library": "lnca", "architecture": info.architecture, "settings": info.settings}
-    write_whole(folder / WEIGHTS, source.read_bytes())
-    write_whole(folder / CONFIG, (json.dumps(settings, indent=2) + "\n").encode())
-    write_whole(folder / CARD, card(info, repository).encode())
+    described = (json.dumps(settings, indent=2) + "\n").encode()
+    contents = {WEIGHTS: source.read_bytes(), CARD: card(info, repository).encode(), CONFIG: described}
+    write_together(folder, contents)
     return folder
 
 

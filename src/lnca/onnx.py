@@ -4,6 +4,7 @@ Examples:
     >>> from lnca.onnx import OnnxRestorer
     >>> model = OnnxRestorer("exported")  # a folder that `lnca export` wrote
     >>> clean = model.restore(noisy)  # an array (H, W, 3) or (H, W)
+    >>> cleaner = model.restore(noisy, noise_level=25)
 """
 
 import json
@@ -15,25 +16,51 @@ import numpy as np
 
 from .errors import LncaError, in_short
 
-Variant = Literal["float32", "float16", "int8"]
+Variant = Literal["float32", "float16"]
+Form = Literal["image", "tiles", "cells"]
 
 FLOAT32: Variant = "float32"
-GRAPHS = ("encoder", "steps", "decoder")
+# Graphs of each form (`lnca.exporting.export`).
+GRAPHS: dict[Form, tuple[str, ...]] = {
+    "image": ("image",),
+    "tiles": ("guesses", "levels", "restore"),
+    "cells": ("encoder", "steps", "decoder"),
+}
 DESCRIPTION = "model.json"
 SMALLEST_SIDE = 8
+# A noise level that has the graph estimate it.
+AUTO = -1.0
+LOUDEST = 255.0
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def file_name(graph: str, variant: Variant) -> str:
+    """Of a graph in some variant."""
+    return f"{graph}.onnx" if variant == FLOAT32 else f"{graph}-{variant}.onnx"
+
+
+def session(path: Path, threads: int = 1, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Any:
+    """A graph in ONNX Runtime; raises whatever that raises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # It warns of inputs with defaults.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=list(providers))
 
 
 class OnnxRestorer:
-    """An exported model.
+    """An exported model, of the form "image" or "cells".
 
     Args:
         folder: what `lnca export` wrote.
-        variant: "float32", or one of the others that were exported.
+        variant: "float32", or the other where it was exported.
         threads: of ONNX Runtime; its own choice when 0.
         providers: of ONNX Runtime, such as CUDAExecutionProvider.
 
     Raises:
-        LncaError: no such export or variant, a damaged one, or no ONNX Runtime.
+        LncaError: no such export or variant, a damaged one, one in tiles, or no ONNX Runtime.
     """
 
     def __init__(
@@ -41,63 +68,126 @@ class OnnxRestorer:
         providers: tuple[str, ...] = ("CPUExecutionProvider",),
     ):  # fmt: skip
         try:
-            import onnxruntime
+            import onnxruntime  # noqa: F401
         except ImportError as error:
             raise LncaError("exported models need onnxruntime: pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         folder = Path(folder)
         try:
             self.description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-            self.steps, self.stride, self.multiple = (
-                int(self.description[key]) for key in ("steps", "steps_in_graph", "multiple")
-            )
-            self._encoder, self._steps, self._decoder = (
-                onnxruntime.InferenceSession(
-                    (folder / f"{name}{self.suffix(variant)}.onnx").read_bytes(), options, providers=list(providers)
-                )
-                for name in GRAPHS
-            )
+            self.form: Form = self.description["form"]
+            self.steps, self.multiple = (int(self.description[key]) for key in ("steps", "multiple"))
+            # Steps that are made at once.
+            self.stride = int(self.description.get("steps_in_graph", self.steps))
+            self._sessions = [
+                session(folder / file_name(name, variant), threads, providers) for name in GRAPHS[self.form]
+            ]
         except FileNotFoundError as error:
             raise LncaError(f"{error.filename} is missing; `lnca export` writes it") from error
         # ONNX Runtime has exceptions of its own, which it does not publish.
         except Exception as error:
             raise LncaError(f"{folder} holds no export that can be used ({in_short(error, 150)})") from error
+        if self.form == "tiles":
+            raise LncaError(f"{folder} holds an export for hosts that cut tiles; export it with --form image")
 
-    @staticmethod
-    def suffix(variant: Variant) -> str:
-        """What a variant's files have in their names."""
-        return "" if variant == FLOAT32 else f"-{variant}"
-
-    def restore(self, image: np.ndarray, steps: int | None = None) -> np.ndarray:
+    def restore(
+        self, image: np.ndarray, steps: int | None = None, noise_level: Literal["auto"] | float | np.ndarray = "auto"
+    ) -> np.ndarray:
         """The picture restored, in its own shape and type.
 
         Args:
             image: (H, W, 3), or (H, W) grey; uint8, uint16, or floating point in [0, 1]; sides >= 8.
             steps: a multiple of those in a graph; the model's own number when None.
+            noise_level: standard deviation of the noise in 255ths, 0 to 255: a number, a map (H, W), or pairs for each
+                8x8 pixels (H / 8, W / 8, 2), rounded up, of brightness and colour noise; "auto" estimates it.
 
         Raises:
-            LncaError: another shape or type, or such a number of steps.
+            LncaError: another shape or type, such a number of steps, or a noise level for a model that takes none.
         """
-        *_, last = self.iterate(image, steps, every=False)
+        *_, last = self.iterate(image, steps, every=False, noise_level=noise_level)
         return last
 
-    def iterate(self, image: np.ndarray, steps: int | None = None, every: bool = True) -> Iterator[np.ndarray]:
+    def levels(self, image: np.ndarray) -> np.ndarray:
+        """The noise levels that "auto" restores a picture at: (H / 8, W / 8, 2), rounded up, in 255ths.
+
+        Raises:
+            LncaError: another shape or type, or a model that takes no noise level.
+        """
+        self._check_takes_level()
+        _, level = self._sessions[0].run(None, {"input": self._taken(image)})
+        return np.ascontiguousarray(level[0].transpose(1, 2, 0))
+
+    def iterate(
+        self, image: np.ndarray, steps: int | None = None, every: bool = True,
+        noise_level: Literal["auto"] | float | np.ndarray = "auto",
+    ) -> Iterator[np.ndarray]:  # fmt: skip
         """Yields the picture as it is decoded before and after every run of the steps, or after the last one only."""
         steps = self.steps if steps is None else steps
         if steps < 0 or steps % self.stride:
             raise LncaError(f"steps must be a multiple of {self.stride}, got {steps}")
         x = self._taken(image)
-        cells, skip = self._encoder.run(None, {"image": x})
+        if self.form == "cells":
+            if not isinstance(noise_level, str) or noise_level != "auto":
+                self._check_takes_level()
+            states = self._stepped(x, steps, every)
+        else:
+            states = self._whole(x, steps, every, self._told(noise_level, image))
+        for restored in states:
+            yield self._given_back(restored, image)
+
+    def _whole(self, x: np.ndarray, steps: int, every: bool, level: np.ndarray) -> Iterator[np.ndarray]:
+        if every or steps == 0:
+            yield x
+        if steps:
+            # Cells rest after the model's own steps, so that more change nothing.
+            (restored,) = self._sessions[0].run(["output"], {"input": x, "noise_level": level})
+            for _ in range(steps // self.stride if every else 1):
+                yield restored
+
+    def _stepped(self, x: np.ndarray, steps: int, every: bool) -> Iterator[np.ndarray]:
+        encoder, stepper, decoder = self._sessions
+        cells, skip = encoder.run(None, {"image": x})
         for done in range(0, steps + 1, self.stride):
             if done:
-                (cells,) = self._steps.run(None, {"cells": cells})
+                (cells,) = stepper.run(None, {"cells": cells})
             if every or done == steps:
-                (restored,) = self._decoder.run(None, {"cells": cells, "skip": skip})
-                yield self._given_back(restored, image)
+                (restored,) = decoder.run(None, {"cells": cells, "skip": skip})
+                yield restored
+
+    def _check_takes_level(self) -> None:
+        if not self.description.get("noise_level"):
+            raise LncaError(f"{self.description.get('model')} takes no noise level; leave it out")
+
+    def _told(self, noise_level: Literal["auto"] | float | np.ndarray, image: np.ndarray) -> np.ndarray:
+        """Levels as the graph takes them, (1, 2, 1, 1) or (1, 2, H / 8, W / 8)."""
+        if isinstance(noise_level, str) and noise_level == "auto":
+            return np.full((1, 2, 1, 1), AUTO, np.float32)
+        try:
+            given = np.asarray(noise_level, np.float32)
+        except (TypeError, ValueError) as error:
+            said = repr(noise_level)[:40]
+            raise LncaError(f"the noise level should be auto, a number or an array, got {said}") from error
+        if not (given.size and given.min() >= 0 and given.max() <= LOUDEST):
+            raise LncaError(f"noise levels are standard deviations in 255ths, 0 to {LOUDEST:g}, got {noise_level}")
+        height, width = image.shape[:2]
+        cells = (-(-height // self.multiple), -(-width // self.multiple))
+        if given.shape == (*cells, 2):
+            return np.ascontiguousarray(given.transpose(2, 0, 1)[None])
+        if given.ndim and given.shape != (height, width):
+            raise LncaError(f"the map of noise levels has the shape {given.shape}, the picture {(height, width)}")
+        if given.ndim:
+            squares = np.pad(given**2, ((0, -height % self.multiple), (0, -width % self.multiple)), "edge")
+            given = np.sqrt(squares.reshape(cells[0], self.multiple, cells[1], self.multiple).mean((1, 3)))
+        level = np.broadcast_to(given, given.shape or (1, 1))
+        # Noise of a grey picture is all in its brightness, which has a share of that in three independent channels.
+        pair = (level / np.linalg.norm(LUMA), 0 * level) if self._is_grey(image) else (level, level)
+        return np.stack(pair)[None].astype(np.float32)
+
+    @staticmethod
+    def _is_grey(image: np.ndarray) -> bool:
+        return image.ndim == 2 or bool((image == image[..., :1]).all())
 
     def _taken(self, image: np.ndarray) -> np.ndarray:
-        """(1, 3, H, W) float32 in [0, 1], mirrored at the lower and right border up to a multiple of the cells'."""
+        """(1, 3, H, W) float32 in [0, 1]; for the form "cells" mirrored below and on the right to whole cells."""
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
             raise LncaError(f"an image should have the shape (H, W, 3) or (H, W), got {image.shape}")
         if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
@@ -109,13 +199,14 @@ class OnnxRestorer:
         if not (x.min() >= 0 and x.max() <= 1):
             raise LncaError("values should lie in [0, 1] and be no NaN; scale or clip them first")
         x = np.broadcast_to(x[..., None], (height, width, 3)) if image.ndim == 2 else x
-        x = np.pad(x, ((0, -height % self.multiple), (0, -width % self.multiple), (0, 0)), "reflect")
+        if self.form == "cells":
+            x = np.pad(x, ((0, -height % self.multiple), (0, -width % self.multiple), (0, 0)), "reflect")
         return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
 
     def _given_back(self, restored: np.ndarray, image: np.ndarray) -> np.ndarray:
         x = restored[0].transpose(1, 2, 0)[: image.shape[0], : image.shape[1]].clip(0, 1)
         if image.ndim == 2:
-            x = x @ np.array([0.299, 0.587, 0.114], np.float32)
+            x = x @ LUMA
         if image.dtype.kind == "u":
             x = (x * np.iinfo(image.dtype).max).round()
         return x.astype(image.dtype)

@@ -53,7 +53,7 @@ def test_steps_small_pictures_and_half_precision(spandrel):
     loader = spandrel.ModelLoader(registry=registry)
     descriptor = loader.load_from_file(infos["photo-denoise"])
     assert descriptor.model.steps == 3
-    assert descriptor.tags == ["lnca", "3 steps"]
+    assert descriptor.tags == ["pyramid", "3 steps"]
     assert descriptor(noise(1, 3, 5, 6)).shape == (1, 3, 5, 6)
     x = noise(1, 3, 16, 16)
     assert (descriptor(x) - descriptor.half()(x.half()).float()).abs().max() < 0.01
@@ -79,9 +79,9 @@ def test_weights_that_are_not_whole_are_refused(spandrel, loader):
     del state["automaton.head.weight"]
     with pytest.raises(lnca.LncaError, match=r"these weights of latent-nafca are not whole: .*head.weight"):
         loader.load_from_state_dict(state)
-    with pytest.raises(lnca.LncaError, match="no setting of lnca 'step'; did you mean steps"):
+    with pytest.raises(lnca.LncaError, match="no setting of pyramid .step.; did you mean steps"):
         LatentAutomatonArch(step=2).load(loader.load_state_dict_from_file(lnca.models()[-1].path))
-    with pytest.raises(lnca.LncaError, match="no weights of a latent automaton"):
+    with pytest.raises(lnca.LncaError, match="no weights of an automaton"):
         LatentAutomatonArch().load({"conv.weight": torch.ones(1)})
 
 

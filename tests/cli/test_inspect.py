@@ -59,7 +59,7 @@ def test_what_evaluate_refuses(refused, weights, pictures, options, sentence):
         (("--set", "automaton.pol=1"), "recipe.automaton has no field 'pol'"),
         (("--batch-size", 1), "a batch of 1 has no negative samples"),
         (("--batch-size", 1000), "fewer than a batch of 1000"),
-        (("--data", "below"), "1 picture(s) are too few to split"),
+        (("--data", "below"), "1 picture is too few to split"),
         (("--data", "nowhere"), "is not a folder"),
     ],
 )

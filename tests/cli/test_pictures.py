@@ -39,9 +39,9 @@ def test_a_folder_gives_the_same_tree_and_a_broken_file_does_not_stop_it(command
     assert status == 1
     assert files(tmp_path / "out") == ["0.png", "1.png", "2.png", "3.png", "4.png", "below/5.png", "lnca.jsonl"]
     assert "6 of 7 pictures restored" in out
-    said, heading, listed = err.splitlines()
+    said, counted = err.splitlines()
     assert said.startswith(f"lnca: {pictures / 'broken.png'} is broken or truncated")
-    assert (heading, listed) == ("lnca: 1 of 7 pictures failed:", said.replace("lnca:", " "))
+    assert counted.startswith("lnca: 1 of 7 pictures failed")
 
 
 def test_overwrite(command, refused, weights, pictures, tmp_path):

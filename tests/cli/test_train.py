@@ -58,6 +58,59 @@ def test_trained_weights_are_taken_by_restore_and_evaluate(tmp_path):
     assert result["tiles"] == 4
 
 
+@pytest.mark.parametrize("task", ["denoise", "photo-denoise"])
+def test_all_unreadable_pictures_are_named_at_once_or_left_out(tmp_path, capsys, task):
+    from lnca import LncaError
+    from lnca.training.plan import Plan
+    from lnca.training.recipe import load_recipe
+    from lnca.training.run import Run
+
+    write_pictures(tmp_path / "data", 9, 80)
+    (tmp_path / "data" / "notes.txt").write_text("words")
+    whole = Run(_plan(Plan, load_recipe, tmp_path, task), tmp_path / "whole")
+    assert "notes.txt is left out: another kind of file" in capsys.readouterr().err
+    used = [name for split in ("train", "validation") for name in _names(tmp_path, split)]
+    broken = [_names(tmp_path, "train")[0], _names(tmp_path, "train")[2], _names(tmp_path, "validation")[0]]
+    for name in broken:
+        (tmp_path / "data" / name).write_bytes(b"broken")
+    with pytest.raises(LncaError, match="3 pictures cannot be read; mend this, or go on without with --skip-broken"):
+        Run(_plan(Plan, load_recipe, tmp_path, task), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "data" / broken[2]).write_bytes((tmp_path / "data" / _names(tmp_path, "test")[0]).read_bytes())
+    run = Run(_plan(Plan, load_recipe, tmp_path, task), tmp_path / "run", skip_broken=True)
+    said = capsys.readouterr().err
+    assert [name for name in used if f"{name} is not a picture" in said] == broken[:2]
+    assert run.train.groups == whole.train.groups - 2
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["left_out"]) == 3
+
+
+def _plan(plan, load_recipe, folder, task):
+    return plan("latent-nafca" if task == "denoise" else "lnca", task, folder / "data",
+                load_recipe("stable", ["batch_size=2", "crop=16"]), 0)  # fmt: skip
+
+
+def _names(folder, split):
+    from lnca.data.splits import split_groups
+
+    paths = sorted((folder / "data").glob("*.png"))
+    return [paths[index].name for index in split_groups([path.name for path in paths], 0)[split]]
+
+
+def test_one_picture_is_too_few_and_train_says_nothing_of_evaluate(tmp_path):
+    write_pictures(tmp_path / "data", 1, 80)
+    done = subprocess.run(command(tmp_path / "data", tmp_path / "run"), capture_output=True, text=True)
+    assert (done.returncode, "--split" in done.stderr) == (2, False)
+    assert "1 picture is too few to split in training, validation and test set" in done.stderr
+
+
+def test_help_names_all_models_and_recipes():
+    from lnca.nn.registry import ARCHITECTURES, PRESETS
+    from lnca.training.recipe import shipped_recipes
+
+    words = set(lnca("train", "--help").replace(",", " ").replace(".", " ").split())
+    assert {*ARCHITECTURES, *PRESETS, *shipped_recipes()} <= words
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(tmp_path):
     write_pictures(tmp_path / "data", 20, 160)

@@ -38,11 +38,21 @@ class Scripted:
                 raise WorkerGone("it broke")
             if content == b"hang":
                 raise TimeoutError
+            if content == b"rubbish":
+                yield {"number": number, "status": 200}, b""
+                continue
             if content == b"odd":
                 yield {"number": number, "status": 422, "error": "the picture is odd"}, b""
                 continue
             yield (
-                {"number": number, "status": 200, "kind": kind or "PNG", "steps": wish.steps, "notes": ["a note"]},
+                {
+                    "number": number,
+                    "status": 200,
+                    "kind": kind or "PNG",
+                    "steps": wish.steps,
+                    "noise_level": None,
+                    "notes": ["a note"],
+                },
                 content,
             )
 
@@ -96,6 +106,19 @@ def test_an_answer_says_what_it_is():
         assert 'lnca_answers_total{status="200"} 1.0' in metrics
         assert "lnca_queue_places 0.0" in metrics
         assert "lnca_seconds_count 1.0" in metrics
+
+    served(check)
+
+
+def test_an_answer_that_is_not_understood_keeps_nobody_waiting():
+    async def check(client, queue, worker):
+        for _ in range(3):
+            answer = await client.post("/restore", content=b"rubbish")
+            assert sentence(answer, 500) == "this is an error of the service, which has been logged"
+        answer = await client.post("/restore", content=b"picture")
+        assert (answer.status_code, answer.content) == (200, b"picture")
+        # A worker of which nobody knows what it says next is replaced.
+        assert worker.starts == 1 + 3
 
     served(check)
 

@@ -101,8 +101,8 @@ def test_hostile_pictures_are_refused_in_a_sentence(running):
     bomb = encoded(Image.new("L", (6000, 6000)), compress_level=9)
     assert len(bomb) < 100_000
     for content, status, said in (
-        (b"no picture", 415, "not a picture in a format that is known"),
-        (b"", 415, "is empty"),
+        (b"no picture", 415, "what was sent is not a picture in a format that is known"),
+        (b"", 415, "what was sent is empty"),
         (whole[:800], 422, "broken or truncated"),
         (encoded(Image.new("RGB", (7, 90))), 422, "at least 8x8"),
         (bomb, 413, "more than 25 million pixels"),
@@ -113,6 +113,27 @@ def test_hostile_pictures_are_refused_in_a_sentence(running):
         assert answer.status_code == status, answer.text
         assert said in answer.json()["error"]
     assert client.post("/restore", content=whole).status_code == 200
+
+
+def test_paths_methods_and_fields_that_are_not_quite_right(running):
+    _, client, _ = running
+    content = encoded(textured(40, 40))
+    answer = client.post("/restore/", content=content)
+    assert (answer.status_code, answer.json()["error"]) == (
+        404,
+        "there is nothing here; POST /restore restores a picture",
+    )
+    for path in ("/health/live", "/health/ready", "/models", "/metrics", "/openapi.json"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+        assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+    assert client.head("/restore").status_code == 405
+    answer = client.post("/restore?steps=1&steps=2", content=content)
+    assert (answer.status_code, answer.json()["error"]) == (422, "steps is given 2 times; give it once")
+    answer = client.post("/restore?strength=0.5&steps=1&strength=0.5", content=content)
+    assert answer.json()["error"] == "strength is given 2 times; give it once"
+    answer = client.post("/restore?steps=1", content=content[:33] + b"\0\0\0\1tEXta\0\0\0\0" + content[33:])
+    assert (answer.status_code, "tEXt" in answer.headers["lnca-notes"]) == (200, True)
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nobody_notices(running, way):

@@ -13,7 +13,7 @@ async function open(options) {
   })
   const page = await context.newPage()
   await page.goto(server.address)
-  await page.getByRole('button', { name: 'Camera shake' }).waitFor()
+  await page.getByRole('button', { name: 'Night' }).waitFor()
   return page
 }
 
@@ -56,7 +56,7 @@ await page.mouse.move(box.x + 150, box.y + 150)
 await page.mouse.down()
 await page.mouse.move(box.x + 260, box.y + 230, { steps: 12 })
 await page.mouse.up()
-await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('8 of 16'), null, {
+await page.waitForFunction(() => document.getElementById('count').textContent.startsWith('3 of 6'), null, {
   timeout: 60_000,
 })
 await page.click('#play')

@@ -5,13 +5,16 @@ export interface Model {
   name: string
   label: string
   about: string
+  /** Whether it takes a noise level. */
+  noiseLevel?: boolean
 }
 
 export const MODELS: Model[] = [
   {
     name: 'photo-denoise',
     label: 'Photographs: noise',
-    about: 'For noise of cameras, grain and JPEG, at full size. 8 steps.',
+    about: 'For noise of cameras, grain and JPEG, at full size. 3 steps.',
+    noiseLevel: true,
   },
   {
     name: 'lnca-denoise',
@@ -57,5 +60,4 @@ export interface Sample {
 export const SAMPLES: Sample[] = [
   { label: 'Night', how: 'camera', model: 'photo-denoise', side: 500 },
   { label: 'Lost pixels', how: 'grain', model: 'lnca-denoise', side: 500 },
-  { label: 'Camera shake', how: 'motion', model: 'lnca-deblur', side: 200 },
 ]

@@ -1,4 +1,4 @@
-// A model's three graphs, as `lnca export` writes them, in ONNX Runtime.
+// A model's graphs, as `lnca export` writes them, in ONNX Runtime.
 import type { InferenceSession, Tensor } from 'onnxruntime-web/wasm'
 import type { Engine } from './protocol'
 
@@ -6,9 +6,19 @@ type Runtime = typeof import('onnxruntime-web/wasm')
 
 /** What `model.json` says that is of use here. */
 interface Description {
+  /** Which graphs there are: those of latent automata, or those of models that take a noise level, for tiles. */
+  form: 'cells' | 'tiles'
   steps: number
+  /** Pixels on a cell's side. */
   multiple: number
+  /** Cells that a tile has to see around itself, to be restored and for its guesses of the noise. */
   reach: number
+  guess_reach?: number
+}
+
+const NAMES = {
+  cells: ['encoder', 'steps', 'decoder'],
+  tiles: ['guesses', 'levels', 'restore'],
 }
 
 /** Numbers with their shape. */
@@ -24,9 +34,7 @@ const OPTIONS = { logSeverityLevel: 3, extra: { session: { intra_op: { allow_spi
 export class Graphs {
   private constructor(
     private readonly runtime: Runtime,
-    private readonly encoder: InferenceSession,
-    private readonly stepper: InferenceSession,
-    private readonly decoder: InferenceSession,
+    private readonly sessions: Record<string, InferenceSession>,
     readonly description: Description,
     /** "WASM" or "WebGPU". */
     readonly engine: string,
@@ -39,10 +47,10 @@ export class Graphs {
    * @throws where a file is missing or damaged
    */
   static async load(folder: string, assets: string, engine: Engine): Promise<Graphs> {
-    const files = await Promise.all(
-      ['model.json', 'encoder.onnx', 'steps.onnx', 'decoder.onnx'].map((name) => read(folder + name)),
-    )
-    const description = JSON.parse(new TextDecoder().decode(files.shift())) as Description
+    const description = JSON.parse(new TextDecoder().decode(await read(`${folder}model.json`))) as Description
+    const names = NAMES[description.form]
+    if (!names) throw new Error('the model has a form that this page does not know')
+    const files = await Promise.all(names.map((name) => read(`${folder}${name}.onnx`)))
     if (engine === 'webgpu' || (engine === 'auto' && (await hasGpu()))) {
       try {
         return await Graphs.create(await import('onnxruntime-web/webgpu'), 'webgpu', files, description, assets)
@@ -65,33 +73,24 @@ export class Graphs {
     // Threads share memory, which only pages that are isolated from other origins may.
     wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1
     env.logLevel = 'error'
-    const sessions: InferenceSession[] = []
-    for (const file of files) {
-      sessions.push(await runtime.InferenceSession.create(file, { executionProviders: [provider], ...OPTIONS }))
+    const sessions: Record<string, InferenceSession> = {}
+    for (const [index, name] of NAMES[description.form].entries()) {
+      const options = { executionProviders: [provider], ...OPTIONS }
+      sessions[name] = await runtime.InferenceSession.create(files[index], options)
     }
-    const [encoder, steps, decoder] = sessions
     const name = provider === 'wasm' ? 'WASM' : 'WebGPU'
-    return new Graphs(runtime, encoder, steps, decoder, description, name, wasm.numThreads)
+    return new Graphs(runtime, sessions, description, name, wasm.numThreads)
   }
 
-  /** Picture (1, 3, H, W) -> cells (1, H', W', C) and what goes past them. */
-  async encode(image: Values): Promise<{ cells: Values; skip: Values }> {
-    const result = await this.encoder.run({ image: this.tensor(image) })
-    return { cells: values(result.cells), skip: values(result.skip) }
-  }
-
-  /** Cells -> the cells one step later. */
-  async step(cells: Values): Promise<Values> {
-    return values((await this.stepper.run({ cells: this.tensor(cells) })).next_cells)
-  }
-
-  /** Cells and what went past them -> picture (1, 3, H, W). */
-  async decode(cells: Values, skip: Values): Promise<Values> {
-    return values((await this.decoder.run({ cells: this.tensor(cells), skip: this.tensor(skip) })).restored)
+  /** What a graph makes of its inputs, by name. */
+  async run(name: string, inputs: Record<string, Values>): Promise<Record<string, Values>> {
+    const tensors = Object.entries(inputs).map(([input, value]) => [input, this.tensor(value)])
+    const outputs = await this.sessions[name].run(Object.fromEntries(tensors))
+    return Object.fromEntries(Object.entries(outputs).map(([output, tensor]) => [output, values(tensor)]))
   }
 
   async release(): Promise<void> {
-    for (const session of [this.encoder, this.stepper, this.decoder]) await session.release()
+    for (const session of Object.values(this.sessions)) await session.release()
   }
 
   private tensor({ data, dims }: Values): Tensor {

@@ -9,6 +9,7 @@ import { Pointing } from './pointing'
 import type { Report } from './protocol'
 import { Restorer, type Engine } from './restorer'
 import { Scorer } from './scorer'
+import { shared, type Shares } from './shares'
 import { copy, spoiled } from './spoil'
 import { Timeline, type Frame } from './timeline'
 import { CHANGED, View } from './view'
@@ -26,6 +27,8 @@ const page = {
   split: element<HTMLInputElement>('split'),
   heat: element<HTMLInputElement>('heat'),
   device: element<HTMLSelectElement>('device'),
+  auto: element<HTMLInputElement>('auto'),
+  level: element<HTMLInputElement>('level'),
   notice: element('notice'),
   status: element('status'),
 }
@@ -72,6 +75,7 @@ function open(picture: ImageData, title: string, reference?: ImageData): void {
   element('quality').hidden = !clean
   for (const control of document.querySelectorAll<HTMLInputElement>('#controls input, #scrub')) control.disabled = false
   element<HTMLButtonElement>('everywhere').disabled = true
+  page.auto.checked = true
   view.open(picture)
   setSplit(0.5)
   begin()
@@ -90,7 +94,8 @@ function begin(): void {
   view.setBefore(given)
   setState('working')
   restorer.pause(false)
-  restorer.restore(given, { model: page.model.value, engine: page.device.value as Engine })
+  const noiseLevel = page.auto.checked ? undefined : Number(page.level.value)
+  restorer.restore(given, { model: page.model.value, engine: page.device.value as Engine, noiseLevel })
   page.status.textContent = `Restoring ${name}`
   scorer.forget()
 }
@@ -98,7 +103,7 @@ function begin(): void {
 function hear(report: Report): void {
   switch (report.type) {
     case 'stage':
-      page.count.textContent = '…'
+      page.count.textContent = /tiles/.test(report.text) ? report.text : '…'
       page.scrub.setAttribute('aria-valuetext', report.text)
       break
     case 'ready':
@@ -107,6 +112,10 @@ function hear(report: Report): void {
       element('engine').hidden = false
       element('engine').textContent =
         report.engine === 'WASM' ? `WASM, ${count(report.threads, 'thread')}` : report.engine
+      break
+    case 'noise':
+      if (page.auto.checked) page.level.value = String(report.level)
+      showLevel(report.level)
       break
     case 'progress':
       page.scrub.max = String(report.last)
@@ -136,7 +145,7 @@ function keep(report: Extract<Report, { type: 'frame' }>): void {
 
 function show(frame: Frame): void {
   shown = frame
-  view.setAfter(frame.picture)
+  view.setAfter(tempered(frame))
   if (view.heat) view.setChange(frame.change, columns)
   const changing = frame.change.reduce((sum, value) => sum + (value > CHANGED ? 1 : 0), 0) / frame.change.length
   element('changing').textContent = frame.step ? `${Math.round(100 * changing)} %` : '–'
@@ -187,10 +196,23 @@ function setSplit(share: number): void {
   view.draw()
 }
 
-/** What is shown and handed over: restored only where it is marked. */
+/** What is shown and handed over: restored as far as is asked for, and only where it is marked. */
 function result(frame: Frame): ImageData {
   const mask = view.where
-  return mask ? mixed(given, frame.picture, mask) : frame.picture
+  return mask ? mixed(given, tempered(frame), mask) : tempered(frame)
+}
+
+/** A frame with the shares of the correction that are asked for; the first is the given picture anyhow. */
+function tempered(frame: Frame): ImageData {
+  const share = (id: keyof Shares) => Number(element<HTMLInputElement>(id).value) / 100
+  return shared(given, frame.picture, { strength: share('strength'), luma: share('luma'), chroma: share('chroma') })
+}
+
+/** Says the noise level: estimated, or as it is set. */
+function showLevel(level = Number(page.level.value)): void {
+  const said = `${page.auto.checked ? 'about ' : ''}${level < 9.95 ? level.toFixed(1) : Math.round(level)}`
+  element('level-said').textContent = said
+  page.level.setAttribute('aria-valuetext', said)
 }
 
 function score(): void {
@@ -212,7 +234,9 @@ function complain(sentence: string): void {
 async function take(file: Blob, title: string): Promise<void> {
   page.notice.hidden = true
   try {
-    open(await read(file), title)
+    const picture = await read(file)
+    chooseModel(MODELS[0].name)
+    open(picture, title)
   } catch (error) {
     complain(error instanceof PictureError ? error.message : 'This picture cannot be opened here.')
   }
@@ -226,7 +250,9 @@ async function takeSample({ label, how, model, side }: Sample): Promise<void> {
 
 function chooseModel(model: string): void {
   page.model.value = model
-  element('about').textContent = MODELS.find((entry) => entry.name === model)!.about
+  const { about, noiseLevel } = MODELS.find((entry) => entry.name === model)!
+  element('about').textContent = about
+  element('noise').hidden = !noiseLevel
 }
 
 function count(number: number, what: string): string {
@@ -268,6 +294,29 @@ page.heat.onchange = () => {
 element('zoom-in').onclick = () => view.zoomBy(1.5)
 element('zoom-out').onclick = () => view.zoomBy(1 / 1.5)
 element('fit').onclick = () => view.fit()
+element('actual').onclick = () => view.actual()
+page.auto.onchange = () => opened && begin()
+page.level.oninput = () => {
+  page.auto.checked = false
+  showLevel()
+}
+page.level.onchange = () => opened && begin()
+for (const id of ['strength', 'luma', 'chroma']) {
+  element(id).oninput = () => {
+    element(`${id}-said`).textContent = `${element<HTMLInputElement>(id).value} %`
+    if (!shown) return
+    view.setAfter(tempered(shown))
+    score()
+  }
+}
+document.addEventListener('keydown', (event) => {
+  const held = event.ctrlKey || event.metaKey || event.altKey || event.repeat
+  const taken =
+    event.defaultPrevented || (event.target as Element).closest('button, input:not([type=range]), select, a')
+  if (event.key !== ' ' || held || taken || page.play.disabled) return
+  event.preventDefault()
+  page.play.click()
+})
 element('unspoil').onclick = () => {
   if (!opened) return
   given = copy(opened)

@@ -4,7 +4,7 @@ import { element } from './dom'
 import type { Point, View } from './view'
 
 const HINTS: Record<Tool, string> = {
-  move: 'Paint some noise or damage and watch the cells heal it.',
+  move: 'Paint some noise and watch the cells heal it.',
   noise: 'Paint over the picture; the cells begin anew there when you let go.',
   blur: 'Paint over the picture; a model for blur makes it sharp again.',
   damage: 'Paint over the picture; every second pixel is lost.',
@@ -154,6 +154,7 @@ export class Pointing {
     else if (event.key === '+' || event.key === '=') this.view.zoomBy(1.25)
     else if (event.key === '-') this.view.zoomBy(1 / 1.25)
     else if (event.key === '0') this.view.fit()
+    else if (event.key === '1') this.view.actual()
     else if ((event.key === 'Enter' || event.key === ' ') && this.tool !== 'move') this.dab()
     else return
     event.preventDefault()

@@ -24,6 +24,8 @@ export type Request =
       engine: Engine
       /** Cells on a tile's side, for pictures that are worked on in parts; the worker's own choice without it. */
       tile?: number
+      /** Standard deviation of the noise in 255ths, for models that take it; estimated without it. */
+      noiseLevel?: number
     }
   /** A part of the picture has changed: its cells begin anew, among the others. */
   | { type: 'heal'; run: number; pixels: ArrayBuffer; rect: Rect }
@@ -37,6 +39,8 @@ export type Request =
 export type Report =
   | { type: 'stage'; run: number; text: string }
   | { type: 'ready'; run: number; steps: number; engine: string; threads: number; columns: number; rows: number }
+  /** Standard deviations of brightness and colour noise that the picture is restored at, on average, in 255ths. */
+  | { type: 'noise'; run: number; level: number; chroma: number }
   | {
       type: 'frame'
       run: number

@@ -9,6 +9,8 @@ export interface Options {
   engine?: Engine
   /** Cells on a tile's side, for pictures that are worked on in parts. */
   tile?: number
+  /** Standard deviation of the noise in 255ths, for models that take it; estimated without it. */
+  noiseLevel?: number
 }
 
 export class Restorer {
@@ -37,11 +39,12 @@ export class Restorer {
   }
 
   /** Begins with a picture; whatever went on before it ends. */
-  restore(picture: ImageData, { model = 'photo-denoise', engine = 'auto', tile }: Options = {}): void {
+  restore(picture: ImageData, { model = 'photo-denoise', engine = 'auto', tile, noiseLevel }: Options = {}): void {
     const pixels = picture.data.slice().buffer
     const { width, height } = picture
+    const folder = `${this.models}${model}/`
     this.send(
-      { type: 'restore', run: ++this.run, model: `${this.models}${model}/`, pixels, width, height, engine, tile },
+      { type: 'restore', run: ++this.run, model: folder, pixels, width, height, engine, tile, noiseLevel },
       pixels,
     )
   }

@@ -16,7 +16,7 @@ export function normal(draw: () => number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
 }
 
-export type Spoiling = 'none' | 'camera' | 'grain' | 'motion'
+export type Spoiling = 'none' | 'camera' | 'grain'
 
 const GAMMA = 2.2
 // Variances of a camera's shot and read noise at night, white being 1.
@@ -26,8 +26,6 @@ const BALANCE = [1 / 1.9, 1, 1 / 1.7]
 // The paper's noise: share of the pixels, and deviation.
 const SHARE = 0.5
 const DEVIATION = 0.2
-// The paper's blur, in pixels.
-const LENGTH = 7
 
 /** A spoiled copy of a picture; the same seed gives the same one. */
 export function spoiled(picture: ImageData, how: Spoiling, seed = 1): ImageData {
@@ -39,8 +37,6 @@ export function spoiled(picture: ImageData, how: Spoiling, seed = 1): ImageData 
       return cameraNoise(picture, normal(draw))
     case 'grain':
       return grain(picture, draw)
-    case 'motion':
-      return motionBlur(picture, Math.PI * draw())
   }
 }
 
@@ -96,7 +92,7 @@ function grain(picture: ImageData, draw: () => number): ImageData {
 }
 
 /** The mean along a line of `length` pixels (`lnca.corruption.motion_blur`). */
-export function motionBlur(picture: ImageData, angle: number, length = LENGTH): ImageData {
+export function motionBlur(picture: ImageData, angle: number, length: number): ImageData {
   const { width, height, data } = picture
   const result = copy(picture)
   const points = Array.from({ length }, (_, at) => at - (length - 1) / 2).map((along) => [

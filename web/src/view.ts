@@ -142,6 +142,11 @@ export class View {
     this.draw()
   }
 
+  /** As many pixels of the page as of the picture. */
+  actual(): void {
+    this.zoomBy(devicePixelRatio / this.zoom)
+  }
+
   panBy(x: number, y: number): void {
     this.offset.x += x
     this.offset.y += y

@@ -1,7 +1,9 @@
 // The worker: one piece of work at a time, and between two of them it listens to the page.
+import type { Automaton } from './automaton'
 import { Graphs } from './graphs'
-import { Lattice, type Part } from './lattice'
+import { Lattice } from './lattice'
 import type { Report, Request } from './protocol'
+import { Pyramid } from './pyramid'
 
 type Restore = Extract<Request, { type: 'restore' }>
 type Heal = Extract<Request, { type: 'heal' }>
@@ -9,23 +11,17 @@ type Heal = Extract<Request, { type: 'heal' }>
 /** A picture that is being restored. */
 interface Job {
   run: number
-  lattice: Lattice
+  automaton: Automaton
   steps: number
   step: number
   left: number
   begun: number
-  /** While a part heals: where it lies and which of its cells take part. */
-  part?: Part
-  active?: Uint8Array
   drawing: number
   drawn: number
 }
 
 // A drawing that takes longer than this many milliseconds is made less often than a step.
 const QUICK = 900
-// Cells beside changed pixels that begin anew, and cells beside those that go on.
-const ANEW = 2
-const AROUND = 3
 
 const assets = new URL(/* @vite-ignore */ '../ort/', import.meta.url).href
 
@@ -87,20 +83,35 @@ async function begin(): Promise<void> {
   const request = waiting!
   waiting = undefined
   job = undefined
-  const { run, width, height } = request
+  const { run } = request
   report({ type: 'stage', run, text: 'Loading the model' })
   const graphs = await load(request)
   if (waiting) return
   report({ type: 'stage', run, text: 'Reading the picture' })
   const begun = performance.now()
-  const lattice = new Lattice(graphs, new Uint8Array(request.pixels), width, height, request.tile)
+  const automaton = made(request, graphs)
   const { steps } = graphs.description
-  const { rows, columns } = lattice
+  const { rows, columns } = automaton
   report({ type: 'ready', run, steps, engine: graphs.engine, threads: graphs.threads, rows, columns })
-  await lattice.encode()
+  await automaton.begin()
   if (waiting) return
-  job = { run, lattice, steps, step: 0, left: steps, begun, drawing: 0, drawn: 0 }
+  tellNoise(run, automaton)
+  job = { run, automaton, steps, step: 0, left: steps, begun, drawing: 0, drawn: 0 }
   await draw(job, new Float32Array(rows * columns))
+}
+
+function made({ run, pixels, width, height, tile, noiseLevel }: Restore, graphs: Graphs): Automaton {
+  const bytes = new Uint8Array(pixels)
+  if (graphs.description.form === 'cells') return new Lattice(graphs, bytes, width, height, tile)
+  return new Pyramid(graphs, bytes, width, height, tile, noiseLevel, async (done, all) => {
+    if (all > 1) report({ type: 'stage', run, text: `${done} of ${all} tiles` })
+    await rest(0)
+    return !waiting
+  })
+}
+
+function tellNoise(run: number, { noise }: Automaton): void {
+  if (noise) report({ type: 'noise', run, ...noise })
 }
 
 async function load({ model, engine }: Restore): Promise<Graphs> {
@@ -117,7 +128,8 @@ async function advance(current: Job): Promise<void> {
   if (paused && !single) return rest(Infinity)
   single = false
   const start = performance.now()
-  const change = await current.lattice.step(current.part, current.active)
+  const change = await current.automaton.step()
+  if (!change) return
   current.step++
   current.left--
   report({ type: 'progress', run: current.run, step: current.step, last: current.step + current.left })
@@ -125,36 +137,31 @@ async function advance(current: Job): Promise<void> {
   if (!current.left || paused || pace || current.drawing < QUICK || now - current.drawn > current.drawing)
     await draw(current, change)
   if (current.left) return rest(pace - (performance.now() - start))
-  current.active = current.part = undefined
+  current.automaton.rest()
   report({ type: 'done', run: current.run, step: current.step, milliseconds: performance.now() - current.begun })
 }
 
-async function draw(current: Job, change: Float32Array): Promise<void> {
+async function draw(current: Job, change: Float32Array<ArrayBuffer>): Promise<void> {
   const { run, step } = current
   const start = performance.now()
   // A part that has healed is drawn with all that is around it, which it may have changed a little.
-  const { pixels, rect } = await current.lattice.decode(current.left ? current.part : undefined)
+  const { pixels, rect } = await current.automaton.picture(!current.left)
   current.drawn = performance.now()
   current.drawing = current.drawn - start
   report({ type: 'frame', run, step, pixels: pixels.buffer, rect, change }, [pixels.buffer, change.buffer])
 }
 
-/** Cells whose pixels have changed begin anew, with those beside them; the others stay as they are. */
+/** Cells whose pixels have changed begin anew; the others stay as they are. */
 async function absorb(current: Job, { run, pixels, rect }: Heal): Promise<void> {
   if (run !== current.run) return
-  const { lattice } = current
-  const fresh = lattice.spread(lattice.paint(new Uint8Array(pixels), rect), ANEW)
-  const touched = lattice.around(fresh)
-  if (!touched) return
-  if (!current.left) current.begun = performance.now()
-  await lattice.encode(touched, fresh)
-  const active = lattice.spread(fresh, AROUND)
-  current.active?.forEach((mark, index) => mark && (active[index] = 1))
-  current.active = active
-  current.part = lattice.around(active)
+  const { automaton } = current
+  const begun = performance.now()
+  if (!(await automaton.heal(new Uint8Array(pixels), rect))) return
+  if (!current.left) current.begun = begun
+  tellNoise(run, automaton)
   current.left = current.steps
   report({ type: 'progress', run, step: current.step, last: current.step + current.left })
-  await draw(current, new Float32Array(lattice.rows * lattice.columns))
+  await draw(current, new Float32Array(automaton.rows * automaton.columns))
 }
 
 /** Waits so many milliseconds, or until the page says something; lets messages in at the least. */

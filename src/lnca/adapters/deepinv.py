@@ -16,6 +16,7 @@ from ..errors import LncaError
 from ..kernels.select import accelerate
 from ..nn.model import SteppedModel
 from ..nn.weights_file import load_weights
+from ..restoration.noise import SHARE_OF_LUMA
 from ..restoration.pictures import LUMA
 
 try:
@@ -54,13 +55,27 @@ class LatentDenoiser(Denoiser):
         """Noisy pictures, (B, 3, H, W), or (B, 1, H, W) for grey, sides >= 8 -> denoised ones, in [0, 1].
 
         Args:
-            x: in [0, 1], up to noise; what lies beyond is clipped, as it was when the models were trained.
-            sigma, options: not used: the models are blind, they see for themselves how much noise there is.
+            x: in [0, 1], up to noise; what lies beyond is clipped where no sigma is told.
+            sigma: standard deviation of the noise where white is 1, a number or one for each picture, for models that
+                take a noise level; without it they estimate it. The others see for themselves how much noise there is.
+            options: not used.
 
         Raises:
             LncaError: another number of channels.
         """
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise LncaError(f"pictures should have the shape (B, 3, H, W) or (B, 1, H, W), got {tuple(x.shape)}")
-        restored: Tensor = self.model(x.clamp(0, 1).expand(-1, 3, -1, -1))
+        colours = x.expand(-1, 3, -1, -1)
+        if sigma is not None and self.model.takes_noise_level:
+            restored = self.model(colours, noise_level=_levels(sigma, x))
+        else:
+            restored = self.model(colours.clamp(0, 1))
         return restored if x.shape[1] == 3 else (restored * restored.new_tensor(LUMA)[:, None, None]).sum(1, True)
+
+
+def _levels(sigma: Any, x: Tensor) -> Tensor:
+    """Noise levels (B or 1, 2, 1, 1) as models take them; noise of grey pictures is all in their brightness."""
+    level = 255 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+    if x.shape[1] == 3:
+        return torch.cat([level, level], 1)
+    return torch.cat([level / SHARE_OF_LUMA, torch.zeros_like(level)], 1)

@@ -14,18 +14,21 @@ OVERSHOOT = 1.0
 
 def denoise(
     image: np.ndarray, model: Any = DEFAULT_MODEL, *, steps: int | None = None, strength: float = 1.0,
-    channel_axis: int | None = None,
+    channel_axis: int | None = None, sigma: float | None = None, data_range: float | None = None,
 ) -> np.ndarray:  # fmt: skip
     """The denoised image, as `skimage.restoration.denoise_nl_means` and its like give it.
 
     Args:
-        image: (M, N) grey, or with one axis more for channels; bool, uint8, uint16, or floating point in [0, 1]. What
-            noise has carried beyond is clipped, as it was when the models were trained. Sides >= 8.
+        image: (M, N) grey, or with one axis more for channels; bool, uint8, uint16, or floating point in [0,
+            data_range]. What noise has carried beyond is clipped where `sigma` is not told. Sides >= 8.
         model: a name from `lnca.models()`, or a weight file; the last one stays loaded.
         steps: steps of the automaton; the model's own number when None.
         strength: share of the restored image in what comes out, 0 to 1.
         channel_axis: the axis of the channels; None for a grey image. Three channels are restored together, as red,
             green and blue; any other number one by one, as grey images.
+        sigma: standard deviation of the noise, on the scale of the floating-point image; the model estimates it when
+            None.
+        data_range: what white is among floating-point values; 1 when None.
 
     Returns:
         Floating point in [0, 1], of the same shape: float32 of float16 and float32, float64 of all else.
@@ -33,13 +36,18 @@ def denoise(
     Raises:
         LncaError: another number of axes or data type, NaN, values far beyond [0, 1], a side below 8, no such model.
     """
-    values = _in_floating_point(np.asarray(image))
+    white = 1.0 if data_range is None else float(data_range)
+    if not 0 < white < float("inf"):
+        raise LncaError(f"data_range should be above 0, got {white:g}")
+    values = _in_floating_point(np.asarray(image), white, sigma is not None)
     axes = values.ndim - (channel_axis is not None)
     if axes != 2:
         raise LncaError(f"an image should have two axes beside that of its channels, got the shape {values.shape}")
-    options = {"steps": steps, "strength": strength}
+    options: dict[str, Any] = {"steps": steps, "strength": strength}
+    if sigma is not None:
+        options["noise_level"] = 255 * sigma / white
     if channel_axis is None:
-        return restore(values, model, **options)
+        return restore(values, model, **options) * white
     if not -3 <= channel_axis < 3:
         raise LncaError(f"an image of the shape {values.shape} has no axis {channel_axis}")
     planes = np.moveaxis(values, channel_axis, -1)
@@ -48,18 +56,21 @@ def denoise(
     else:
         channels = [restore(planes[..., channel], model, **options) for channel in range(planes.shape[-1])]
         restored = np.stack(channels, -1) if channels else planes
-    return np.moveaxis(restored, -1, channel_axis)
+    return np.moveaxis(restored, -1, channel_axis) * white
 
 
-def _in_floating_point(image: np.ndarray) -> np.ndarray:
-    """float32 or float64 in [0, 1]."""
+def _in_floating_point(image: np.ndarray, white: float, told: bool) -> np.ndarray:
+    """float32 or float64, white at 1; in [0, 1] but where the noise is told."""
     if image.dtype in (np.uint8, np.uint16):
         return image / np.float64(np.iinfo(image.dtype).max)
     if image.dtype == bool:
         return image.astype(np.float64)
     if image.dtype not in (np.float16, np.float32, np.float64):
         raise LncaError(f"an image should be bool, uint8, uint16 or floating point in [0, 1], got {image.dtype}")
-    values = image.astype(np.float64 if image.dtype == np.float64 else np.float32, copy=False)
+    values: np.ndarray = image.astype(np.float64 if image.dtype == np.float64 else np.float32, copy=False)
+    values = values if white == 1 else values / np.asarray(white, values.dtype)
+    if told and np.isfinite(values).all():
+        return values
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         found = "NaN" if np.isnan(values).any() else f"values from {low:g} to {high:g}"

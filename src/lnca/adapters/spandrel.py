@@ -18,7 +18,7 @@ from ..errors import LncaError, in_short
 from ..kernels.select import accelerate
 from ..nn.latent import SMALLEST_SIDE
 from ..nn.model import SteppedModel
-from ..nn.recognition import architecture_of, settings_of
+from ..nn.recognition import DEBLURRER, PYRAMID, architecture_of, settings_of
 from ..nn.registry import resolve
 
 try:
@@ -51,7 +51,7 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
         """
         name = architecture_of(state_dict)
         if name is None:
-            raise LncaError("these are no weights of a latent automaton of lnca")
+            raise LncaError("these are no weights of an automaton of lnca")
         try:
             settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
             module = resolve(name, settings)[1].build().eval()
@@ -74,10 +74,10 @@ def _detect(state_dict: dict[str, Any]) -> bool:
 
 def _shipped_settings(state_dict: dict[str, Any]) -> dict[str, Any] | None:
     """The settings of the model in the package with these weights, if there is one."""
-    head = state_dict["automaton.head.weight"].cpu()
+    name = next((name for name in (PYRAMID, DEBLURRER) if name in state_dict), "automaton.head.weight")
     for path in shipped_weights().values():
         with safe_open(path, "pt") as file:
-            if torch.equal(head, file.get_tensor("automaton.head.weight")):
+            if name in file.keys() and torch.equal(state_dict[name].cpu(), file.get_tensor(name)):  # noqa: SIM118
                 return describe(path).settings
     return None
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from ..workers import let_idle_threads_sleep
 from .bench import app as bench
 from .data import app as data
 from .export import export
@@ -28,17 +29,30 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from ..kernels.native import description
+
         print(__version__)
+        print(f"kernels for the processor: {description()}")
         raise typer.Exit
+
+
+# Commands that learn or measure, where the processor is theirs alone.
+LEARNING = ("train", "bench", "paper")
 
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version, and which kernels there are."
+        ),
     ] = False,
 ) -> None:
     """Restores images with latent neural cellular automata."""
+    if context.invoked_subcommand not in LEARNING:
+        let_idle_threads_sleep()
 
 
 for command in (restore, page, corrupt, compare, train, evaluate, models, export, convert, demo, serve):

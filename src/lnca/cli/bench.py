@@ -143,13 +143,13 @@ def _say(text: str) -> None:
 
 
 def _finish(result: dict[str, Any], out: Path | None) -> None:
-    """Writes a table, or several by name, and prints them."""
+    """Prints a table, or several by name, and writes them: what cannot be written has been said at least."""
     from ..benchmark.tables import as_text
     from ..files import write_whole
 
+    print("\n\n".join(as_text(table) for table in ([result] if "table" in result else result.values())), flush=True)
     if out is not None:
         write_whole(out, (json_format.dumps(result, indent=1) + "\n").encode())
-    print("\n\n".join(as_text(table) for table in ([result] if "table" in result else result.values())))
 
 
 def _tables(path: Path) -> list[dict[str, Any]]:

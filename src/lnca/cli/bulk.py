@@ -28,13 +28,16 @@ def restore_in_bulk(
     if stored and output is not None:
         plan = plan_stored(sources, output, overwrite)
     else:
-        plan = plan_files([Path(source) for source in sources], None if output is None else Path(output), overwrite)
+        plan = plan_files([Path(source) for source in sources], output, overwrite)
     if dry_run:
         for job in plan.jobs:
             print(plain(f"{job.source} -> {job.output}"))
         return
     folder = plan.folder
-    failed: list[Record] = []
+    left = [Record.of_left_out(each, way.model) for each in plan.left]
+    talk.of_left_out(left)
+    failed = sum(record.error is not None for record in left)
+    total = len(plan.jobs) + failed
     if manifest is not None:
         earlier = [str(manifest)] if manifest.exists() else []
     else:
@@ -44,15 +47,14 @@ def restore_in_bulk(
         if lines is not None:
             # Those of a run that was killed before it wrote them down.
             there = (Record(job.source, job.output, way.model, notes=["was there already"]) for job in plan.done)
-            for _ in write_manifest(lines, (record for record in there if record.output not in known)):
+            for _ in write_manifest(lines, (*(record for record in there if record.output not in known), *left)):
                 pass
         for record in followed(
-            restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines, not talk.quiet
+            lambda _: restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines, not talk.quiet
         ):
-            if record.error is not None:
-                failed.append(record)
+            failed += record.error is not None
             talk.of(record)
-    talk.of_all(failed, len(plan.jobs), len(plan.done), folder)
+    talk.of_all(failed, total, len(plan.done), folder)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def check(
     decode: Annotated[bool, typer.Option("--decode", help="Also decode every picture; this takes long.")] = False,
 ) -> None:
     """Say what of a data set is missing or broken, and how to get it. Exit status 1 when something is."""
-    from ..data.prepare import listing
+    from ..data.reading import listing
     from ..data.sets import data_set
     from .progress import progress_bar
 
@@ -62,6 +62,8 @@ def check(
                     except LncaError as error:
                         problems.append(str(error))
     print(f"{name}: {len(found.samples)} samples in {len({sample.group for sample in found.samples})} groups")
+    if found.others:
+        print(f"{len(found.others)} other files:\n{listing(found.others)}")
     if problems:
         print(f"{len(problems)} problems:\n{listing(problems, 100)}")
         raise typer.Exit(1)
@@ -105,7 +107,7 @@ def prepare(
         )
     print(f"{description['tiles']} tiles of {description['samples']} samples in {out}")
     if description["left_out"]:
-        print(f"{len(description['left_out'])} problems were left out; {out / 'tiles.json'} names them")
+        print(f"{len(description['left_out'])} files or problems were left out; {out / 'tiles.json'} names them")
 
 
 def _root(name: str, root: Path | None) -> Path:

@@ -1,13 +1,16 @@
 """`lnca models`, `evaluate` and `convert`."""
 
 import json as json_format
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import LncaError
-from .options import Data, Device, Json, Overwrite, checked_split, checked_task
+from .options import Data, Device, Json, Overwrite, SkipBroken, checked_split, checked_task
 
 if TYPE_CHECKING:
     from ..data.splits import Split
@@ -55,6 +58,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="At most that many tiles, drawn at random, or photographs.")
     ] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Also SSIM after 0 to 128 steps.")] = False,
+    skip_broken: SkipBroken = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -62,6 +66,7 @@ def evaluate(
     import lnca
 
     from ..data.tile_set import open_tiles
+    from ..evaluation.photographs import readable_pictures
     from ..evaluation.quality import evaluate, steps_curve
     from .progress import progress_bar
 
@@ -71,9 +76,15 @@ def evaluate(
     if chosen == "photo-denoise" or chosen == "photo-deblur":
         if difficulty is not None or curve:
             raise LncaError("--difficulty and --curve are for tiles, not for photographs")
-        _evaluate_photographs(restorer, chosen, data, checked_split(split), steps, seed, limit, json)
+        with _all_of_them():
+            paths, left_out = readable_pictures(data, checked_split(split), seed, limit, skip_broken)
+        _warn(left_out)
+        _evaluate_photographs(restorer, chosen, paths, checked_split(split), steps, seed, json)
         return
-    tiles = open_tiles(data, checked_split(split), seed, card.get("recipe", {}).get("tile", 64), limit)
+    with _all_of_them():
+        side = card.get("recipe", {}).get("tile", 64)
+        tiles = open_tiles(data, checked_split(split), seed, side, limit, skip_broken)
+    _warn(tiles.left_out)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(tiles))
         result: dict[str, Any] = {
@@ -101,14 +112,32 @@ def evaluate(
         print(f"{step:4} steps  SSIM {value:.4f}")
 
 
+@contextmanager
+def _all_of_them() -> Iterator[None]:
+    """Says what to do about pictures that are too few to split."""
+    from ..data.splits import TooFew
+
+    try:
+        yield
+    except TooFew as error:
+        raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+
+
+def _warn(left_out: Sequence[str]) -> None:
+    """Says what was left out."""
+    from ..data.reading import listing
+
+    if left_out:
+        print(f"warning: some of it is left out:\n{listing(left_out)}", file=sys.stderr)
+
+
 def _evaluate_photographs(
-    restorer: "Restorer", task: "PhotoTask", data: Path, split: "Split", steps: int | None, seed: int,
-    limit: int | None, json: bool,
+    restorer: "Restorer", task: "PhotoTask", paths: list[Path], split: "Split", steps: int | None, seed: int,
+    json: bool,
 ) -> None:  # fmt: skip
-    from ..evaluation.photographs import CONDITIONS, chosen_pictures, evaluate_photographs
+    from ..evaluation.photographs import CONDITIONS, evaluate_photographs
     from .progress import progress_bar
 
-    paths = chosen_pictures(data, split, seed, limit)
     with progress_bar() as progress:
         bar = progress.add_task("evaluating", total=len(paths) * len(CONDITIONS[task]))
         result = {"model": restorer.info.name, "backend": restorer.backend, "task": task, "split": split} | (

@@ -23,6 +23,7 @@ MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels t
 Data = Annotated[
     Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
 ]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")]
 BackendOption = Annotated[
     str, typer.Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")
 ]

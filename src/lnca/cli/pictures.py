@@ -8,7 +8,8 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
-from ..restoration.limits import PIXEL_LIMIT
+from ..files import stamp_of
+from ..images.limits import PIXEL_LIMIT
 from .options import Device, Json, MaxPixels, Overwrite
 
 
@@ -36,7 +37,7 @@ def corrupt(
         x = masked_noise(x, noise, draw)
     elif blur is not None:
         x = motion_blur(x, blur, draw, "reflect")
-    save_picture(like(x, picture), output)
+    save_picture(like(x, picture), output, stamp_of(source))
     print(output)
 
 

@@ -1,8 +1,7 @@
 """What `lnca restore` says and writes down of many pictures."""
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import LncaError
+from ..files import Appended
 from .plain import plain
-from .progress import progress_bar
+from .progress import progress_bar, share_bar
 
 if TYPE_CHECKING:
     from ..restoration.batch import Lines, Record
 
-# Failed pictures that are listed in the end.
-MOST_LISTED = 20
+RATE = "{task.fields[megapixels]:.2f} MP/s"
+# Files of other kinds that are named; a manifest names all.
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,30 @@ class Talk:
             if self.steps and record.steps is not None:
                 print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
 
-    def of_all(self, failed: "list[Record]", total: int, done: int, folder: object) -> None:
-        """Says how it ended, and again which pictures failed; raises `typer.Exit` when one did.
+    def of_left_out(self, records: "list[Record]") -> None:
+        """Says what in folders is no picture to be read, some of it by name."""
+        others = [record for record in records if record.error is None]
+        for record in records:
+            if self.json:
+                print(record.line())
+            if record.error is not None:
+                print(f"lnca: {_reason(record)}", file=sys.stderr)
+        if others and not self.quiet:
+            named = ", ".join(f"{plain(record.file)} ({record.left_out})" for record in others[:MOST_NAMED])
+            more = f", and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+            which = "1 file of another kind was" if len(others) == 1 else f"{len(others)} files of other kinds were"
+            print(f"{which} left out: {named}{more}", file=sys.stderr)
 
-        Where nothing but errors is said, they stand together as they are.
-        """
+    def of_all(self, failed: int, total: int, done: int, folder: object) -> None:
+        """Says how it ended; raises `typer.Exit` when a picture failed. Which one it was has been said."""
         if not self.quiet and not self.json:
-            print(f"{total - len(failed)} of {total} pictures restored{f' to {folder}' if folder else ''}")
+            print(f"{total - failed} of {total} pictures restored{f' to {folder}' if folder else ''}")
             if done:
                 print(f"{done} were there already; --overwrite restores them again")
         if not failed:
             return
         if not self.quiet:
-            print(f"lnca: {len(failed)} of {total} pictures failed:", file=sys.stderr)
-            for record in failed[:MOST_LISTED]:
-                print(f"  {_reason(record)}", file=sys.stderr)
-            if len(failed) > MOST_LISTED:
-                print(f"  and {len(failed) - MOST_LISTED} more", file=sys.stderr)
+            print(f"lnca: {failed} of {total} pictures failed", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -76,41 +83,36 @@ def _reason(record: "Record") -> str:
 @contextmanager
 def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | None]":
     """The manifest that was asked for, or that of a folder, open for more lines; None where there is neither."""
-    from ..restoration.batch import MANIFEST
+    from ..restoration.finding import MANIFEST
 
     path = manifest or (None if folder is None else folder / MANIFEST)
     if path is None:
         yield None
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _end_last_line(path)
-        with path.open("a", encoding="utf-8") as file:
-            yield file
-    except OSError as error:
-        raise LncaError(f"cannot write {path}: {error.strerror or error}") from error
+    with Appended(path) as file:
+        yield file
 
 
-def _end_last_line(path: Path) -> None:
-    """Ends the last line of a file, which the killing of an earlier process may have cut off."""
-    if not path.is_file() or not path.stat().st_size:
-        return
-    with path.open("rb+") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
+def followed(
+    restoring: "Callable[[Callable[[float], None]], Iterable[Record]]", total: int, lines: "Lines | None",
+    shown: bool = True,
+) -> "Iterator[Record]":  # fmt: skip
+    """The records, written to a manifest if there is one, with a bar where it is to be `shown`: of a single picture's
+    share and time left, of several pictures' number, megapixels a second and time left.
 
-
-def followed(records: "Iterable[Record]", total: int, lines: "Lines | None", shown: bool = True) -> "Iterator[Record]":
-    """The records, written to a manifest if there is one, with a bar of pictures, megapixels a second and time left
-    where there are several and it is to be `shown`."""
+    Args:
+        restoring: gives the records, and calls what it is given with the share of the picture that is under way.
+    """
     from ..restoration.batch import write_manifest
 
-    with progress_bar("{task.fields[megapixels]:.2f} MP/s", shown=shown and total > 1) as progress:
+    bars = share_bar(shown) if total == 1 else progress_bar(RATE, shown=shown and total > 1)
+    with bars as progress:
         bar = progress.add_task("restoring", total=total, megapixels=0.0)
-        pixels = 0.0
+        pixels, done = 0.0, 0
+        records = restoring(lambda share: progress.update(bar, completed=done + share))
         for record in write_manifest(lines, records) if lines else records:
+            done += 1
             pixels += record.megapixels
             elapsed = progress.tasks[bar].elapsed or 1e-9
-            progress.update(bar, advance=1, megapixels=pixels / elapsed)
+            progress.update(bar, completed=done, megapixels=pixels / elapsed)
             yield record

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,7 +13,8 @@ import typer
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
-from ..restoration.limits import PIXEL_LIMIT
+from ..files import stamp_of
+from ..images.limits import PIXEL_LIMIT
 from .bulk import restore_in_bulk
 from .options import (
     BackendOption,
@@ -28,7 +30,8 @@ from .plain import plain
 from .records import Talk, followed, lines_of
 
 if TYPE_CHECKING:
-    from ..restoration.batch import Job, Way
+    from ..restoration.batch import Way
+    from ..restoration.jobs import Job
     from ..restoration.restorer import Restorer
 
 STREAM = "-"
@@ -48,6 +51,21 @@ def restore(
         typer.Option(help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled."),
     ] = None,
     strength: Annotated[float, typer.Option(help="Share of what is restored in what comes out, 0 to 1.")] = 1.0,
+    noise_level: Annotated[
+        str,
+        typer.Option(
+            help="Standard deviation of the noise, 0 to 255, as papers give sigma; auto: the model's estimate."
+        ),
+    ] = "auto",
+    noise_scale: Annotated[float, typer.Option(help="Factor of the noise level: above 1 restores more.")] = 1.0,
+    luma: Annotated[float, typer.Option(help="Share of the correction in brightness, 0 to 1.")] = 1.0,
+    chroma: Annotated[float, typer.Option(help="Share of the correction in colour, 0 to 1.")] = 1.0,
+    kernel: Annotated[
+        Path | None, typer.Option(help="photo-deblur: a picture or .npy file of the blur; default: it is found.")
+    ] = None,
+    kernel_out: Annotated[
+        Path | None, typer.Option(help="photo-deblur: also the blur that was found: a .png, .tif or .npy.")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Restore only there: left,top,width,height in pixels.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Restore only where this picture is white.")] = None,
     tolerance: Annotated[
@@ -83,25 +101,30 @@ def restore(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
+    times: Annotated[bool, typer.Option("--times", help="Outputs get the times of their sources.")] = False,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
     from .. import peers
-    from ..memory import keep_freed_memory
-    from ..restoration.batch import Way, plan, restore_files, restorer_of
-    from ..restoration.notation import parse_region
+    from ..memory import manage_freed_memory
+    from ..restoration.batch import Record, Way, restore_files, restorer_of, write_manifest
+    from ..restoration.jobs import plan
+    from ..restoration.notation import Noise, parse_noise_level, parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
+    noise = Noise(level=parse_noise_level(noise_level), scale=noise_scale, luma=luma, chroma=chroma)
     asked = Way(
         model, device, checked_backend(backend), checked_precision(precision), _steps(steps), tolerance, max_memory,
-        strength, None if region is None else parse_region(region), mask, max_pixels,
+        strength, noise, None if region is None else parse_region(region), mask, max_pixels, times, kernel,
+        kernel_out,
     )  # fmt: skip
     talk = Talk(quiet, json, steps == "auto")
-    if max_memory is None:
-        keep_freed_memory()
-    beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames}
+    manage_freed_memory(limited=max_memory is not None)
+    beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames, "--kernel-out": kernel_out}
+    if kernel is not None and kernel_out is not None:
+        raise LncaError("--kernel-out is for a kernel that is found; leave --kernel out")
     if checked_engine(engine) == "ray":
         others = {**beside, "-": STREAM if STREAM in (*sources, output) else None, "--plan": show_plan or None,
                   "--devices": None if devices == peers.started() == 1 else devices}  # fmt: skip
@@ -128,24 +151,31 @@ def restore(
                 raise LncaError("- is one picture, from stdin or to stdout, with nothing beside it")
             _stream(sources[0], STREAM if output is None else output, way, quiet=quiet, overwrite=overwrite)
             return
-        target = None if output is None else Path(output)
-        jobs, done, single, folder = plan([Path(source) for source in sources], target, overwrite)
-        for option, path in beside.items():
-            if path is not None:
-                _check_beside(option, path, single, overwrite)
+        # What is only planned may be there already.
+        jobs, done, single, folder, no_pictures = plan(list(map(Path, sources)), output, overwrite or show_plan)
+        for option, beside_it in beside.items():
+            if beside_it is not None:
+                _check_beside(option, beside_it, single, overwrite or show_plan)
+        left = [Record.of_left_out(each, way.model) for each in no_pictures]
+        talk.of_left_out(left)
+        failed = sum(record.error is not None for record in left)
+        total = len(jobs) + failed
         if dry_run:
             for job in jobs:
-                print(f"{job.source} -> {job.output}")
+                print(plain(f"{job.source} -> {job.output}"))
             return
-        restorer_of(way.model, way.device, way.backend, way.precision)
+        restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+        way.told_kernel(restorer)
         if show_plan:
             _show_plans(jobs, way)
             return
-        failed = []
         with lines_of(manifest, folder if jobs else None) as lines:
-            for record in followed(restore_files(jobs, way, workers or 1), len(jobs), lines, not quiet):
-                if record.error is not None:
-                    failed.append(record)
+            if lines is not None:
+                deque(write_manifest(lines, left), 0)
+            for record in followed(
+                lambda progress: restore_files(jobs, way, workers or 1, progress), len(jobs), lines, not quiet
+            ):
+                failed += record.error is not None
                 talk.of(record, errors=not single)
         if single:
             if record.error is not None:
@@ -154,7 +184,7 @@ def restore(
             if not quiet and not json:
                 print(jobs[0].output)
             return
-        talk.of_all(failed, len(jobs), done, folder)
+        talk.of_all(failed, total, done, folder)
 
 
 @contextmanager
@@ -216,9 +246,9 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
 
 def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:
     """Restores a picture of which the source, the output or both are a stream."""
+    from ..images.formats import FORMATS
     from ..restoration.batch import restore_stream
     from ..restoration.image_io import check_output
-    from ..restoration.photo_write import FORMATS
 
     if output != STREAM:
         check_output(Path(output), overwrite, tuple(FORMATS))
@@ -237,11 +267,14 @@ def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: boo
 
 def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> None:
     from ..restoration.image_io import check_output
+    from ..restoration.kernel import KERNEL_SUFFIXES
     from ..restoration.showing import FILMS
 
     if not single:
         raise LncaError(f"{option} is for one picture")
-    if option != "--frames":
+    if option == "--kernel-out":
+        check_output(path, overwrite, KERNEL_SUFFIXES)
+    elif option != "--frames":
         check_output(path, overwrite)
     elif path.suffix.lower() not in ("", *FILMS):
         raise LncaError(f"{path} should end in {' or '.join(FILMS)}, or be a folder")
@@ -250,14 +283,22 @@ def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> Non
 
 
 def _show_plans(jobs: "list[Job]", way: "Way") -> None:
+    from ..images.reading import open_photo
     from ..restoration.batch import restorer_of
-    from ..restoration.photo_read import open_photo
     from ..restoration.pictures import Rows
 
-    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    restorer, failed = restorer_of(way.model, way.device, way.backend, way.precision), 0
     for job in jobs:
-        rows = Rows(open_photo(job.source, way.max_pixels).frames[0])
-        print(f"{job.source}: {restorer.plan(rows, way.max_memory, way.steps == 'auto')}")
+        try:
+            rows = Rows(open_photo(job.source, way.max_pixels).frames[0])
+            print(plain(f"{job.source}: {restorer.plan(rows, way.max_memory, way.steps == 'auto')}"))
+        except LncaError as error:
+            if len(jobs) == 1:
+                raise
+            failed += 1
+            print(f"lnca: {plain(str(error))}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, frames: Path | None) -> None:
@@ -267,23 +308,27 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
     import numpy as np
     from PIL import Image
 
+    from ..images.photo import of_depth
+    from ..images.reading import open_photo
     from ..restoration.batch import restorer_of
     from ..restoration.image_io import save_picture
     from ..restoration.mask import mask_of
-    from ..restoration.photo_read import open_photo
-    from ..restoration.photo_write import of_depth
+    from ..restoration.noise import told
     from ..restoration.showing import draw_heat_map, save_film, side_by_side
+    from ..restoration.streaming import Streamer
 
+    stamp = stamp_of(job.source)
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     before = of_depth(open_photo(job.source, way.max_pixels).frames[0], np.uint8)
     mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
     if compare is not None:
         after = of_depth(open_photo(job.output, way.max_pixels).frames[0], np.uint8)
-        save_picture(side_by_side(Image.fromarray(before), Image.fromarray(after)), compare)
-    if heat_map is not None and restorer.streamer is not None:
+        save_picture(side_by_side(Image.fromarray(before), Image.fromarray(after)), compare, stamp)
+    if heat_map is not None and isinstance(restorer.streamer, Streamer):
         taken = restorer.settle(before, None, way.tolerance, way.max_memory).steps[0]
-        save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple, mask), heat_map)
+        save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple, mask), heat_map, stamp)
     if frames is not None:
         steps = way.steps if isinstance(way.steps, int) else None
-        film = restorer.iterate(before, steps, way.strength, mask)
-        save_film((Image.fromarray(frame) for frame in film), frames)
+        options = told(way.noise, restorer, before).options | way.told_kernel(restorer)
+        film = restorer.iterate(before, steps, way.strength, mask, **options)
+        save_film((Image.fromarray(frame) for frame in film), frames, stamp)

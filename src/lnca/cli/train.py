@@ -1,24 +1,39 @@
 """`lnca train`."""
 
 import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Data, Device, checked_task
+from .options import Data, Device, SkipBroken, checked_task
 from .progress import training_bars
+
+if TYPE_CHECKING:
+    from ..training.run import Run
 
 
 def train(
     model: Annotated[
-        str, typer.Option(help="latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset such as nafnet-tiny.")
+        str,
+        typer.Option(
+            help="pyramid, lnca, latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset: vitca-tiny, "
+            "nafnet-tiny, restormer-tiny."
+        ),
     ],
     task: Annotated[str, typer.Option(help="denoise, deblur, photo-denoise or photo-deblur.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
-    recipe: Annotated[str, typer.Option(help="stable, paper, or a YAML file.")] = "stable",
+    recipe: Annotated[
+        str,
+        typer.Option(help="stable, paper, lnca-denoise, lnca-deblur, photo-denoise, photo-deblur, or a YAML file."),
+    ] = "stable",
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Crops of photographs as fit into so many minutes here; default: the recipe's."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and everything drawn.")] = 0,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples in a batch; default: the recipe's.")] = None,
     change: Annotated[
@@ -32,6 +47,7 @@ def train(
         int, typer.Option(min=1, help="Processes that share each batch, one on each GPU: docs/training.md.")
     ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
+    skip_broken: SkipBroken = False,
 ) -> None:
     """Train a model on a folder of pictures."""
     from ..catalogue import locate
@@ -47,15 +63,24 @@ def train(
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
     beginning = None if initial is None else locate(initial)
-    plan = Plan(model, checked_task(task), data, chosen, seed, beginning)
+    plan = Plan(model, checked_task(task), data, chosen, seed, beginning, minutes)
     keep_freed_memory()
     with launch(choose_device(device), devices) as (world, place):
         try:
             with training_bars(shown=world.first) as report:
-                weights = Run(plan, out, place, resume=resume, progress=report, world=world)()
+                run = Run(plan, out, place, resume=resume, skip_broken=skip_broken, progress=report, world=world)
+                weights = run()
         except Interrupted as interruption:
             if world.first:
-                print(f"stopped; {out} holds everything, go on with --resume")
+                best = "" if interruption.weights is None else f"; the best weights so far are {interruption.weights}"
+                _say_speed(run)
+                print(f"stopped; {out} holds everything, go on with --resume{best}")
             raise typer.Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
         if world.first:
+            _say_speed(run)
             print(weights)
+
+
+def _say_speed(run: "Run") -> None:
+    if run.pixels:
+        print(f"trained on {run.megapixels_per_second:.3g} megapixels a second", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Crops of whole photographs at their own resolution, for models of real pictures."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 from ..corruption import Task
-from ..degradation import PhotoTask, degraded, photo_blur, photo_kernels
+from ..degradation import Degraded, PhotoTask, camera, drawing, photo_blur, photo_kernels, plain_noise, recoloured
+from ..degradation.draws import chance, rows_of
+from ..degradation.level import CELL
 from ..errors import LncaError
-from ..restoration.image_io import find_pictures
+from .reading import pictures_in, read_all
 from .source import FilePicture
 from .splits import Split, split_groups
 from .tile_set import turned
+
+# Probability that a crop to be denoised is a drawing.
+DRAWN = 0.08
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class CropSet:
     Args:
         pictures: uint8 (H, W, 3), both sides at least `side` and two margins; larger ones are drawn from more often.
         side: of a crop, in pixels.
-        margin: pixels around a crop, which are degraded with it and cut off.
+        margin: pixels around a crop, a multiple of 8, which are degraded with it and cut off.
         count: crops that make an epoch.
         groups: source pictures they come from.
+        left_out: files of the folder that were left out, and why, one sentence each.
     """
 
     pictures: list[np.ndarray]
@@ -35,6 +41,7 @@ class CropSet:
     margin: int
     count: int
     groups: int
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.count
@@ -55,14 +62,47 @@ class CropSet:
     ) -> tuple[Tensor, Tensor]:
         """As many clean and degraded crops (B, 3, side, side) in [0, 1] as `index` is long, on the device of `draw`;
         the rest as `TileSet.pairs`."""
+        if task == "photo-denoise":
+            crops = self.noisy(index, draw, augment)
+            return crops.clean, crops.noisy
+        return self.blurred(index, draw, augment)[:2]
+
+    def noisy(self, index: Tensor, draw: torch.Generator, augment: bool = False, plain: float = 0.0) -> Degraded:
+        """As many crops as `index` is long with what cameras do to them (`lnca.degradation.camera`): some (`DRAWN`) are
+        drawings and no photographs.
+
+        Args:
+            augment: turn and mirror, and change colours.
+            plain: share of the crops that have plain noise (`lnca.degradation.plain_noise`) instead.
+        """
         clean = self._clean(len(index), draw, augment)
-        return self._inner(clean), self._inner(degraded(clean, task, draw))  # type: ignore[arg-type]
+        if augment:
+            clean = recoloured(clean, draw)
+        for row in chance(len(clean), DRAWN, draw).nonzero().flatten().tolist():
+            picture = torch.from_numpy(drawing(clean.shape[-1], draw).copy())
+            clean[row] = picture.permute(2, 0, 1).to(clean.device) / 255
+        result = _spoilt(clean, draw, plain)
+        first, last = self.margin // CELL, -(-(self.margin + self.side) // CELL)
+        level = result.level_BCHW[..., first:last, first:last]
+        return Degraded(self._inner(result.clean), self._inner(result.noisy), level)
 
     def blurred(self, index: Tensor, draw: torch.Generator, augment: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """What `pairs` gives for the task photo-deblur, and the kernels (B, 31, 31) of the blur."""
         clean = self._clean(len(index), draw, augment)
         kernels = photo_kernels(len(index), draw)
         return self._inner(clean), self._inner(photo_blur(clean, draw, kernels)), kernels
+
+    def of_side(self, side: int) -> "CropSet":
+        """The same with crops of another side, from the pictures that are large enough for them.
+
+        Raises:
+            LncaError: none is.
+        """
+        needed = side + 2 * self.margin
+        pictures = [picture for picture in self.pictures if min(picture.shape[:2]) >= needed]
+        if not pictures:
+            raise LncaError(f"none of the pictures has sides of {needed} pixels or more")
+        return replace(self, side=side, pictures=pictures)
 
     def _clean(self, batch: int, draw: torch.Generator, augment: bool) -> Tensor:
         """Crops with their margins."""
@@ -84,21 +124,41 @@ class CropSet:
         return crops[..., inner, inner]
 
 
-def open_crops(data: Path, split: Split, seed: int, side: int, count: int, margin: int = 0) -> CropSet:
+def _spoilt(clean_BCHW: Tensor, draw: torch.Generator, plain: float) -> Degraded:
+    """What cameras do to pictures, or, with the probability `plain`, plain noise."""
+    if plain == 0:
+        return camera(clean_BCHW, draw)
+    chosen = chance(len(clean_BCHW), plain, draw)
+    rows = [rows_of(~chosen), rows_of(chosen)]
+    parts = [way(clean_BCHW[some], draw) for some, way in zip(rows, (camera, plain_noise), strict=True) if len(some)]
+    back = torch.cat(rows).argsort()
+    clean, noisy, level = (
+        torch.cat([getattr(part, name) for part in parts])[back] for name in ("clean", "noisy", "level_BCHW")
+    )
+    return Degraded(clean, noisy, level)
+
+
+def open_crops(
+    data: Path, split: Split, seed: int, side: int, count: int, margin: int = 0, skip_broken: bool = False
+) -> CropSet:
     """Crops of one set of a folder of pictures, as they are and at half their size, which has fewer flaws.
 
+    Args:
+        skip_broken: leave out pictures that cannot be read; the split is made before, so that it is the same.
+
     Raises:
-        LncaError: no pictures, too few to split, one that cannot be read, none that is large enough.
+        Unreadable: pictures that cannot be read, all of them named.
+        LncaError: no pictures, too few to split, none that is large enough.
     """
-    paths = find_pictures(data)
+    paths, others = pictures_in(data, skip_broken)
     chosen = [paths[i] for i in split_groups([path.name for path in paths], seed)[split]]
-    whole = [FilePicture(path).read() for path in chosen]
+    whole, broken = read_all(chosen, lambda path: FilePicture(path).read(), skip_broken)
     halves = [halved(picture) for picture in whole]
     needed = side + 2 * margin
     pictures = [picture for picture in [*whole, *halves] if min(picture.shape[:2]) >= needed]
     if not pictures:
         raise LncaError(f"none of the pictures in {data} has sides of {needed} pixels or more")
-    return CropSet(pictures, side, margin, count, len(chosen))
+    return CropSet(pictures, side, margin, count, len(whole), (*others, *broken))
 
 
 def halved(picture: np.ndarray) -> np.ndarray:

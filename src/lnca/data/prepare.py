@@ -1,6 +1,7 @@
 """From a data set as published to prepared tiles: parallel, resumable, the same bytes for any number of workers."""
 
 import hashlib
+import io
 import json
 import shutil
 from collections import deque
@@ -17,10 +18,10 @@ from ..errors import LncaError
 from ..files import write_whole, written_whole
 from ..workers import QuietWorkers
 from .prepared import DESCRIPTION, FORMAT, is_prepared
+from .reading import listing
 from .source import DataSet, Found, Sample
 from .tiles import TILE_SIDE, tiles_of
 
-LISTED = 20
 # Folder of what is done, while it is not all.
 PARTS = "parts"
 
@@ -46,7 +47,7 @@ class Part:
             corrupted += [] if bad is None else [bad]
             group.append(np.full(len(good), number, np.int32))
         empty = np.empty((0, 3, TILE_SIDE, TILE_SIDE), np.uint8)
-        with written_whole(self.path) as temporary, temporary.open("wb") as file:
+        with written_whole(self.path) as file:
             np.savez(
                 file,
                 clean=np.concatenate([empty, *clean]),
@@ -54,12 +55,6 @@ class Part:
                 group=np.concatenate([np.empty(0, np.int32), *group]),
                 broken=np.array(broken, np.str_),
             )
-
-
-def listing(problems: list[str], most: int = LISTED) -> str:
-    """Problems as one indented list."""
-    shown = ["  " + problem.replace("\n", "\n    ") for problem in problems[:most]]
-    return "\n".join(shown + ([f"  ... and {len(problems) - most} more"] if len(problems) > most else []))
 
 
 def prepare(
@@ -115,7 +110,7 @@ def prepare(
         "samples": len(found.samples),
         **_merge(parts, out, found.samples[0].corrupted is not None),
         "groups": _group_names(found),
-        "left_out": [*found.problems, *broken],
+        "left_out": [*found.problems, *broken, *found.others],
     }
     if not description["tiles"]:
         raise LncaError(f"no tile with any content in {root}; give pictures that are not flat")
@@ -183,16 +178,16 @@ def _merge(parts: list[Part], out: Path, pairs: bool) -> dict:
     hashes = {}
     for name in ("clean", *(["corrupted"] if pairs else [])):
         digest = hashlib.sha256()
-        with written_whole(out / f"{name}.npy") as temporary:
+        with written_whole(out / f"{name}.npy") as file:
             shape = (count, 3, TILE_SIDE, TILE_SIDE)
-            with temporary.open("wb") as file:
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for part in parts:
-                    content = _read(part, name).tobytes()
-                    file.write(content)
-                    digest.update(content)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in parts:
+                content = _read(part, name).tobytes()
+                file.write(content)
+                digest.update(content)
         hashes[name] = digest.hexdigest()
-    with written_whole(out / "group.npy") as temporary:
-        np.save(temporary, np.concatenate(groups))
+    room = io.BytesIO()
+    np.save(room, np.concatenate(groups))
+    write_whole(out / "group.npy", room.getbuffer())
     return {"tiles": count, "sha256": hashes}

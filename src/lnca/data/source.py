@@ -80,10 +80,11 @@ class Sample:
 
 @dataclass
 class Found:
-    """What a reader found: samples in a fixed order, and problems, one sentence each."""
+    """What a reader found: samples in a fixed order, problems, and what is no picture, one sentence each."""
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 def archived(path: Path, suffix: str, found: Found) -> list[str]:

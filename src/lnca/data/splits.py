@@ -11,6 +11,11 @@ from ..randomness import generator
 
 FEWEST_PICTURES = 3
 
+
+class TooFew(LncaError):
+    """There are not enough pictures for three sets."""
+
+
 Split = Literal["train", "validation", "test", "all"]
 
 
@@ -23,12 +28,13 @@ def split_groups(names: Sequence[str], seed: int) -> dict[str, list[int]]:
         Numbers of the groups, ascending in name, for "train", "validation", "test" and "all".
 
     Raises:
-        LncaError: fewer than 3 groups.
+        TooFew: fewer than 3 groups.
     """
     if len(names) < FEWEST_PICTURES:
-        raise LncaError(
-            f"{len(names)} picture(s) are too few to split in training, validation and test set; give at least "
-            f"{FEWEST_PICTURES}, better a hundred"
+        which = "1 picture is" if len(names) == 1 else f"{len(names)} pictures are"
+        raise TooFew(
+            f"{which} too few to split in training, validation and test set; give at least {FEWEST_PICTURES}, better a "
+            "hundred"
         )
     by_name = sorted(range(len(names)), key=lambda index: names[index])
     order = torch.randperm(len(names), generator=generator("cpu", seed, "split")).numpy()

@@ -13,8 +13,8 @@ from ..corruption import Task, corrupt
 from ..degradation import PhotoTask
 from ..errors import LncaError
 from ..randomness import generator
-from ..restoration.image_io import find_pictures
 from .prepared import Prepared, is_prepared, whole
+from .reading import pictures_in, read_all
 from .source import FilePicture, Sample
 from .splits import Split, split_groups
 from .tiles import TILE_SIDE, tiles_of
@@ -30,6 +30,7 @@ class TileSet:
         rows: which of the M are meant, ascending.
         groups: source pictures (or scenes, or films) they come from.
         task: what the corrupted partners suffer from, where the set says so.
+        left_out: files of the folder that were left out, and why, one sentence each.
     """
 
     clean: np.ndarray
@@ -37,6 +38,7 @@ class TileSet:
     rows: np.ndarray
     groups: int
     task: Task | None = None
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -93,7 +95,9 @@ def turned(tiles_BCSS: Tensor, ways_B: Tensor) -> Tensor:
     return tiles_BCSS
 
 
-def open_tiles(data: Path, split: Split, seed: int, side: int, limit: int | None = None) -> TileSet:
+def open_tiles(
+    data: Path, split: Split, seed: int, side: int, limit: int | None = None, skip_broken: bool = False
+) -> TileSet:
     """The tiles of one set of a folder.
 
     Args:
@@ -101,28 +105,28 @@ def open_tiles(data: Path, split: Split, seed: int, side: int, limit: int | None
         split: a set of the split that a training with `seed` makes, or "all".
         side: side of a square cut from a picture, in pixels; prepared tiles are already cut.
         limit: at most that many tiles, drawn at random.
+        skip_broken: leave out pictures that cannot be read; the split is made before, so that it is the same.
 
     Raises:
-        LncaError: no pictures, too few to split, one that cannot be read, no tile with any content.
+        Unreadable: pictures that cannot be read, all of them named.
+        LncaError: no pictures, too few to split, no tile with any content.
     """
     if is_prepared(data):
         prepared = Prepared.open(data)
         groups = _groups(prepared.groups, split, seed)
         rows = np.flatnonzero(np.isin(prepared.group, groups))
         return TileSet(prepared.clean, prepared.corrupted, rows, len(groups), prepared.task).limited(limit, seed)
-    paths = find_pictures(data)
+    paths, others = pictures_in(data, skip_broken)
     chosen = [paths[index] for index in _groups([path.name for path in paths], split, seed)]
-    tiles = [tiles_of(Sample(path.name, path.name, FilePicture(path)), side)[0] for path in chosen]
+    tiles, broken = read_all(
+        chosen, lambda path: tiles_of(Sample(path.name, path.name, FilePicture(path)), side)[0], skip_broken
+    )
     store = np.concatenate([np.empty((0, 3, TILE_SIDE, TILE_SIDE), np.uint8), *tiles])
     if not len(store):
         raise LncaError(f"no tile with any content in {len(paths)} picture(s); give pictures that are not flat")
-    return TileSet(store, None, np.arange(len(store)), len(chosen)).limited(limit, seed)
+    left = (*others, *broken)
+    return TileSet(store, None, np.arange(len(store)), len(tiles), left_out=left).limited(limit, seed)
 
 
 def _groups(names: list[str], split: Split, seed: int) -> list[int]:
-    if split == "all":
-        return list(range(len(names)))
-    try:
-        return split_groups(names, seed)[split]
-    except LncaError as error:
-        raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+    return list(range(len(names))) if split == "all" else split_groups(names, seed)[split]

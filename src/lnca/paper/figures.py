@@ -1,5 +1,6 @@
 """Figures of the experiments: restorations by all models, the latent swap, SSIM against steps, learning curves."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from .. import metrics
 from ..corruption import PAPER_DIFFICULTY
 from ..data.tile_set import open_tiles
 from ..errors import LncaError
-from ..files import written_whole
+from ..files import write_whole
 from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
 from ..randomness import generator
@@ -36,9 +37,10 @@ def figure(path: Path, rows: int, across: int, size: tuple[float, float]) -> Ite
         raise LncaError("figures need matplotlib: pip install 'lnca[figures]'") from error
     drawing = matplotlib.figure.Figure(figsize=size, layout="constrained")
     yield drawing, drawing.subplots(rows, across, squeeze=False)
-    with written_whole(path) as temporary:
-        # No date in the file, so that the same results draw the same bytes.
-        drawing.savefig(temporary, dpi=110, metadata={"Software": None})
+    room = io.BytesIO()
+    # No date in the file, so that the same results draw the same bytes.
+    drawing.savefig(room, format="png", dpi=110, metadata={"Software": None})
+    write_whole(path, room.getbuffer())
 
 
 def draw_all(out: Path, results: Path, runs: Path, tiles: Path, column: str, count: int) -> list[Path]:

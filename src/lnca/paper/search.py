@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from ..corruption import Task
-from ..errors import LncaError
+from ..errors import LncaError, in_short
 from ..files import write_whole
 from ..training.checkpoint import checkpoints
 from ..training.plan import Plan
@@ -81,6 +81,11 @@ class Search:
         """The values of each point of the grid; a point's number is its place."""
         return [dict(zip(self.grid, point, strict=True)) for point in itertools.product(*self.grid.values())]
 
+    @property
+    def address(self) -> str:
+        """Of the database."""
+        return self.storage or f"sqlite:///{self.folder / 'study.db'}"
+
     def study(self) -> "optuna.Study":
         """The study, made or opened, in which every point waits, is worked on or is done.
 
@@ -88,7 +93,7 @@ class Search:
             LncaError: the database cannot be used, or holds a search of another grid.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        address = self.storage or f"sqlite:///{self.folder / 'study.db'}"
+        address = self.address
         study = self._opened(address)
         asked = json.loads(json.dumps({"grid": self.grid, "recipe": self.recipe, "changes": self.changes}))
         known = study.user_attrs.get("search")
@@ -136,10 +141,17 @@ class Search:
         alive = {trial.user_attrs.get("point") for trial in trials if trial.state != TrialState.FAIL}
         return [number for number in range(len(self.points())) if number not in alive]
 
-    def enqueue(self, study: "optuna.Study") -> None:
-        """Has every point wait that is missing."""
+    def awaited(self, study: "optuna.Study") -> list[int]:
+        """The missing points with tries left, which whoever found their worker dead is just about to have wait anew."""
+        tries: dict[int | None, int] = {}
+        for trial in study.get_trials(deepcopy=False):
+            tries[trial.user_attrs.get("point")] = len(trial.system_attrs.get("retry_history", ()))
+        return [number for number in self.missing(study) if tries.get(number, 0) < RETRIES]
+
+    def enqueue(self, study: "optuna.Study", numbers: list[int]) -> None:
+        """Has points wait."""
         points = self.points()
-        for number in self.missing(study):
+        for number in numbers:
             study.enqueue_trial(points[number], {"point": number})
 
     def train(self, trial: "optuna.Trial") -> float:
@@ -201,6 +213,8 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
         name, equals, values = text.partition("=")
         if not equals or not name or not values:
             raise LncaError(f"{text!r} should have the form field=value,value,...")
+        if name in grid:
+            raise LncaError(f"--grid {name} is given twice; give all its values at once")
         grid[name] = [yaml.safe_load(value) for value in values.split(",")]
     if not grid:
         raise LncaError("give at least one --grid field=value,value,...")
@@ -210,27 +224,32 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
 def _work(search: Search, threads: int) -> None:
     """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
     torch.set_num_threads(threads)
-    study, looked_again = search.study(), False
+    study, awaited_since = search.study(), None
     while True:
         with _quiet():
             optuna.storages.fail_stale_trials(study)
         states = {trial.state for trial in study.get_trials(deepcopy=False)}
         if TrialState.WAITING in states:
-            looked_again = False
+            awaited_since = None
             try:
                 study.optimize(search.train, n_trials=1)
             except (KeyboardInterrupt, Interrupted):
-                search.enqueue(study)
+                search.enqueue(study, search.missing(study))
                 raise
             except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
                 # It was silent for so long, asleep perhaps, that its point waits anew or another has ended it; the run
                 # is saved. Optuna has a class for one of the moments at which it may see that, a text for the other.
                 if type(error) is ValueError and not str(error).startswith("Cannot tell a"):
                     raise
-        # A dead worker's point is missing for a moment before it waits anew, and for good after its last try.
-        elif TrialState.RUNNING in states or (search.missing(study) and not looked_again):
-            looked_again = TrialState.RUNNING not in states
+        elif TrialState.RUNNING in states:
             time.sleep(min(search.heartbeat, 2))
+        elif awaited := search.awaited(study):
+            awaited_since = awaited_since or time.monotonic()
+            if time.monotonic() - awaited_since > search.grace:
+                # Who was about to have them wait has died too.
+                search.enqueue(study, awaited)
+            else:
+                time.sleep(min(search.heartbeat, 2))
         else:
             return
 
@@ -270,7 +289,16 @@ def run_search(search: Search, workers: int = 1) -> dict[str, Any]:
     """
     for values in search.points():
         search.recipe_of(values)
-    search.enqueue(search.study())
+    try:
+        return _searched(search, workers)
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        where = _without_password(search.address)
+        raise LncaError(f"cannot write {where}: {in_short(error.__cause__ or error, 120)}") from error
+
+
+def _searched(search: Search, workers: int) -> dict[str, Any]:
+    study = search.study()
+    search.enqueue(study, search.missing(study))
     threads = max(1, torch.get_num_threads() // workers)
     if workers == 1:
         _work(search, threads)

@@ -8,25 +8,26 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from .. import __version__
 from ..errors import LncaError
-from ..restoration.notation import parse_region
+from ..images.formats import ALL
+from ..restoration.notation import Noise, parse_region
 from .body import declared, discard, read_body
 from .guard import Guard
 from .queue import Answer, Job, Queue, Refusal
 from .settings import Settings, Wish
 
-MEDIA = {
-    "JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-}  # fmt: skip
-PARAMETERS = ("model", "steps", "strength", "region", "format")
-Kind = Literal["jpeg", "png", "webp", "gif", "tiff", "bmp"]
+MEDIA = {each.name: each.media for each in ALL if each.write is not None}
+PARAMETERS = ("model", "steps", "strength", "noise_level", "noise_scale", "luma", "chroma", "region", "format")
+# In small letters, of those.
+Kind = Literal[
+    "jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "jxl", "jp2", "exr", "hdr", "pnm", "pfm", "tga"
+]
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -82,11 +83,11 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
     """The application, behind its guard."""
     app = FastAPI(
         title="lnca", version=__version__, description="Restores pictures with latent neural cellular automata.",
-        docs_url=None, redoc_url=None, responses={401: REFUSALS[401]},
+        docs_url=None, redoc_url=None, redirect_slashes=False, responses={401: REFUSALS[401]},
     )  # fmt: skip
     names = list(settings.models)
 
-    def wish(model: str, steps: int | str | None, strength: float, region: str | None) -> Wish:
+    def wish(model: str, steps: int | str | None, strength: float, noise: Noise, region: str | None) -> Wish:
         if model not in settings.models:
             raise Refusal(422, f"no model {model[:60]!r} is served here; there are {', '.join(names)}")
         if isinstance(steps, int) and not 0 <= steps <= settings.max_steps:
@@ -95,7 +96,7 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
             where = None if region is None else parse_region(region)
         except LncaError as error:
             raise Refusal(422, str(error)) from error
-        return Wish(settings.models[model], "auto" if steps == "auto" else steps, strength, where)  # type: ignore[arg-type]
+        return Wish(settings.models[model], "auto" if steps == "auto" else steps, strength, noise, where)  # type: ignore[arg-type]
 
     @app.post(
         "/restore", response_class=Response, responses={200: PICTURE, **REFUSALS}, openapi_extra={"requestBody": BODY}
@@ -108,6 +109,13 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
             Query(description="Steps of the automaton, or auto to leave out cells that have settled."),
         ] = None,
         strength: Annotated[float, Query(ge=0, le=1, description="Share of what is restored in what comes out.")] = 1.0,
+        noise_level: Annotated[
+            Annotated[float, Field(ge=0, le=255)] | Literal["auto"],
+            Query(description="Standard deviation of the noise in 255ths; auto is the model's estimate."),
+        ] = "auto",
+        noise_scale: Annotated[float, Query(gt=0, le=100, description="Factor of the noise level.")] = 1.0,
+        luma: Annotated[float, Query(ge=0, le=1, description="Share of the correction in brightness.")] = 1.0,
+        chroma: Annotated[float, Query(ge=0, le=1, description="Share of the correction in colour.")] = 1.0,
         region: Annotated[str | None, Query(description="Restore only there: left,top,width,height in pixels.")] = None,
         format: Annotated[Kind | None, Query(description="Of the answer; the picture's own without it.")] = None,
     ) -> Response:
@@ -115,7 +123,12 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
         others = set(request.query_params) - set(PARAMETERS)
         if others:
             raise Refusal(422, f"no parameter {min(others)[:60]!r}; there are {', '.join(PARAMETERS)}")
-        wanted = wish(model, steps, strength, region)
+        given = [name for name, _ in request.query_params.multi_items()]
+        twice = [name for name in PARAMETERS if given.count(name) > 1]
+        if twice:
+            raise Refusal(422, f"{twice[0]} is given {given.count(twice[0])} times; give it once")
+        noise = Noise(level=noise_level, scale=noise_scale, luma=luma, chroma=chroma)
+        wanted = wish(model, steps, strength, noise, region)
         with queue.place(declared(request, settings.max_bytes)):
             content = await read_body(request, settings.max_bytes, settings.upload_seconds)
             job = await queue.accept(content, wanted, None if format is None else format.upper())
@@ -123,6 +136,9 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
         headers = {"lnca-request": str(job.number), "lnca-model": model}
         if answer.steps is not None:
             headers["lnca-steps"] = f"{answer.steps:g}"
+        if answer.noise_level is not None:
+            levels = (answer.noise_level["brightness"], answer.noise_level["colour"])
+            headers["lnca-noise-level"] = ", ".join(f"{level:g}" for level in levels)
         if answer.notes:
             headers["lnca-notes"] = json.dumps(answer.notes)
         return Response(answer.content, media_type=MEDIA[answer.kind], headers=headers)

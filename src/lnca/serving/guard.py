@@ -32,6 +32,10 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        # What may be asked for can be asked about; the server sends no body then.
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.count(scope["path"], message["status"])

@@ -46,11 +46,13 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A restored picture file; steps that its cells took, and what could not stay as it was."""
+    """A restored picture file; steps that its cells took, the noise levels that the model was given, and what could
+    not stay as it was."""
 
     content: bytes
     kind: str
     steps: float | None
+    noise_level: dict[str, float] | None
     notes: list[str]
 
 
@@ -215,6 +217,13 @@ class Queue:
                 await self._restore(worker, jobs)
             except (WorkerGone, TimeoutError) as error:
                 await self._replace(worker, [job for job in jobs if not job.answer.done()], error)
+            except Exception as error:
+                # Nothing that goes wrong with some pictures may keep the next ones waiting for ever. What else the
+                # worker has said of these is not read, so that it cannot be asked again.
+                log.exception("an answer of a worker was not understood")
+                for job in jobs:
+                    refuse(job, Refusal(500, "this is an error of the service, which has been logged"))
+                await self._replace(worker, [], error)
             self._pace += 0.1 * ((time.monotonic() - begin) / len(jobs) - self._pace)
 
     async def _restore(self, worker: WorkerProcess, jobs: list[Job]) -> None:
@@ -265,4 +274,6 @@ def settle(job: Job, header: dict[str, Any], content: bytes) -> None:
         refuse(job, Refusal(header["status"], str(header.get("error", ""))))
         return
     with contextlib.suppress(asyncio.InvalidStateError):
-        job.answer.set_result(Answer(content, str(header["kind"]), header["steps"], list(header["notes"])))
+        job.answer.set_result(
+            Answer(content, str(header["kind"]), header["steps"], header["noise_level"], list(header["notes"]))
+        )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ..restoration.notation import Noise
+
 if TYPE_CHECKING:
     from ..kernels.cpu import Precision
     from ..kernels.select import Backend
@@ -50,4 +52,5 @@ class Wish:
     model: str
     steps: int | Literal["auto"] | None = None
     strength: float = 1.0
+    noise: Noise = Noise()
     region: tuple[int, int, int, int] | None = None

@@ -18,15 +18,17 @@ import numpy as np
 import torch
 
 from ..errors import LncaError, NotAPicture, TooLarge
-from ..restoration.batch import Way, restore_photo, restore_together, restorer_of
-from ..restoration.photo import Photo
-from ..restoration.photo_read import read_photo
-from ..restoration.photo_write import FORMATS, write_photo
+from ..images.formats import FORMATS
+from ..images.photo import Photo
+from ..images.reading import read_photo
+from ..images.writing import write_photo
+from ..restoration.batch import Done, Way, restore_photo, restore_together, restorer_of
+from ..restoration.notation import Noise
 from .messages import packed, read_message
 
 # Pictures of no more pixels than this are restored together; larger ones keep the processor busy by themselves.
 SMALL = 128 * 128
-NAME = "the picture"
+NAME = "what was sent"
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ class Worker:
             status, text = 500, "the picture could not be restored; this is an error of the service"
         self.say({"number": task.number, "status": status, "error": " ".join(text.split())})
 
-    def answer(self, task: Task, source: Photo, restored: Photo, steps: float | None) -> None:
+    def answer(self, task: Task, source: Photo, done: Done) -> None:
         kind = task.kind or (source.kind if source.kind in FORMATS.values() else "PNG")
         room = io.BytesIO()
-        notes = source.notes + write_photo(restored, room, kind, "the answer")
+        notes = source.notes + write_photo(done.photo, room, kind, "the answer")
         height, width = source.frames[0].shape[:2]
         self.say(
             {
-                "number": task.number, "status": 200, "kind": kind, "steps": steps, "notes": notes,
+                "number": task.number, "status": 200, "kind": kind, "notes": notes, "steps": done.steps,
+                "noise_level": done.noise_level,
                 "pixels": width * height * len(source.frames),
             },
             room.getvalue(),
@@ -89,7 +92,7 @@ class Worker:
                 if len(photo.frames) == 1 and frame.shape[0] * frame.shape[1] <= SMALL and way.steps != "auto":
                     alike.setdefault((frame.shape, frame.dtype), []).append((task, photo))
                 else:
-                    self.answer(task, photo, *restore_photo(photo, way))
+                    self.answer(task, photo, restore_photo(photo, way))
             except Exception as error:
                 self.refuse(task, error)
         for pairs in alike.values():
@@ -99,9 +102,9 @@ class Worker:
                 for task, _ in pairs:
                     self.refuse(task, error)
                 continue
-            for (task, photo), (made, steps) in zip(pairs, restored, strict=True):
+            for (task, photo), done in zip(pairs, restored, strict=True):
                 try:
-                    self.answer(task, photo, made, steps)
+                    self.answer(task, photo, done)
                 except Exception as error:
                     self.refuse(task, error)
 
@@ -152,7 +155,7 @@ def main() -> None:
             begin = end
         wish = header["wish"]
         region = None if wish["region"] is None else tuple(wish["region"])
-        worker.work(tasks, Way(**{**same, **wish, "region": region}))
+        worker.work(tasks, Way(**{**same, **wish, "region": region, "noise": Noise(**wish["noise"])}))
 
 
 if __name__ == "__main__":

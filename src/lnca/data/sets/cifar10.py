@@ -1,8 +1,9 @@
-"""CIFAR-10 (Krizhevsky, 2009): 32x32 pictures, clean; as python batches, binary batches or parquet."""
+"""CIFAR-10 (Krizhevsky, 2009): 32x32 pictures, clean; as python batches, binary batches, parquet, or JPEG files."""
 
 import io
 import pickle
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,19 @@ import numpy as np
 
 from ...errors import LncaError
 from ...restoration.image_io import decode_picture
-from ..source import About, DataSet, Found, Sample, below, missing
+from ..source import (
+    About,
+    DataSet,
+    FilePicture,
+    Found,
+    Picture,
+    Sample,
+    ZipPicture,
+    archived,
+    below,
+    missing,
+    pictures,
+)
 
 ABOUT = About(
     title="CIFAR-10",
@@ -22,7 +35,9 @@ ABOUT = About(
     tree=(
         "cifar-10-batches-py/data_batch_1 ... data_batch_5, test_batch        (python)\n"
         "cifar-10-batches-bin/data_batch_1.bin ... data_batch_5.bin, test_batch.bin   (binary)\n"
-        "or, below ROOT, train-*.parquet and test-*.parquet with a column img or image"
+        "or, below ROOT, train-*.parquet and test-*.parquet with a column img or image\n"
+        "or train/CLASS/*.jpg and test/CLASS/*.jpg, 5000 and 1000 a class, also in a zip archive, which ROOT may be\n"
+        "(JPEG files are not the original pictures: say so beside every score)"
     ),
     checksums=(
         "cifar-10-python.tar.gz: md5 c58f30108f718f92721af3b95e74349a; "
@@ -31,6 +46,9 @@ ABOUT = About(
 )
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 PER_BATCH = 10_000
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PER_CLASS = {"train": 5000, "test": 1000}
+ENCODED = (".jpg", ".jpeg", ".png")
 ROW = 3 * 32 * 32
 
 
@@ -132,8 +150,14 @@ def _locate(root: Path) -> tuple[list[Path], str]:
 
 def scan(root: Path) -> Found:
     """Every picture of training and test batches; a group is a picture."""
+    if root.is_file():
+        return _archive(root)
     files, kind = _locate(root)
     if not files:
+        if encoded := _encoded(root):
+            return _named(encoded, root)
+        if len(archives := sorted(root.glob("*.zip"))) == 1:
+            return _archive(archives[0])
         return missing(ABOUT, root, "holds no batches of CIFAR-10")
     found = Found()
     for path in files:
@@ -149,6 +173,50 @@ def scan(root: Path) -> Found:
             found.problems.append(f"{path} has {count} pictures instead of {PER_BATCH}; get a whole copy")
         names = (f"{path.stem}-{index:05d}" for index in range(count))
         found.samples += [Sample(name, name, BatchPicture(path, kind, i)) for i, name in enumerate(names)]
+    return found
+
+
+def _encoded(root: Path) -> dict[str, Picture]:
+    """Picture files below a folder, by names such as train/cat/0001.jpg."""
+    return {
+        f"{part}/{name}/{path.name}": FilePicture(path)
+        for part in PER_CLASS
+        for name in CLASSES
+        for path in pictures(root / part / name, ENCODED)
+    }
+
+
+def _archive(path: Path) -> Found:
+    """Those in a zip archive, which may have a folder around them."""
+    found, known = Found(), dict[str, Picture]()
+    try:
+        members = [name for suffix in ENCODED for name in archived(path, suffix, found)]
+    except (OSError, zipfile.BadZipFile) as error:
+        return missing(ABOUT, path, f"is no archive of CIFAR-10 ({error})")
+    for member in sorted(members):
+        part, folder, name = ["", "", *member.split("/")][-3:]
+        key = f"{part}/{folder}/{name}"
+        if part in PER_CLASS and folder in CLASSES and key not in known:
+            known[key] = ZipPicture(path, member)
+        else:
+            found.others.append(member)
+    named = _named(known, path)
+    return Found(named.samples, [*found.problems, *named.problems], found.others)
+
+
+def _named(files: Mapping[str, Picture], root: Path) -> Found:
+    """Samples of pictures by their names, such as train/cat/0001.jpg."""
+    if not files:
+        return missing(ABOUT, root, "holds no pictures of CIFAR-10")
+    found = Found()
+    for part, count in PER_CLASS.items():
+        for name in CLASSES:
+            there = sum(each.startswith(f"{part}/{name}/") for each in files)
+            if there != count:
+                found.problems.append(f"{root} has {there} of {count} pictures in {part}/{name}; get a whole copy")
+    for each, picture in files.items():
+        name = each.rpartition(".")[0].replace("/", "-")
+        found.samples.append(Sample(name, name, picture))
     return found
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...errors import LncaError
-from ...restoration.image_io import find_pictures
+from ..reading import sorted_out
 from ..source import About, DataSet, FilePicture, Found, Sample, matched, missing
 
 CLEAN = ("GT", "gt", "clean", "sharp", "target", "reference")
@@ -31,10 +31,12 @@ PAIRS_ABOUT = About(
 def scan_folder(root: Path) -> Found:
     """Every picture is a sample and a group of its own."""
     try:
-        paths = find_pictures(root)
+        paths, problems, others = sorted_out(root)
     except LncaError as error:
         return Found(problems=[str(error)])
-    return Found([Sample(str(path.relative_to(root)), path.name, FilePicture(path)) for path in paths])
+    return Found(
+        [Sample(str(path.relative_to(root)), path.name, FilePicture(path)) for path in paths], problems, others
+    )
 
 
 def scan_pairs(root: Path) -> Found:
@@ -45,9 +47,11 @@ def scan_pairs(root: Path) -> Found:
         return missing(PAIRS_ABOUT, root, "does not hold two folders of pairs")
     found = Found()
     try:
-        good_files, bad_files = find_pictures(clean), find_pictures(corrupted)
+        good_files, *first = sorted_out(clean)
+        bad_files, *second = sorted_out(corrupted)
     except LncaError as error:
         return Found(problems=[str(error)])
+    found.problems, found.others = ([*one, *other] for one, other in zip(first, second, strict=True))
 
     def key(path: Path) -> str:
         return str(path.relative_to(clean if path.is_relative_to(clean) else corrupted).with_suffix(""))

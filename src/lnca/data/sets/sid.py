@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import LncaError
-from ...restoration.image_io import check_size
-from ...restoration.limits import PIXEL_LIMIT
+from ...images.limits import PIXEL_LIMIT
+from ...images.pillow import check_size
 from ..source import About, DataSet, FilePicture, Found, Sample, below, missing, pictures
 
 CAMERAS = {"Sony": (".arw", ".dng", ".png", ".tif"), "Fuji": (".raf", ".dng", ".png", ".tif")}

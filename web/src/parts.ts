@@ -1,0 +1,66 @@
+// Parts of a lattice, and how they are cut.
+
+/** In cells; `bottom` and `right` are the first that do not belong to it. */
+export interface Part {
+  top: number
+  left: number
+  bottom: number
+  right: number
+}
+
+export function isSame(a: Part, b: Part): boolean {
+  return a.top === b.top && a.left === b.left && a.bottom === b.bottom && a.right === b.right
+}
+
+/** The part and what is around it, as far as it lies in `whole`. */
+export function grown(part: Part, by: number, whole: Part): Part {
+  return {
+    top: Math.max(part.top - by, 0),
+    left: Math.max(part.left - by, 0),
+    bottom: Math.min(part.bottom + by, whole.bottom),
+    right: Math.min(part.right + by, whole.right),
+  }
+}
+
+/** Tiles of nearly one size, none with more than `side` cells on a side. */
+export function tiles(part: Part, side: number): Part[] {
+  const split = (begin: number, end: number) => {
+    const count = Math.ceil((end - begin) / side)
+    return Array.from({ length: count }, (_, index) => [
+      begin + Math.floor(((end - begin) * index) / count),
+      begin + Math.floor(((end - begin) * (index + 1)) / count),
+    ])
+  }
+  const columns = split(part.left, part.right)
+  return split(part.top, part.bottom).flatMap(([top, bottom]) =>
+    columns.map(([left, right]) => ({ top, left, bottom, right })),
+  )
+}
+
+/** The smallest part with all marked cells, `columns` a row; undefined where there is none. */
+export function around(marks: Uint8Array, columns: number): Part | undefined {
+  const part = { top: Infinity, left: Infinity, bottom: 0, right: 0 }
+  marks.forEach((mark, index) => {
+    if (!mark) return
+    const row = Math.floor(index / columns)
+    const column = index % columns
+    part.top = Math.min(part.top, row)
+    part.left = Math.min(part.left, column)
+    part.bottom = Math.max(part.bottom, row + 1)
+    part.right = Math.max(part.right, column + 1)
+  })
+  return part.bottom ? part : undefined
+}
+
+/** A part of planes (channels, rows, columns) that hold `whole`. */
+export function taken(planes: Float32Array, channels: number, whole: Part, part: Part): Float32Array {
+  const [rows, columns] = [whole.bottom - whole.top, whole.right - whole.left]
+  const [height, width] = [part.bottom - part.top, part.right - part.left]
+  const data = new Float32Array(channels * height * width)
+  for (let row = 0; row < channels * height; row++) {
+    const from =
+      (Math.floor(row / height) * rows + part.top - whole.top + (row % height)) * columns + part.left - whole.left
+    data.set(planes.subarray(from, from + width), row * width)
+  }
+  return data
+}

@@ -1,0 +1,145 @@
+// A picture as models take it: planes of red, green and blue, mirrored at the lower and right border to whole cells.
+import type { Values } from './graphs'
+import { filled } from './hidden'
+import { taken, type Part } from './parts'
+import type { Rect } from './protocol'
+
+// Red, green and blue of grey.
+export const LUMINANCE = [0.299, 0.587, 0.114]
+
+export class Planes {
+  readonly rows: number
+  readonly columns: number
+  readonly whole: Part
+  readonly grey: boolean
+  private readonly stride: number
+  private readonly data: Float32Array
+  private readonly alpha: Uint8Array
+
+  /**
+   * @param pixels RGBA bytes
+   * @param side pixels on a cell's side
+   */
+  constructor(
+    pixels: Uint8Array,
+    readonly width: number,
+    readonly height: number,
+    readonly side: number,
+  ) {
+    this.rows = Math.ceil(height / side)
+    this.columns = Math.ceil(width / side)
+    this.whole = { top: 0, left: 0, bottom: this.rows, right: this.columns }
+    this.stride = this.columns * side
+    this.data = new Float32Array(3 * this.stride * this.rows * side)
+    this.alpha = new Uint8Array(width * height)
+    this.grey = isGrey(pixels)
+    this.paint(filled(pixels, width, height), { left: 0, top: 0, width, height })
+  }
+
+  /** Puts changed RGBA bytes into the picture; gives 1 for each cell that has changed pixels. */
+  paint(pixels: Uint8Array, rect: Rect): Uint8Array {
+    const touched = new Uint8Array(this.rows * this.columns)
+    const { data, stride, side } = this
+    const plane = data.length / 3
+    for (let y = 0; y < rect.height; y++) {
+      for (let x = 0; x < rect.width; x++) {
+        const from = 4 * (y * rect.width + x)
+        const row = rect.top + y
+        const column = rect.left + x
+        let changed = false
+        for (let colour = 0; colour < 3; colour++) {
+          const value = pixels[from + colour] / 255
+          const to = colour * plane + row * stride + column
+          // What is kept has fewer digits.
+          changed ||= data[to] !== Math.fround(value)
+          data[to] = value
+        }
+        this.alpha[row * this.width + column] = pixels[from + 3]
+        if (changed) touched[Math.floor(row / side) * this.columns + Math.floor(column / side)] = 1
+      }
+    }
+    this.mirror()
+    return touched
+  }
+
+  /** The same marks, and all cells within so many of one that is marked. */
+  spread(marks: Uint8Array, distance: number): Uint8Array {
+    const result = new Uint8Array(marks.length)
+    for (let row = 0; row < this.rows; row++) {
+      for (let column = 0; column < this.columns; column++) {
+        if (!marks[row * this.columns + column]) continue
+        const end = Math.min(row + distance + 1, this.rows)
+        for (let r = Math.max(row - distance, 0); r < end; r++) {
+          const begin = r * this.columns
+          result.fill(1, begin + Math.max(column - distance, 0), begin + Math.min(column + distance + 1, this.columns))
+        }
+      }
+    }
+    return result
+  }
+
+  /** The pixels of a part, as far as the picture goes. */
+  pixelsOf(part: Part): Rect {
+    const left = part.left * this.side
+    const top = part.top * this.side
+    return {
+      left,
+      top,
+      width: Math.min(part.right * this.side, this.width) - left,
+      height: Math.min(part.bottom * this.side, this.height) - top,
+    }
+  }
+
+  /** The picture of a part, (1, 3, H, W). */
+  image(part: Part): Values {
+    const pixels = inPixels(part, this.side)
+    const data = taken(this.data, 3, inPixels(this.whole, this.side), pixels)
+    return { data, dims: [1, 3, pixels.bottom - pixels.top, pixels.right - pixels.left] }
+  }
+
+  /** Writes values of `of` (three planes that begin at `first`) into the bytes of `rect`, as far as they lie in `area`. */
+  draw(values: Float32Array, first: number, of: Part, area: Rect, pixels: Uint8ClampedArray, rect: Rect): void {
+    const { side } = this
+    const width = (of.right - of.left) * side
+    const plane = (of.bottom - of.top) * side * width
+    for (let y = area.top; y < area.top + area.height; y++) {
+      for (let x = area.left; x < area.left + area.width; x++) {
+        const from = first + (y - of.top * side) * width + x - of.left * side
+        const to = 4 * ((y - rect.top) * rect.width + x - rect.left)
+        // Clamped bytes round and clip by themselves.
+        if (this.grey) {
+          const grey = LUMINANCE.reduce((sum, share, colour) => sum + share * values[from + colour * plane], 0)
+          pixels.fill(255 * grey, to, to + 3)
+        } else {
+          for (let colour = 0; colour < 3; colour++) pixels[to + colour] = 255 * values[from + colour * plane]
+        }
+        pixels[to + 3] = this.alpha[y * this.width + x]
+      }
+    }
+  }
+
+  /** Mirrors the lower and right border to whole cells, without the border row or column itself. */
+  private mirror(): void {
+    const { stride, width, height } = this
+    const full = this.rows * this.side
+    for (let colour = 0; colour < 3; colour++) {
+      const plane = this.data.subarray(colour * stride * full, (colour + 1) * stride * full)
+      for (let y = 0; y < height; y++) {
+        for (let x = width; x < stride; x++) plane[y * stride + x] = plane[y * stride + 2 * width - 2 - x]
+      }
+      for (let y = height; y < full; y++)
+        plane.copyWithin(y * stride, (2 * height - 2 - y) * stride, (2 * height - 1 - y) * stride)
+    }
+  }
+}
+
+function inPixels(part: Part, side: number): Part {
+  return { top: part.top * side, left: part.left * side, bottom: part.bottom * side, right: part.right * side }
+}
+
+function isGrey(pixels: Uint8Array): boolean {
+  for (let at = 0; at < pixels.length; at += 4) {
+    if (pixels[at] !== pixels[at + 1] || pixels[at] !== pixels[at + 2]) return false
+  }
+  return true
+}

@@ -4,11 +4,12 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 # The models of the page in the browser.
 PAGE_MODELS := photo-denoise lnca-denoise lnca-deblur latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
+PAGE_TILED := photo-denoise
 PAGE := src/lnca/web/index.html
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
 
 .PHONY: setup demo test test-slow test-ray test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
-.PHONY: gallery docs release-check web test-web bench-web screenshots clean
+.PHONY: gallery docs release-check wheels web test-web bench-web screenshots clean
 
 setup: $(VENV)/done
 
@@ -24,11 +25,14 @@ $(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 demo: setup
 	$(BIN)/lnca demo --out demo --overwrite
 
+# In a process for every core; each takes tests from another that has some left.
+PARALLEL := -n auto --dist worksteal
+
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(PARALLEL) -m slow
 
 # Bulk restoring on a Ray cluster of two nodes, from one server that speaks S3 to another. In an environment of its own,
 # since a library beneath s3fs wants an older python-dateutil than constraints.txt has.
@@ -107,6 +111,15 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	! grep -rlE '<(script|link|img|iframe)[^>]*(src|href)="https?:' build/site --include='*.html'
 
+# Wheels of every platform into dist/, and which of them were run; apt-get install qemu-user wine64 musl, and for 64-bit
+# ARM libc6:arm64 musl:arm64, for those that this machine does not run by itself. TARGETS chooses: musl windows macos.
+$(VENV)/wheels: $(VENV)/done
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build hatchling ziglang
+	touch $@
+
+wheels: $(VENV)/wheels
+	$(BIN)/python tools/wheels.py $(TARGETS)
+
 # Builds into dist/, and uses the wheel in an empty environment as a new user would.
 release-check: setup
 	$(BIN)/python tools/release_check.py
@@ -118,8 +131,10 @@ $(PAGE): web/node_modules/.package-lock.json $(PAGE_MODELS:%=web/public/models/%
 	cd web && npm run --silent build -- --logLevel warn
 	touch $@
 
-web/public/models/%/model.json: src/lnca/weights/%.safetensors src/lnca/exporting.py src/lnca/kernels/graph.py | $(VENV)/done
-	$(BIN)/lnca export --model $* --out $(@D) --variants float32 --overwrite
+# What takes a noise level is cut into tiles by the page; the others have one form.
+$(PAGE_TILED:%=web/public/models/%/model.json): FORM := --form tiles
+web/public/models/%/model.json: src/lnca/weights/%.safetensors $(wildcard src/lnca/exporting/*.py) src/lnca/kernels/graph.py | $(VENV)/done
+	$(BIN)/lnca export --model $* --out $(@D) $(FORM) --variants float32 --overwrite
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm > /dev/null || { echo "The page needs Node.js 20 or later, with npm"; exit 1; }

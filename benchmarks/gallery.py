@@ -4,6 +4,7 @@ python benchmarks/gallery.py                # docs/gallery.md, docs/images/galle
 """
 
 import argparse
+import io
 import json
 import math
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from lnca import metrics
 from lnca.corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
 from lnca.degradation import moved
 from lnca.demo import corruption, photograph
-from lnca.files import write_whole, written_whole
+from lnca.files import write_whole
 from lnca.randomness import generator
 from lnca.restoration.mask import mask_of
 from lnca.restoration.pictures import to_image, to_tensor
@@ -86,8 +87,9 @@ class Gallery:
         for image in images:
             sheet.paste(image, (left, 0))
             left += image.width + GAP
-        with written_whole(self.folder / f"{name}.jpg") as temporary:
-            sheet.save(temporary, quality=QUALITY)
+        room = io.BytesIO()
+        sheet.save(room, "JPEG", quality=QUALITY)
+        write_whole(self.folder / f"{name}.jpg", room.getbuffer())
         self.text(f"![{name.replace('-', ' ')}]({self.address}/{name}.jpg)")
 
 

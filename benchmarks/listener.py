@@ -33,9 +33,9 @@ from lnca.nn.weights_file import save_weights
 from lnca.nn.wiener import WienerFilters, shares_of_frequencies, spectrum
 from lnca.randomness import derive, generator
 from lnca.training import losses
+from lnca.training.initial import begin_with
 from lnca.training.optimizer import learning_rate_factor
 from lnca.training.recipe import load_recipe
-from lnca.training.run import begin_with
 
 TASK: PhotoTask = "photo-deblur"
 SIDE = 128

@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lnca.files import write_whole
+
 UPLOAD_SECONDS, MEGABYTES = 10, 2
 # Of memory, between the first and the last third of a service's life, beyond what it takes to warm up.
 GROWTH = 0.05
@@ -385,7 +387,7 @@ def main() -> None:
     report = asyncio.run(run(arguments))
     text = json.dumps(report, indent=1) + "\n"
     if arguments.out is not None:
-        arguments.out.write_text(text)
+        write_whole(arguments.out, text.encode())
     print(text)
     sys.exit(1 if report["failures"] else 0)
 

@@ -63,13 +63,13 @@ def put_into_package(path: Path) -> None:
     save_weights(WEIGHTS / path.name, model, info.architecture, info.settings, card, half=half)
 
 
-def score(info: ModelInfo, data: Path, progress: Progress) -> dict[str, Any]:
+def score(info: ModelInfo, data: Path, progress: Progress, limit: int | None = None) -> dict[str, Any]:
     """Quality on the test split of the training's own seed: on tiles with the SSIM after 0 to 128 steps, or on whole
-    photographs."""
+    photographs, at most `limit` of them."""
     restorer = Restorer(info.path, "cpu")
     card = info.card
     if card["task"] in CONDITIONS:
-        paths = chosen_pictures(data, "test", card["seed"])
+        paths = chosen_pictures(data, "test", card["seed"], limit)
         bar = progress.add_task(info.name, total=len(paths) * len(CONDITIONS[card["task"]]))
         scores = evaluate_photographs(
             restorer.restore, paths, card["task"], card["seed"], lambda: progress.advance(bar)
@@ -129,7 +129,7 @@ def of_photographs(info: ModelInfo) -> str:
         for name, row in quality["conditions"].items()
     )
     kept = quality["conditions"]["clean"]["kept"]["psnr"]
-    return f"""On the {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation
+    return f"""On {quality["pictures"]} photographs of the test split at their full size; mean ± standard deviation
 over photographs, PSNR counted up to 60 dB. The conditions are those of `lnca.evaluation.photographs`; "clean" is JPEG
 of quality 95.
 
@@ -146,7 +146,9 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
     """The model card as a page."""
     card = info.card
     recipe = card["recipe"]
-    phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in PHASES[info.architecture] if recipe[p]["epochs"])
+    # A deblurrer has the cells of a pyramid, and their card.
+    trained = PHASES.get(info.architecture, PHASES["pyramid"])
+    phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in trained if recipe[p]["epochs"])
     changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
     quality = of_photographs(info) if card["task"] in CONDITIONS else of_tiles(info, control)
     text = f"""# {info.name}
@@ -175,6 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("weights", type=Path, nargs="*")
+    parser.add_argument("--limit", type=int, help="at most so many photographs, for models of whole ones")
     options = parser.parse_args()
     for path in options.weights:
         put_into_package(path)
@@ -186,10 +189,10 @@ def main() -> None:
             if name not in chosen:
                 continue
             model, info = load_weights(path)
-            results[name] = score(info, options.data, progress)
+            results[name] = score(info, options.data, progress, options.limit)
             card = {
                 **info.card,
-                "data": f"{DATA}; {CROPS if info.card['task'] in CONDITIONS else TILES}",
+                "data": info.card.get("data") or f"{DATA}; {CROPS if info.card['task'] in CONDITIONS else TILES}",
                 "licence": LICENCE,
                 "quality": results[name],
             }

@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import bm3d
 import cv2
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from rich.progress import Progress
 from skimage import restoration
 
 import lnca
+from lnca.benchmark import denoisers
 from lnca.benchmark.measure import Timing, environment, time_together
 from lnca.degradation import PhotoTask, gaussian_noise, photo_kernels, straight_kernels
 from lnca.evaluation.photographs import CONDITIONS, Case, cases, chosen_pictures, scores, summary
@@ -62,18 +62,13 @@ class Method:
     told: bool = False
 
 
-def bytes_of(x: np.ndarray) -> np.ndarray:
-    return (x.clip(0, 1) * 255).round().astype(np.uint8)
-
-
 def noise_of(x: np.ndarray, sigma: float | None) -> float:
     """The noise's deviation in [0, 1]: as told, or estimated."""
     return sigma if sigma is not None else float(restoration.estimate_sigma(x, average_sigmas=True, channel_axis=-1))
 
 
 def nlm_opencv(x: np.ndarray, sigma: float | None, factor: float) -> np.ndarray:
-    h = factor * 255 * noise_of(x, sigma)
-    return cv2.fastNlMeansDenoisingColored(bytes_of(x), None, h, h, 7, 21) / 255
+    return denoisers.opencv_nlm(x, factor * 255 * noise_of(x, sigma))
 
 
 def nlm_skimage(x: np.ndarray, sigma: float | None, factor: float) -> np.ndarray:
@@ -94,7 +89,7 @@ def wavelet(x: np.ndarray, sigma: float | None, factor: float) -> np.ndarray:
 
 
 def block_matching(x: np.ndarray, sigma: float | None, factor: float) -> np.ndarray:
-    return bm3d.bm3d_rgb(x, factor * noise_of(x, sigma))
+    return denoisers.bm3d_of(x, factor * 255 * noise_of(x, sigma))
 
 
 def gaussian_kernel(deviation: float) -> np.ndarray:

@@ -31,14 +31,15 @@ from lnca.benchmark.measure import environment, in_turn, time_together
 from lnca.catalogue import DEFAULT_MODEL
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.images.reading import open_photo
+from lnca.images.writing import save_photo
 from lnca.nn.latent import LatentAutomaton
-from lnca.restoration.batch import Job, Record, Way, restore_file
-from lnca.restoration.photo_read import open_photo
-from lnca.restoration.photo_write import save_photo
+from lnca.restoration.bands import BLOCK_STEPS
+from lnca.restoration.batch import Record, Way, restore_file
+from lnca.restoration.jobs import Job
 from lnca.restoration.restorer import Restorer
 from lnca.restoration.split import BORDER_SHARE
 from lnca.restoration.stores import plan_stored
-from lnca.restoration.streaming import BLOCK_STEPS
 
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
 # Sides of pictures on one core; of each of many; of one picture that devices share.
@@ -214,7 +215,9 @@ def planning() -> dict[str, Any]:
     memory = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     job = plan.jobs[0]
-    line = json.dumps(asdict(Record(job.source, job.output, DEFAULT_MODEL, 8.0, 4000, 3000, 1, 12.345)))
+    line = json.dumps(
+        asdict(Record(job.source, job.output, DEFAULT_MODEL, 3.0, width=4000, height=3000, frames=1, seconds=12.345))
+    )
     return {
         "pictures": PLANNED, "seconds_a_picture": seconds / PLANNED, "bytes_a_picture": memory / PLANNED,
         "manifest_bytes_a_picture": len(line) + 1,

@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if not os.path.exists("/dev/nvidiactl"):
     os.environ["TRITON_INTERPRET"] = "1"
 
+import far
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,13 @@ from PIL import Image
 
 import lnca
 from lnca.nn.weights_file import save_weights
+
+far.install()
+
+
+def pytest_xdist_auto_num_workers(config):
+    """A process for every core that this one may use, and four at most, for the sake of memory."""
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

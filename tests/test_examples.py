@@ -11,7 +11,13 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 LIBRARIES = {"04_beside_scikit_image": "skimage", "05_in_spandrel": "spandrel", "06_in_deepinv": "deepinv"}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+# Which exports a model first.
+SLOW = "03_without_torch"
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=pytest.mark.slow if path.stem == SLOW else (), id=path.stem) for path in EXAMPLES]
+)
 def test_an_example_runs_and_says_something(path, tmp_path, monkeypatch, capsys):
     if path.stem in LIBRARIES:
         need(LIBRARIES[path.stem], monkeypatch)

@@ -63,7 +63,7 @@ def test_what_is_wrong_is_said(app, tmp_path):
     command = app(PAGES)
     other = {**PAGES, "models/m/steps.onnx": b"3"}
     assert page_check.wrong(command, tmp_path, other, "m").endswith("steps.onnx: other bytes than in the wheel")
-    assert page_check.wrong(command, tmp_path, PAGES, "n") == "models/n/steps.onnx is missing"
+    assert page_check.wrong(command, tmp_path, PAGES, "n") == "models/n/*.onnx is missing"
     assert "names no script" in page_check.wrong(command, tmp_path, {"index.html": b""}, "m")
     (tmp_path / "web/assets/a-1.js").unlink()
     assert "404" in page_check.wrong(command, tmp_path, PAGES, "m")

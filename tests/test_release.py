@@ -32,10 +32,21 @@ def test_a_wheel_is_built_with_the_page_and_checked_with_it(name):
     assert JOBS[name]["needs"] == "page"
 
 
-def test_two_jobs_build_and_one_publishes_what_they_built():
-    assert [name for name, job in JOBS.items() if any(map(builds, job["steps"]))] == ["kernels", "plain"]
-    assert set(JOBS["publish"]["needs"]) == {"supply", "kernels", "plain"}
+def test_three_jobs_build_and_one_publishes_what_they_built():
+    assert [name for name, job in JOBS.items() if any(map(builds, job["steps"]))] == ["kernels", "desktop", "plain"]
+    assert set(JOBS["publish"]["needs"]) == {"supply", "kernels", "desktop", "plain"}
     assert [name for name, job in JOBS.items() if "write" in job.get("permissions", {}).values()] == ["publish"]
+
+
+def test_each_platform_of_make_wheels_has_a_runner_of_its_own():
+    """Of the targets that Zig compiles here, Linux's are built by the forge's own compilers."""
+    built = {machine["target"] for machine in JOBS["desktop"]["strategy"]["matrix"]["include"]}
+    targets = set(re.findall(r'^    "(.+)": "', (ROOT / "hatch_build.py").read_text("utf-8"), re.MULTILINE))
+    assert len(targets) == 7
+    assert built == {name for name in targets if "linux" not in name}
+    (step,) = (step for step in JOBS["kernels"]["steps"] if "CIBW_BUILD" in step.get("env", {}))
+    assert step["env"]["CIBW_BUILD"] == "cp311-manylinux_* cp311-musllinux_*"
+    assert JOBS["kernels"]["strategy"]["matrix"]["runner"] == ["ubuntu-latest", "ubuntu-24.04-arm"]
 
 
 def test_the_page_is_handed_on_as_it_was_built():

@@ -32,13 +32,13 @@ def files(wheel: Path) -> dict[str, bytes]:
 
 
 def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str) -> str | None:
-    """Runs `lnca app` and asks it for the page, a script of it, the runtime and a graph of a model over loopback.
+    """Runs `lnca app` and asks it for the page, a script of it, the runtime and the graphs of a model over loopback.
 
     Args:
         command: `lnca app`; a free port, and no browser, are added.
         folder: to run it in.
         pages: what `files` found.
-        model: whose graph is asked for.
+        model: whose graphs are asked for.
 
     Returns:
         What is not as it should be; None when all is well.
@@ -48,7 +48,8 @@ def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str)
     if script is None or runtime is None:
         return "it names no script in assets/, or has no WebAssembly"
     asked = {"": "index.html", script[1]: script[1], runtime: runtime}
-    asked[f"models/{model}/steps.onnx"] = f"models/{model}/steps.onnx"
+    graphs = [path for path in pages if path.startswith(f"models/{model}/") and path.endswith(".onnx")]
+    asked |= {path: path for path in graphs or [f"models/{model}/*.onnx"]}
     if absent := [path for path in asked.values() if path not in pages]:
         return f"{', '.join(absent)} is missing"
     with subprocess.Popen([*command, "--port", "0", "--no-browser"], cwd=folder, stdout=subprocess.PIPE) as process:

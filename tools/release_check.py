@@ -3,6 +3,7 @@
     python tools/release_check.py               # builds into dist/ first
     python tools/release_check.py WHEEL         # checks a wheel that is there
     python tools/release_check.py --page WHEEL  # which has to hold the page in the browser
+    python tools/release_check.py --without-torch WHEEL  # only that its kernels load: where there is no torch
 
 Everything after the installation runs in a folder of its own, outside the repository.
 """
@@ -51,9 +52,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("wheel", nargs="?", type=Path)
     parser.add_argument("--page", action="store_true", help="the wheel has to hold the page in the browser")
+    parser.add_argument("--without-torch", action="store_true", help="only look whether the kernels can be loaded")
     options = parser.parse_args()
     try:
-        check((options.wheel or build()).resolve(), options.page)
+        wheel = (options.wheel or build()).resolve()
+        if options.without_torch:
+            check_kernels(wheel, options.page)
+        else:
+            check(wheel, options.page)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
         sys.exit(f"release check failed; {type(error).__name__}: {error}")
 
@@ -61,8 +67,7 @@ def main() -> None:
 def check(wheel: Path, with_page: bool) -> None:
     """Installs a wheel and uses it."""
     expect(wheel.is_file(), f"a wheel at {wheel}")
-    pages = page_check.files(wheel)
-    expect(bool(pages) or not with_page, f"the page in {wheel.name}; build it first (make web)")
+    pages = pages_of(wheel, with_page)
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
         venv.create(room / "venv", with_pip=True)
@@ -72,6 +77,7 @@ def check(wheel: Path, with_page: bool) -> None:
         torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
         run([*pip, *torch])
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
+        version(str(programs / "python"), room, wheel)
         use(programs, room)
         if pages:
             wrong = page_check.wrong([str(programs / "lnca"), "app"], room, pages, MODEL)
@@ -81,6 +87,35 @@ def check(wheel: Path, with_page: bool) -> None:
         run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
         export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
     print(f"{wheel.name} is fit for release")
+
+
+def check_kernels(wheel: Path, with_page: bool) -> None:
+    """Installs a wheel without torch, and loads its kernels."""
+    expect(wheel.is_file(), f"a wheel at {wheel}")
+    pages_of(wheel, with_page)
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        venv.create(room / "venv", with_pip=True)
+        python = str(room / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run([*pip, "-c", str(CONSTRAINTS), "numpy", "pillow", "safetensors", "typer", "rich"])
+        run([*pip, "--no-deps", str(wheel)])
+        version(python, room, wheel)
+    print(f"the kernels of {wheel.name} can be loaded; nothing else was tried, as there is no torch here")
+
+
+def pages_of(wheel: Path, wanted: bool) -> dict[str, bytes]:
+    """Files of the page in the browser."""
+    pages = page_check.files(wheel)
+    expect(bool(pages) or not wanted, f"the page in {wheel.name}; build it first (make web)")
+    return pages
+
+
+def version(python: str, room: Path, wheel: Path) -> None:
+    """`lnca --version`, which says whether there are kernels."""
+    said = run([python, "-m", "lnca", "--version"], room)
+    print(said.strip())
+    expect(("kernels for the processor: none" in said) == wheel.stem.endswith("-any"), f"kernels, got: {said}")
 
 
 def build() -> Path:
@@ -97,7 +132,6 @@ def build() -> Path:
 def use(programs: Path, room: Path) -> None:
     """The first five minutes, with nothing but the wheel: a demonstration, a folder of pictures, scores."""
     lnca = str(programs / "lnca")
-    run([lnca, "--version"], room)
     run([lnca, "models"], room)
     run([lnca, "demo", "--out", "demo"], room)
     holiday = room / "holiday"

@@ -2,12 +2,14 @@
 
 import io
 import pickle
+import shutil
 import zipfile
 
 import numpy as np
 from PIL import Image
 
 from conftest import textured
+from lnca.data.sets.cifar10 import CLASSES
 
 
 def save(path, seed=0, size=(40, 36), **options):
@@ -65,6 +67,21 @@ def cifar10_parquet(root):
     for seed, part in enumerate(("train", "test")):
         pictures = [Image.fromarray(row.reshape(3, 32, 32).transpose(1, 2, 0)) for row in cifar_rows(seed)]
         parquet(root / "plain_text" / f"{part}-00000-of-00001.parquet", {"img": pictures})
+
+
+def cifar10_jpeg(root):
+    for seed, part in enumerate(("train", "test")):
+        for index, name in enumerate(CLASSES):
+            save(root / part / name / "0000.jpg", 20 * seed + index, (32, 32))
+
+
+def cifar10_zip(root):
+    cifar10_jpeg(root / "loose")
+    with zipfile.ZipFile(root / "cifar10.zip", "w") as archive:
+        for path in sorted((root / "loose").rglob("*.jpg")):
+            archive.write(path, path.relative_to(root / "loose"))
+        archive.writestr("train/readme.txt", "text")
+    shutil.rmtree(root / "loose")
 
 
 def tiny_imagenet(root):

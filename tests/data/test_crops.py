@@ -8,6 +8,7 @@ from PIL import Image
 from conftest import textured
 from lnca import LncaError
 from lnca.data.crops import halved, open_crops
+from lnca.degradation import Degraded, noise_level
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_crops_are_parts_of_the_pictures_or_of_their_halves(folder):
     assert len(crops) == 100
     assert crops.groups == 3
     assert {picture.shape[0] for picture in crops.pictures} == {130, 65}
-    clean, degraded = crops.pairs(torch.arange(20), "photo-denoise", 1, torch.Generator().manual_seed(0))
+    clean, degraded = crops.pairs(torch.arange(20), "photo-deblur", 1, torch.Generator().manual_seed(0))
     assert clean.shape == degraded.shape == (20, 3, 60, 60)
     crop = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
     windows = [np.lib.stride_tricks.sliding_window_view(p, (60, 60, 3)).reshape(-1, 60, 60, 3) for p in crops.pictures]
@@ -36,7 +37,7 @@ def test_a_blurred_crop_is_made_of_what_lies_around_it(folder):
     clean, degraded = crops.pairs(torch.arange(4), "photo-deblur", 1, torch.Generator().manual_seed(0))
     assert clean.shape == degraded.shape == (4, 3, 60, 60)
     wide = open_crops(folder, "train", 0, 92, 100, 0)
-    with_margin, _ = wide.pairs(torch.arange(4), "photo-denoise", 1, torch.Generator().manual_seed(0))
+    with_margin, _ = wide.pairs(torch.arange(4), "photo-deblur", 1, torch.Generator().manual_seed(0))
     torch.testing.assert_close(with_margin[..., 16:-16, 16:-16], clean)
 
 
@@ -46,6 +47,43 @@ def test_the_same_generator_draws_the_same_pairs(folder):
         crops.pairs(torch.arange(6), "photo-denoise", 1, torch.Generator().manual_seed(4), augment=True) for _ in "ab"
     )
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_noisy_crops_come_with_their_level_and_some_are_drawings(folder, monkeypatch):
+    crops = open_crops(folder, "train", 0, 48, 10, 8)
+    pictures = crops.noisy(torch.arange(64), torch.Generator().manual_seed(0), augment=True)
+    assert pictures.clean.shape == pictures.noisy.shape == (64, 3, 48, 48)
+    assert pictures.level_BCHW.shape == (64, 2, 6, 6)
+    measured = noise_level(pictures.noisy - pictures.clean).mean((1, 2, 3))
+    assert torch.corrcoef(torch.stack([measured, pictures.level_BCHW.mean((1, 2, 3))]))[0, 1] > 0.98
+    monkeypatch.setattr("lnca.data.crops.DRAWN", 1.0)
+    drawn = crops.noisy(torch.arange(16), torch.Generator().manual_seed(0))
+    assert (drawn.clean[..., 1:, :] == drawn.clean[..., :-1, :]).float().mean() > 0.5
+
+
+def test_some_crops_have_plain_noise_and_each_keeps_its_level(folder, monkeypatch):
+    """Cameras that do nothing tell which these are, and that rows do not get mixed up."""
+    crops = open_crops(folder, "train", 0, 32, 10, 8)
+    still = lambda clean, draw: Degraded(clean, clean, torch.zeros(len(clean), 2, 6, 6))  # noqa: E731
+    monkeypatch.setattr("lnca.data.crops.camera", still)
+    pictures = crops.noisy(torch.arange(80), torch.Generator().manual_seed(0), plain=0.5)
+    spoilt = (pictures.noisy != pictures.clean).flatten(1).any(1)
+    assert 25 < spoilt.sum() < 55
+    assert not pictures.level_BCHW[~spoilt].any()
+    measured = noise_level(pictures.noisy - pictures.clean).mean((1, 2, 3))[spoilt]
+    level = pictures.level_BCHW.mean((1, 2, 3))[spoilt]
+    assert torch.corrcoef(torch.stack([measured, level]))[0, 1] > 0.9
+
+
+def test_crops_of_another_side_come_from_pictures_that_have_room(folder):
+    crops = open_crops(folder, "train", 0, 48, 10, 8)
+    wider = crops.of_side(96)
+    assert {picture.shape[0] for picture in crops.pictures} == {130, 65}
+    assert {picture.shape[0] for picture in wider.pictures} == {130}
+    assert len(wider) == len(crops)
+    assert wider.noisy(torch.arange(2), torch.Generator().manual_seed(0)).level_BCHW.shape == (2, 2, 12, 12)
+    with pytest.raises(LncaError, match="sides of 176 pixels"):
+        crops.of_side(160)
 
 
 def test_splits_share_no_picture(folder):

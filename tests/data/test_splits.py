@@ -29,5 +29,5 @@ def test_names_and_seed_decide_not_the_order_of_a_listing():
 def test_three_groups_are_enough_and_two_are_not():
     split = named(NAMES[:3], 0)
     assert [len(split[part]) for part in ("train", "validation", "test")] == [1, 1, 1]
-    with pytest.raises(LncaError, match=r"2 picture\(s\) are too few to split"):
+    with pytest.raises(LncaError, match="2 pictures are too few to split"):
         split_groups(NAMES[:2], 0)

@@ -183,6 +183,7 @@ def test_the_grid_search_saves_the_best_point_as_a_recipe_and_goes_on(trained, t
     assert json.loads(grid_search(run, root, tmp_path / "search")) == first
 
 
+@pytest.mark.slow
 def test_two_workers_find_what_one_finds(trained, tmp_path):
     root, run, _, _ = trained
     one, two = (json.loads(grid_search(run, root, tmp_path / str(n), "--workers", n)) for n in (1, 2))

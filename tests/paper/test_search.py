@@ -56,6 +56,7 @@ def states(study):
     return sorted(trial.state.name for trial in study.get_trials())
 
 
+@pytest.mark.slow
 def test_the_point_of_a_killed_worker_is_tried_again_and_every_command_finds_the_same(search, tmp_path):
     context = get_context("forkserver")
     context.set_forkserver_preload(["lnca.paper.search"])
@@ -81,30 +82,60 @@ def test_the_point_of_a_killed_worker_is_tried_again_and_every_command_finds_the
     assert len(study.get_trials()) == count
 
 
-def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
-    study, pause = search.study(), time.sleep
-    search.enqueue(study)
+def dies(trial):
+    raise RuntimeError
 
-    def dies(trial):
-        raise RuntimeError
 
+def of_dead_workers(search):
+    """The study after a worker died at each point."""
+    study = search.study()
+    search.enqueue(study, search.missing(study))
     study.optimize(dies, n_trials=2, catch=RuntimeError)
+    return study
 
-    def slept(seconds):
-        pause(0)
-        # What the other command that found the worker dead does next.
-        search.enqueue(study)
 
-    monkeypatch.setattr(time, "sleep", slept)
+def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
+    study, looks, awaited = of_dead_workers(search), [], Search.awaited
+
+    def looked(search, study):
+        looks.append(awaited(search, study))
+        # What the other command that found the worker dead does next, though it takes its time.
+        if len(looks) == 3:
+            search.enqueue(study, search.missing(study))
+        return looks[-1]
+
+    monkeypatch.setattr(Search, "awaited", looked)
     search_module._work(search, 1)
+    assert looks == [[0, 1], [0, 1], [0, 1], []]
     assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
+
+
+def test_when_whoever_found_a_worker_dead_dies_too_its_point_is_taken_after_a_while(search):
+    study = of_dead_workers(search)
+    search_module._work(replace(search, grace=1), 1)
+    assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
+
+
+def test_a_point_is_given_up_after_its_last_try(search):
+    study = of_dead_workers(search)
+    again = study._storage.get_heartbeat_stale_trial_callback()
+    for _ in range(search_module.RETRIES):
+        for trial in study.get_trials()[-2:]:
+            again(study, trial)
+        assert search.awaited(study) == []
+        study.optimize(dies, n_trials=2, catch=RuntimeError)
+        assert search.missing(study) == [0, 1]
+    assert search.awaited(study) == []
+    search_module._work(search, 1)
+    assert set(states(study)) == {"FAIL"}
+    assert [row["stopped"] for row in search.results(study)] == 2 * ["its worker died each time"]
 
 
 @pytest.mark.parametrize("when", ["before it is told", "as it is told"])
 def test_a_point_that_another_worker_has_ended_meanwhile_is_let_be(search, monkeypatch, when):
     """This one was taken for dead while it trained, or in the moment between optuna's looking and its telling."""
     study = search.study()
-    search.enqueue(study)
+    search.enqueue(study, search.missing(study))
     storage = type(study._storage)
     told = storage.set_trial_state_values
 
@@ -131,7 +162,8 @@ def test_an_error_of_a_training_is_not_taken_for_that(search, monkeypatch):
         raise ValueError("a shape")
 
     monkeypatch.setattr(Search, "train", wrong)
-    search.enqueue(search.study())
+    study = search.study()
+    search.enqueue(study, search.missing(study))
     with pytest.raises(ValueError, match="a shape"):
         search_module._work(search, 1)
 

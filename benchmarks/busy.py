@@ -1,0 +1,153 @@
+"""Restores a picture while another program holds a core, and while none does, as lnca is and as it was.
+
+    python benchmarks/busy.py --before OTHER_CHECKOUT/src --out benchmarks/results/busy.json
+    python benchmarks/busy.py --before OTHER_CHECKOUT/src --as-it-is  # on a machine whose cores others hold anyway
+
+Ways are taken in turn, round by round, so that what else the machine does meets all alike. Each is a fresh process: one
+that restores several times (seconds of each but the first), and the command (seconds from its start to its end).
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+SIDE, TIMES = 512, 3
+# Restores in one process; says the seconds of each but the first, and what was made of the picture.
+RESTORE = """
+import hashlib, sys, time
+import numpy as np
+import torch
+import lnca
+from PIL import Image
+torch.set_num_threads(int(sys.argv[3]))
+picture, seconds = np.asarray(Image.open(sys.argv[1])), []
+model = lnca.load("photo-denoise", "cpu")
+for _ in range(int(sys.argv[2])):
+    begin = time.perf_counter()
+    result = model.restore(picture)
+    seconds.append(time.perf_counter() - begin)
+print(*seconds[1:], hashlib.sha256(result.tobytes()).hexdigest())
+"""
+# What runs beside it.
+NOTHING, HOLDER, ANYWAY = "nothing of ours", "a program that holds a core", "what the machine does anyway"
+HOLD = "import os\nos.sched_setaffinity(0, {%d})\nwhile True: pass"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--before", type=Path, help="folder with another lnca in it, of which the same is measured")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--as-it-is", action="store_true", help="only beside what the machine does anyway")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "busy.json")
+    options = parser.parse_args()
+    # The folder of lnca, and what is set in the environment.
+    ways: dict[str, tuple[Path, dict[str, str]]] = {"now": (ROOT / "src", {})}
+    if options.before:
+        ways |= {
+            "before": (options.before, {}),
+            "before, OMP_WAIT_POLICY=passive": (options.before, {"OMP_WAIT_POLICY": "passive"}),
+        }
+    besides = (ANYWAY,) if options.as_it_is else (NOTHING, HOLDER)
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    digests, loads = set(), []
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        with Image.open(ROOT / "src" / "lnca" / "assets" / "lake.jpg") as image:
+            image.resize((SIDE, SIDE)).save(room / "picture.png")
+        for number, beside, name in itertools.product(range(options.rounds), besides, ways):
+            loads.append(os.getloadavg()[0])
+            with held(beside == HOLDER):
+                found, digest = restored(room, *ways[name], options.threads)
+                seconds.setdefault((name, beside, "restore"), []).extend(found)
+                digests.add(digest)
+                seconds.setdefault((name, beside, "command"), []).append(command(room, *ways[name]))
+            print(f"round {number + 1} of {options.rounds}: {name}, beside {beside}", flush=True)
+    rows = [row(*key, found) for key, found in seconds.items()]
+    content = {
+        "threads": options.threads, "cores": os.cpu_count(), "side": SIDE, "model": "photo-denoise",
+        "load": {"median": statistics.median(loads), "most": max(loads)}, "rows": rows, "ratios": ratios(rows),
+        "the same to the bit": len(digests) == 1,
+    }  # fmt: skip
+    options.out.write_text(json.dumps(content, indent=1) + "\n")
+    print(json.dumps(content, indent=1))
+
+
+def row(way: str, beside: str, what: str, found: list[float]) -> dict[str, Any]:
+    """A line of the result; seconds."""
+    return {
+        "way": way, "beside": beside, "what": what, "median": statistics.median(found), "least": min(found),
+        "most": max(found), "times": len(found),
+    }  # fmt: skip
+
+
+def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """How many times as long each way takes as lnca does now, in medians."""
+    now = {(r["beside"], r["what"]): r["median"] for r in rows if r["way"] == "now"}
+    others = [r for r in rows if r["way"] != "now"]
+    return {f"{r['what']}, {r['way']}, beside {r['beside']}": r["median"] / now[r["beside"], r["what"]] for r in others}
+
+
+@contextmanager
+def held(busy: bool) -> Iterator[None]:
+    """The last core is held by another process meanwhile, if `busy`."""
+    if not busy:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", HOLD % max(os.sched_getaffinity(0))])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def restored(room: Path, source: Path, extra: dict[str, str], threads: int) -> tuple[list[float], str]:
+    """Seconds of each restoring but the first in a fresh process, and a digest of the result."""
+    words = [sys.executable, "-c", RESTORE, str(room / "picture.png"), str(TIMES), str(threads)]
+    *found, digest = subprocess.run(
+        words, env=environment(source, extra), capture_output=True, text=True, check=True
+    ).stdout.split()
+    return [float(number) for number in found], digest
+
+
+def command(room: Path, source: Path, extra: dict[str, str]) -> float:
+    """Seconds of the command on one picture."""
+    words = [
+        sys.executable,
+        "-m",
+        "lnca",
+        "restore",
+        "picture.png",
+        "-o",
+        "restored.png",
+        "--device",
+        "cpu",
+        "--overwrite",
+    ]
+    begin = time.perf_counter()
+    subprocess.run(words, cwd=room, env=environment(source, extra), capture_output=True, check=True)
+    return time.perf_counter() - begin
+
+
+def environment(source: Path, extra: dict[str, str]) -> dict[str, str]:
+    """Of a process that takes lnca from a folder, with as many threads as the machine has cores."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
+    return kept | {"PYTHONPATH": str(source.resolve())} | extra
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 # The models of the page in the browser.
-PAGE_MODELS := photo-denoise lnca-denoise lnca-deblur latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
+PAGE_MODELS := photo-denoise lnca-denoise latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
 PAGE_TILED := photo-denoise
 PAGE := src/lnca/web/index.html
 KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py

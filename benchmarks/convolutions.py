@@ -29,7 +29,7 @@ RESULT = Path(__file__).parent / "results" / "convolutions.json"
 WAYS = {"every tap": convolution.WIDEST + 1, "transformed": convolution.FEWEST}
 # Inputs and outputs.
 LAYERS = [(32, 32), (64, 32), (96, 96), (32, 3), (8, 16)]
-MODELS = ["photo-denoise", "photo-deblur", "lnca-denoise", "lnca-deblur"]
+MODELS = ["photo-denoise", "photo-deblur", "lnca-denoise"]
 SIDE, PICTURE, ROUNDS = 128, 512, 7
 
 

@@ -183,17 +183,17 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     gallery.text("## The paper's blur")
     gallery.text(
         "Seven pixels of motion, in tiles of 32x32, each in a direction of its own and dark beyond its border, as the "
-        "paper has it. For whole photographs these models are not made, but `photo-deblur` is: `lnca-deblur`, which "
-        "never saw one, leaves lines there."
+        "paper has it. For whole photographs there is `photo-deblur`."
     )
     parts = {"given": given, **restored(load, "deblur", given)}
     gallery.row("paper-blur", {**{label: joined(x) for label, x in parts.items()}, "clean": sharp}, sharp)
 
 
 def restored(load: Callable[[str], Restorer], task: str, given: Tensor) -> dict[str, Tensor]:
-    """What the paper's two models of a task make of pictures, and ours."""
+    """What the paper's two models of a task make of pictures, and ours where there is one."""
     names = (f"latent-nafca-{task}", f"latent-vitca-{task}", f"lnca-{task}")
-    return {name: load(name).restore(given) for name in names}
+    known = {model.name for model in lnca.models()}
+    return {name: load(name).restore(given) for name in names if name in known}
 
 
 def tiled(x: Tensor) -> Tensor:

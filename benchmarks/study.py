@@ -3,10 +3,10 @@
 They have one seed and budget, are trained on the training split and scored on the validation split; the test split is
 for the shipped models. What is in the result file already is not trained again.
 
-    python benchmarks/study.py --task denoise --data ../shared/data/photos
+    python benchmarks/study.py --data ../shared/data/photos
 
 With `--equal` the shipped model's parts alone are trained, on the tiles and for the epochs that the paper's models had
-(`results/paper/*-5-epochs-3072-tiles-seed-0.json`), and scored on the test split as those are
+(`results/paper/*-denoise-*-5-epochs-3072-tiles-seed-0.json`), and scored on the test split as those are
 (`results/equal-budget.json`).
 """
 
@@ -22,7 +22,6 @@ import torch
 from lnca import metrics
 from lnca.benchmark.inference import operations
 from lnca.benchmark.measure import environment
-from lnca.corruption import Task
 from lnca.data.splits import Split
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs
@@ -41,46 +40,41 @@ BUDGET = ("training_tiles=3072", "residual.epochs=10", "nafnet.epochs=10", "vitc
 
 MODEL = "model.lnca."
 NO_STEPS = ("residual.fewest_steps=0", "residual.most_steps=0", MODEL + "steps=0")
-# Name, model, task (None: both) and what the recipe changes in the first one's settings.
-VARIANTS: list[tuple[str, str, Task | None, tuple[str, ...]]] = [
-    ("NAFCA, path of 16 channels", "lnca", None, ()),
-    ("no steps", "lnca", None, NO_STEPS),
-    ("path of 32 channels over 2x2 pixels", "lnca", None, (MODEL + "shrink=2", MODEL + "width=32")),
-    ("path of 32 channels", "lnca", "denoise", (MODEL + "width=32",)),
-    ("ViTCA's rule", "lnca", "denoise", (MODEL + "rule=vitca",)),
-    ("1 - SSIM weighs 1", "lnca", "denoise", ("residual.ssim=1.0",)),
-    ("no settled batches", "lnca", "denoise", ("residual.settled=0",)),
-    ("deconvolution", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24")),
-    ("NAFNet-tiny", "nafnet-tiny", None, ()),
-    ("deconvolution, no blur loss", "lnca", "deblur", (MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0")),
+# Name, model and what the recipe changes in the first one's settings.
+VARIANTS: list[tuple[str, str, tuple[str, ...]]] = [
+    ("NAFCA, path of 16 channels", "lnca", ()),
+    ("no steps", "lnca", NO_STEPS),
+    ("path of 32 channels over 2x2 pixels", "lnca", (MODEL + "shrink=2", MODEL + "width=32")),
+    ("path of 32 channels", "lnca", (MODEL + "width=32",)),
+    ("ViTCA's rule", "lnca", (MODEL + "rule=vitca",)),
+    ("1 - SSIM weighs 1", "lnca", ("residual.ssim=1.0",)),
+    ("no settled batches", "lnca", ("residual.settled=0",)),
+    ("NAFNet-tiny", "nafnet-tiny", ()),
 ]
-# Half the samples: what `lnca-denoise` has, and a deconvolution with what served it best here.
-EQUAL: dict[Task, tuple[str, ...]] = {
-    "denoise": ("residual.epochs=5", MODEL + "width=32"),
-    "deblur": ("residual.epochs=5", MODEL + "blurs=24", MODEL + "iterations=24", "residual.blur=0"),
-}
+# Half the samples: what `lnca-denoise` has.
+EQUAL = ("residual.epochs=5", MODEL + "width=32")
 
 
-def train(model: str, task: Task, data: Path, changes: tuple[str, ...]) -> RestorationModel:
+def train(model: str, data: Path, changes: tuple[str, ...]) -> RestorationModel:
     """Trains from the shipped model's recipe, in a folder that is thrown away."""
-    recipe = load_recipe(f"lnca-{task}", [*BUDGET, "model.lnca={}", *changes])
+    recipe = load_recipe("lnca-denoise", [*BUDGET, "model.lnca={}", *changes])
     with tempfile.TemporaryDirectory() as folder:
-        return load_weights(Run(Plan(model, task, data, recipe), Path(folder) / "run")())[0]
+        return load_weights(Run(Plan(model, "denoise", data, recipe), Path(folder) / "run")())[0]
 
 
 @torch.no_grad()
-def score(model: RestorationModel, task: Task, data: Path, split: Split = "validation") -> dict[str, Any]:
+def score(model: RestorationModel, data: Path, split: Split = "validation") -> dict[str, Any]:
     """SSIM and PSNR on the tiles of a split, SSIM by number of steps, size and arithmetic."""
     tiles = open_tiles(data, split, 0, 64)
     # What fused kernels do is not counted.
     arithmetic = operations(model, 256) / 256**2
     accelerate(model, torch.device("cpu"))
-    result: dict[str, Any] = evaluate(model, tiles, task)
+    result: dict[str, Any] = evaluate(model, tiles, "denoise")
     result["parameters"] = sum(p.numel() for p in model.parameters())
     result["operations_per_pixel"] = arithmetic
     if isinstance(model, SteppedModel):
         sums = dict.fromkeys(STEPS, 0.0)
-        for clean, corrupted in pairs(tiles, task, None, 0):
+        for clean, corrupted in pairs(tiles, "denoise", None, 0):
             for step, restored in zip(STEPS, model.frames(corrupted, STEPS[-1], only=STEPS), strict=True):
                 sums[step] += metrics.ssim(restored, clean).sum().item()
         result["steps"] = {step: total / len(tiles) for step, total in sums.items()}
@@ -89,30 +83,29 @@ def score(model: RestorationModel, task: Task, data: Path, split: Split = "valid
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", choices=["denoise", "deblur"], required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--equal", action="store_true", help="with as many samples as the paper's models had")
     options = parser.parse_args()
     variants = VARIANTS
     split: Split = "validation"
-    path = RESULTS / f"study-{options.task}.json"
+    path = RESULTS / "study-denoise.json"
     if options.equal:
-        variants, split = [(options.task, "lnca", options.task, EQUAL[options.task])], "test"
+        variants, split = [("denoise", "lnca", EQUAL)], "test"
         path = RESULTS / "equal-budget.json"
     results = (
         json.loads(path.read_text("utf-8")) if path.exists() else {"environment": environment(torch.device("cpu"))}
     )
-    for name, model, task, changes in variants:
-        if name in results or task not in (None, options.task):
+    for name, model, changes in variants:
+        if name in results:
             continue
         start = time.perf_counter()
-        trained = train(model, options.task, options.data, changes)
+        trained = train(model, options.data, changes)
         seconds = time.perf_counter() - start
         results[name] = {
             "model": model,
             "changes": changes,
             "seconds": seconds,
-            **score(trained, options.task, options.data, split),
+            **score(trained, options.data, split),
         }
         write_whole(path, (json.dumps(results, indent=2) + "\n").encode())
         print(f"{name}: SSIM {results[name]['output']['ssim']['mean']:.4f}, {results[name].get('steps')}", flush=True)

@@ -104,21 +104,8 @@ def test_graphs_are_valid_and_say_what_they_are(exported):
     ("architecture", "settings"),
     [
         ("latent-vitca", {"position": "none", "steps": 2}),
-        (
-            "lnca",
-            {
-                "context": 1,
-                "depth": 1,
-                "scales": 2,
-                "echoes": 1,
-                "blurs": 2,
-                "blur_lengths": (3, 5),
-                "iterations": 1,
-                "border": "nearest",
-                "steps": 2,
-            },
-        ),
-        ("lnca", {"blurs": 2, "blur_lengths": (3, 5), "window": 9, "border": "nearest", "steps": 1}),
+        ("lnca", {"steps": 2}),
+        ("lnca", {"rule": "vitca", "shrink": 2, "steps": 1}),
     ],
 )
 def test_every_kind_of_latent_automaton(architecture, settings, tmp_path):

@@ -57,7 +57,7 @@ def test_steps_small_pictures_and_half_precision(spandrel):
     assert descriptor(noise(1, 3, 5, 6)).shape == (1, 3, 5, 6)
     x = noise(1, 3, 16, 16)
     assert (descriptor(x) - descriptor.half()(x.half()).float()).abs().max() < 0.01
-    assert not loader.load_from_file(infos["lnca-deblur"]).supports_half
+    assert not loader.load_from_file(infos["photo-deblur"]).supports_half
     assert LatentAutomatonArch().detect({"conv.weight": torch.ones(1)}) is False
 
 

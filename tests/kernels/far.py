@@ -13,21 +13,11 @@ import subprocess
 from typing import Any
 
 from lnca.kernels import native
-from lnca.kernels.native import (
-    LEVELS,
-    PlainBand,
-    PlainBlur,
-    PlainConvolution,
-    PlainEchoes,
-    PlainLattice,
-    PlainMap,
-    PlainRule,
-)  # fmt: skip
+from lnca.kernels.native import LEVELS, PlainBand, PlainConvolution, PlainLattice, PlainMap, PlainRule
 
 FLOAT = 4
 POINTER = struct.Struct("<q")
 REQUEST = struct.Struct("<32s6q2q")
-CELL = 4  # pixels of a cell's side
 
 
 def install() -> None:
@@ -70,14 +60,6 @@ class FarLibrary:
         memory.batch, memory.band_channels = batch, [*added, layer.inputs, layer.outputs]
         return self._call("lnca_convolve", [level, layer, source, result, batch, threads], memory)
 
-    def lnca_blur(self, level: int, plan: PlainBlur, result: Any) -> int:
-        size = plan.batch * plan.rows * plan.columns * CELL * CELL * plan.channels * FLOAT
-        return self._call("lnca_blur", [level, plan, (result, size)], Memory(0))
-
-    def lnca_echoes(self, level: int, plan: PlainEchoes, result: Any) -> int:
-        size = plan.pictures * plan.kept * plan.columns * plan.channels * FLOAT
-        return self._call("lnca_echoes", [level, plan, (result, size)], Memory(0))
-
     def _call(self, name: str, arguments: list[Any], memory: "Memory | None" = None) -> int:
         memory = memory or Memory(0)
         numbers = [0] * 6
@@ -115,9 +97,7 @@ class Memory:
         self._copied: list[tuple[int, int, int]] = []
 
     def take(self, argument: Any) -> int:
-        """Copies a structure or array with all it points to, or an address with a size; gives the place of the copy."""
-        if isinstance(argument, tuple):
-            return self._copy(ctypes.cast(argument[0], ctypes.c_void_p).value or 0, argument[1])
+        """Copies a structure or array with all it points to; gives the place of the copy."""
         if not isinstance(argument, ctypes.Structure):
             return self._copy(ctypes.addressof(argument), ctypes.sizeof(argument))
         # Whose own pointers stay.
@@ -167,11 +147,6 @@ class Memory:
             return {"weight": {0: 9, 1: 9, 2: 9, 3: 1, 4: 16}[x.kind] * x.inputs * wide, "bias": wide}
         if isinstance(x, PlainBand):
             return {"values": FLOAT * self.batch * x.rows * x.columns * self.band_channels.pop(0)}
-        if isinstance(x, PlainBlur):
-            kernels = x.batch * x.rows * x.columns * x.side**2
-            return {"padded": FLOAT * x.batch * x.picture, "kernels": FLOAT * kernels}
-        if isinstance(x, PlainEchoes):
-            return {"around": FLOAT * x.gradients * x.pictures * x.picture, "lags": 4 * x.count}
         assert isinstance(x, PlainLattice)
         cells = self.cells
         return {

@@ -8,7 +8,6 @@ from torch import nn
 
 from lnca.kernels.convolution import Band, FusedConvolution
 from lnca.kernels.native import LEVELS, best_level, library
-from lnca.kernels.residual import FusedRefinement
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
@@ -42,15 +41,6 @@ def test_a_convolution_is_pytorchs(layer, level, precision):
         assert error < ERRORS[precision]
         # An AMX level that quietly multiplied in float32 would be as exact.
         assert precision == "float32" or error > ERRORS["float32"]
-
-
-@at_levels("float32", *LEVELS, bfloat16=["amx"])
-@pytest.mark.parametrize("channels", [32, 19])
-def test_a_refinement_adds_its_input(channels, level, precision):
-    conv, x = layer_and_picture(channels, channels, 3, 2, 6, 35)
-    plain = FusedConvolution(conv, level, "swish", precision)(Band(x, 0, 6), 1, 5).values
-    refined = FusedRefinement(conv, level, "swish", precision)(Band(x, 0, 6), 1, 5).values
-    torch.testing.assert_close(refined, plain + x[:, 1:5], rtol=1e-6, atol=1e-6)
 
 
 @at_levels("float32", *LEVELS, bfloat16=["amx"])

@@ -140,12 +140,10 @@ def test_real_restorations_are_the_same(name):
     expected = reference.restore(corrupted)
     fused = lnca.load(name, "cpu", "fused")
     assert fused.backend == f"fused {best_level()} float32"
-    # A deconvolution makes rounding errors larger, as it does with all that is fine.
-    error = 5e-5 if name == "lnca-deblur" else 1e-5
-    torch.testing.assert_close(fused.restore(corrupted), expected, rtol=0, atol=error)
+    torch.testing.assert_close(fused.restore(corrupted), expected, rtol=0, atol=1e-5)
     frames = [frame for _, frame in zip(range(4), fused.iterate(corrupted), strict=False)]
     for step, frame in enumerate(frames):
-        torch.testing.assert_close(frame, reference.restore(corrupted, step), rtol=0, atol=error)
+        torch.testing.assert_close(frame, reference.restore(corrupted, step), rtol=0, atol=1e-5)
     if best_level() in BFLOAT16_LEVELS:
         half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)
         difference = metrics.ssim(half, clean) - metrics.ssim(expected, clean)

@@ -11,12 +11,7 @@ BUILT = [
     ("latent-vitca", {"hidden_channels": 8, "embed": 32, "mlp": 16, "position": "none"}),
     ("lnca", {}),
     ("lnca", {"rule": "vitca", "width": 8, "shrink": 2, "mixing": 24, "embed": 16, "mlp": 8}),
-    ("lnca", {"context": 2, "depth": 1, "scales": 3, "output_channels": 24, "hidden_channels": 4, "expansion": 2}),
-    ("lnca", {"width": 8, "blurs": 6, "blur_lengths": (5,), "iterations": 3}),
-    ("lnca", {"width": 8, "scales": 2, "echoes": 6}),
-    ("lnca", {"width": 8, "scales": 4, "echoes": 6}),
-    ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "iterations": 2, "border": "nearest"}),
-    ("lnca", {"width": 8, "blurs": 4, "blur_lengths": (3, 6, 10), "window": 47, "border": "nearest"}),
+    ("lnca", {"output_channels": 24, "hidden_channels": 4, "expansion": 2}),
 ]
 
 
@@ -25,9 +20,8 @@ def test_a_model_built_from_what_the_weights_tell_is_the_same(name, settings):
     torch.manual_seed(0)
     model = lnca.build(name, **settings).eval()
     for parameter in model.parameters():
-        # Layers that start at zero have to work as well; a bank of blurs is not learned.
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter, std=0.05)
+        # Layers that start at zero have to work as well.
+        torch.nn.init.normal_(parameter, std=0.05)
     state = model.state_dict()
     assert architecture_of(state) == name
     again = lnca.build(name, **settings_of(state)).eval()

@@ -29,15 +29,8 @@ RANDOM = {
     "nafca, three down-samplings": ("latent-nafca", {"downsamplings": 3}),
     "vitca": ("latent-vitca", {"position": "none"}),
     "residual": ("lnca", {"width": 7, "output_channels": 9}),
-    "residual, blocks": ("lnca", {"shrink": 2, "width": 18, "blurs": 3, "blur_lengths": (5,), "iterations": 3}),
-    "residual, deconvolution": ("lnca", {"rule": "vitca", "blurs": 5, "iterations": 4}),
-    "residual, refined": (
-        "lnca",
-        {"context": 2, "depth": 1, "scales": 4, "mixing": 20, "blurs": 2, "blur_lengths": (3, 5), "border": "nearest"},
-    ),
-    "residual, scales": ("lnca", {"width": 8, "scales": 3}),
-    "residual, echoes": ("lnca", {"scales": 2, "echoes": 3, "blurs": 2, "blur_lengths": (3, 5), "iterations": 2}),
-    "residual, filters": ("lnca", {"echoes": 2, "blurs": 2, "blur_lengths": (3, 5), "window": 11, "border": "nearest"}),
+    "residual, blocks": ("lnca", {"shrink": 2, "width": 18}),
+    "residual, vitca": ("lnca", {"rule": "vitca", "width": 8}),
 }
 
 
@@ -85,12 +78,10 @@ def test_every_plan_gives_the_same_bits(restorers, name, size):
     x = torch.from_numpy(np.asarray(textured(*size)) / np.float32(255)).permute(2, 0, 1)[None]
     with torch.no_grad():
         reference = copy.deepcopy(restorer.module).double()(x.double(), 7).clamp(0, 1)
-    # A deconvolution makes rounding errors larger.
-    error = 5e-5 if name == "lnca-deblur" else 2e-5
-    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=error)
+    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["nafca, masked", "residual, refined", "residual, filters"])
+@pytest.mark.parametrize("name", ["nafca, masked", "residual", "residual, blocks"])
 def test_bands_of_columns_give_the_same_floats(restorers, name):
     """Of a wide and low picture, with a mask and at half its strength, and of two at once."""
     streamer = restorers[name].streamer
@@ -223,7 +214,6 @@ def test_memory_used_keeps_to_the_limit():
     assert peak("latent-nafca-denoise", 2000, 2400, "60MB") < 60e6
     assert peak("latent-nafca-denoise", 2000, 2400) > 77e6
     assert peak("lnca-denoise", 2000, 2400, "110MB") < 110e6
-    assert peak("lnca-deblur", 1000, 800, "160MB") < 160e6
     assert peak("photo-deblur", 2000, 1200, "500MB") < 500e6
     # Wide and low: bands are of columns.
     assert peak("photo-denoise", 8, 30000, "200MB") < 200e6

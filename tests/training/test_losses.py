@@ -161,21 +161,3 @@ def test_balanced_errors_weigh_pictures_by_a_power_of_their_error(balance):
     assert losses.balanced_error(y, y.clone(), balance) == 0
     if not balance:
         assert losses.balanced_error(y, restored).item() == pytest.approx((restored - y).abs().mean().item())
-
-
-def test_the_kernel_loss_is_relative_and_forgives_half_a_pixel():
-    def spot(column, side=7):
-        kernel = torch.zeros(1, side, side, dtype=torch.float64)
-        kernel[0, side // 2, column] = 1
-        return kernel
-
-    bank = torch.cat([spot(2, 5), spot(1, 5), torch.full((1, 5, 5), 1 / 25, dtype=torch.float64)]).flatten(1)
-
-    def loss(*shares):
-        of_cells = torch.tensor(shares, dtype=torch.float64).expand(1, 2, 2, 3)
-        return losses.kernel(spot(3), bank, of_cells).item()
-
-    assert loss(1, 0, 0) == pytest.approx(0, abs=1e-12)
-    # Two binomial spots of variance 1 a pixel apart overlap by 56 / 70.
-    assert loss(0, 1, 0) == pytest.approx(2 * (1 - 56 / 70))
-    assert loss(0, 0, 1) > loss(0, 1, 0) > loss(0.5, 0.5, 0) > 0

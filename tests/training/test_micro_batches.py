@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import lnca
-from lnca.degradation import photo_kernels
 from lnca.randomness import generator
 from lnca.training.automaton import AutomatonTrainer, PixelTrainer
 from lnca.training.batch import Batch, split
@@ -19,7 +18,7 @@ MODELS = {
     "latent-nafca": {"dropout": 0.0},
     "latent-vitca": {},
     "vitca": {"hidden_channels": 4, "embed": 8, "mlp": 8},
-    "lnca": {"blurs": 2, "blur_lengths": (3, 5), "iterations": 2, "width": 8, "mixing": 8},
+    "lnca": {"width": 8, "mixing": 8},
     "nafnet": {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)},
 }
 
@@ -36,7 +35,7 @@ def trained(name, parts, joint=False):
     if name.startswith("latent"):
         trainer = AutomatonTrainer(model, recipe, recipe.joint if joint else recipe.automaton, 100, joint=joint)
     elif name == "lnca":
-        phase = replace(recipe.residual, kernel=1.0, settled=0.5, ssim=0.1)
+        phase = replace(recipe.residual, settled=0.5, ssim=0.1)
         trainer = ResidualTrainer(model, recipe, phase, 100)
     elif name == "vitca":
         trainer = PixelTrainer(model, recipe, replace(recipe.vitca, most_steps=9), 100)
@@ -47,12 +46,7 @@ def trained(name, parts, joint=False):
         draw = torch.Generator().manual_seed(turn)
         anchor = torch.rand(5, 3, 16, 16, generator=draw, dtype=number)
         positive = torch.rand(5, 3, 16, 16, generator=draw, dtype=number)
-        values.append(
-            trainer.train_batch(
-                Batch(anchor, positive, torch.arange(5) + 5 * turn, photo_kernels(5, draw).to(number)),
-                generator("cpu", turn),
-            )
-        )
+        values.append(trainer.train_batch(Batch(anchor, positive, torch.arange(5) + 5 * turn), generator("cpu", turn)))
     return [p.grad for p in trainer.optimizer.parameters], values, trainer
 
 

@@ -115,6 +115,6 @@ def test_files_that_are_no_recipes(tmp_path, text, sentence):
 
 def test_a_recipe_that_is_not_there():
     with pytest.raises(
-        LncaError, match="no recipe 'fast': it is neither one of lnca-deblur, .*, stable nor a readable file"
+        LncaError, match="no recipe 'fast': it is neither one of lnca-denoise, .*, stable nor a readable file"
     ):
         load_recipe("fast")

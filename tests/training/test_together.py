@@ -140,7 +140,7 @@ OTHERS = {
         "autoencoder.epochs=1",
         "model.latent-nafca={update_rate: 0.5, dropout: 0.0}",
     ],
-    "lnca": ["residual.epochs=2", "micro_batches=2", "model.lnca={width: 8, scales: 2, steps: 3}"],
+    "lnca": ["residual.epochs=2", "micro_batches=2", "model.lnca={width: 8, steps: 3}"],
     "vitca": ["vitca.epochs=2", "model.vitca={hidden_channels: 4, embed: 8, mlp: 8, steps: 3}"],
     "nafnet": [
         "nafnet.epochs=2",

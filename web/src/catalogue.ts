@@ -22,11 +22,6 @@ export const MODELS: Model[] = [
     about: 'Where many pixels are hit by noise and others are not. 16 steps.',
   },
   {
-    name: 'lnca-deblur',
-    label: 'Motion blur',
-    about: 'For blur of up to 7 pixels. 16 steps, and slow to draw: best on small pictures.',
-  },
-  {
     name: 'latent-nafca-denoise',
     label: 'Paper: NAFCA, noise',
     about: 'The paper’s rule without attention. 64 steps to watch.',

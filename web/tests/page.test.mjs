@@ -181,8 +181,7 @@ describe('pictures', () => {
   })
 
   for (const model of models) {
-    // One that reaches over the whole picture would do all of it for every tile.
-    const tile = { 'lnca-deblur': 24, 'photo-denoise': 13 }[model] ?? 17
+    const tile = model === 'photo-denoise' ? 13 : 17
     const given = model === 'photo-denoise' ? 'wide' : 'given'
     test(`${model} restores in tiles as Python does in one piece`, async () => {
       const restored = await page.evaluate(

@@ -55,10 +55,10 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
         try:
             settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
             module = resolve(name, settings)[1].build().eval()
-            # Half precision is too rough for a kernel that is to be inverted.
+            # Half precision is too rough for a blur that is to be undone.
             descriptor = ImageModelDescriptor(
                 module, state_dict, self, "Restoration",
-                tags=[name, f"{module.steps} steps"], supports_half=not settings.get("blurs"),
+                tags=[name, f"{module.steps} steps"], supports_half=name != "deblur",
                 supports_bfloat16=False, scale=1, input_channels=3, output_channels=3,
                 size_requirements=SizeRequirements(minimum=SMALLEST_SIDE),
             )  # fmt: skip

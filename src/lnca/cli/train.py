@@ -27,7 +27,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
     recipe: Annotated[
         str,
-        typer.Option(help="stable, paper, lnca-denoise, lnca-deblur, photo-denoise, photo-deblur, or a YAML file."),
+        typer.Option(help="stable, paper, lnca-denoise, photo-denoise, or a YAML file."),
     ] = "stable",
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
     minutes: Annotated[

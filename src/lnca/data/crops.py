@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..corruption import Task
-from ..degradation import Degraded, PhotoTask, camera, drawing, photo_blur, photo_kernels, plain_noise, recoloured
+from ..degradation import Degraded, PhotoTask, camera, drawing, photo_blur, plain_noise, recoloured
 from ..degradation.draws import chance, rows_of
 from ..degradation.level import CELL
 from ..errors import LncaError
@@ -65,7 +65,8 @@ class CropSet:
         if task == "photo-denoise":
             crops = self.noisy(index, draw, augment)
             return crops.clean, crops.noisy
-        return self.blurred(index, draw, augment)[:2]
+        clean = self._clean(len(index), draw, augment)
+        return self._inner(clean), self._inner(photo_blur(clean, draw))
 
     def noisy(self, index: Tensor, draw: torch.Generator, augment: bool = False, plain: float = 0.0) -> Degraded:
         """As many crops as `index` is long with what cameras do to them (`lnca.degradation.camera`): some (`DRAWN`) are
@@ -85,12 +86,6 @@ class CropSet:
         first, last = self.margin // CELL, -(-(self.margin + self.side) // CELL)
         level = result.level_BCHW[..., first:last, first:last]
         return Degraded(self._inner(result.clean), self._inner(result.noisy), level)
-
-    def blurred(self, index: Tensor, draw: torch.Generator, augment: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """What `pairs` gives for the task photo-deblur, and the kernels (B, 31, 31) of the blur."""
-        clean = self._clean(len(index), draw, augment)
-        kernels = photo_kernels(len(index), draw)
-        return self._inner(clean), self._inner(photo_blur(clean, draw, kernels)), kernels
 
     def of_side(self, side: int) -> "CropSet":
         """The same with crops of another side, from the pictures that are large enough for them.

@@ -62,16 +62,15 @@ def straight_kernels(batch: int, draw: torch.Generator, length: float) -> Tensor
     return motion_path(torch.full_like(angle, length), angle, torch.zeros_like(angle))
 
 
-def photo_blur(image_BCHW: Tensor, draw: torch.Generator, kernels_BKK: Tensor | None = None) -> Tensor:
+def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     """What the task photo-deblur is trained on: motion of 3 to 25 pixels at any angle, straight or gently bent, small
     defocus, both or none (`BLURS`); then noise, and some (`COMPRESSED`) then JPEG of quality 60 to 100.
 
     Args:
         image_BCHW: (B, 3, H, W) in [0, 1]; it is mirrored beyond its border (`MARGINS`).
-        kernels_BKK: of the blur; those that `photo_kernels` draws first when None.
     """
     batch = len(image_BCHW)
-    blurred = blurred_by(image_BCHW, photo_kernels(batch, draw) if kernels_BKK is None else kernels_BKK)
+    blurred = blurred_by(image_BCHW, photo_kernels(batch, draw))
     return _compressed(gaussian_noise(blurred, uniform(batch, 0, BLURRED_SIGMA, draw), draw), draw)
 
 

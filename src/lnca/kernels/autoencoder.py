@@ -44,7 +44,6 @@ class FusedAutoencoder:
         # Image and result in float32 and a half-size picture for each of four layers.
         self.floats = 9 + self.mix.outputs
         self.halo = self.border * self.multiple * self.floats
-        self.row = 0
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""

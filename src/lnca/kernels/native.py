@@ -50,26 +50,6 @@ class PlainConvolution(ctypes.Structure):
     )  # fmt: skip
 
 
-class PlainBlur(ctypes.Structure):
-    _fields_ = (
-        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
-        ("pitch", ctypes.c_int64), ("picture", ctypes.c_int64),
-        ("side", ctypes.c_int32), ("channels", ctypes.c_int32), ("threads", ctypes.c_int32),
-        ("padded", FLOAT_P), ("kernels", FLOAT_P),
-    )  # fmt: skip
-
-
-class PlainEchoes(ctypes.Structure):
-    _fields_ = (
-        ("pictures", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
-        ("first", ctypes.c_int64), ("kept", ctypes.c_int64),
-        ("pitch", ctypes.c_int64), ("picture", ctypes.c_int64), ("corner", ctypes.c_int64),
-        ("gradients", ctypes.c_int32), ("count", ctypes.c_int32), ("channels", ctypes.c_int32),
-        ("scales", ctypes.c_int32), ("threads", ctypes.c_int32),
-        ("little", ctypes.c_float), ("gain", ctypes.c_float), ("around", FLOAT_P), ("lags", ctypes.c_void_p),
-    )  # fmt: skip
-
-
 class PlainLattice(ctypes.Structure):
     _fields_ = (
         ("cells", FLOAT_P),
@@ -84,8 +64,8 @@ class PlainLattice(ctypes.Structure):
 
 
 # Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
-LAYOUT = 4
-STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBlur, PlainEchoes, PlainBand, PlainLattice)
+LAYOUT = 5
+STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBand, PlainLattice)
 
 
 @lru_cache(1)
@@ -126,10 +106,6 @@ def _declare(loaded: ctypes.CDLL) -> None:
     loaded.lnca_convolve.argtypes = (
         ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
     )  # fmt: skip
-    blur = ctypes.POINTER(PlainBlur)
-    loaded.lnca_blur.argtypes = ctypes.c_int, blur, FLOAT_P
-    loaded.lnca_blur_gradients.argtypes = ctypes.c_int, blur, FLOAT_P, FLOAT_P, FLOAT_P
-    loaded.lnca_echoes.argtypes = ctypes.c_int, ctypes.POINTER(PlainEchoes), FLOAT_P
 
 
 def _fits(loaded: ctypes.CDLL) -> bool:

@@ -9,13 +9,10 @@ from torch import Tensor
 from ..errors import LncaError
 from ..nn.automaton import Automaton, Runner
 from ..nn.deblurring import Deblurrer
-from ..nn.deconvolution import blur
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
 from ..nn.pyramid import PyramidAutomaton
-from ..nn.residual import ResidualCoder
-from .blur import fused_blur
 from .cpu import FusedRun, Precision
 from .gpu import CompiledRun, TritonRun
 from .native import BFLOAT16_LEVELS, best_level
@@ -73,12 +70,6 @@ def accelerate(
     if isinstance(model, PyramidAutomaton | Deblurrer):
         return _of_pyramid(device, backend, precision)
     automaton = model.automaton if isinstance(model, LatentAutomaton | PixelAutomaton) else None
-    if (
-        isinstance(model, LatentAutomaton)
-        and isinstance(model.autoencoder, ResidualCoder)
-        and model.autoencoder.deconvolution
-    ):
-        model.autoencoder.deconvolution.blur = blur if backend == "plain" else fused_blur
     wanted = backend in ("compiled", "fused") or precision == "bfloat16"
     if automaton is not None:
         automaton.runner = None

@@ -10,16 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .echoes import CHANNELS
-from .surroundings import SIDE
-
 # Tensors that no rule and no coder but one has.
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
 PYRAMID = "rules.0.to_middle.weight"
 DEBLURRER = f"cells.{PYRAMID}"
-# Scales and window in the recipe photo-deblur.
-ECHOES, WINDOW = 6, 47
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
@@ -38,8 +33,7 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     """The settings of a state dict that `architecture_of` knows, as far as it tells.
 
     Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
-    position code, which would tie them to one size, `echoes` as many scales and Wiener filters the window that the
-    recipe photo-deblur gives them.
+    position code, which would tie them to one size.
 
     Raises:
         KeyError: a tensor is missing.
@@ -82,45 +76,13 @@ def _residual_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
         return state_dict[f"autoencoder.{name}"].shape
 
     width, pixels = shape("features.0.weight")[:2]
-    shrink = math.isqrt(pixels // 3)
-    around = shape("gather.0.weight")[1] - width * (SIDE // shrink) ** 2
-    heard = around >= CHANNELS
-    around -= CHANNELS if heard else 0
-    outputs = shape("scatter.0.weight")[1] - around
-    if "autoencoder.listen.0.weight" in state_dict:
-        outputs -= shape("deconvolution.bank")[0]
+    outputs = shape("scatter.0.weight")[1]
     return {
         "rule": _rule_of(state_dict),
         "width": width,
-        "shrink": shrink,
+        "shrink": math.isqrt(pixels // 3),
         "latent_channels": shape("gather.2.weight")[0],
         "output_channels": outputs,
         "hidden_channels": state_dict["automaton.head.weight"].shape[0] - outputs,
         "mixing": shape("gather.0.weight")[0],
-        "context": _count(state_dict, "autoencoder.gather_context"),
-        "depth": _count(state_dict, "autoencoder.correct_depth"),
-        "scales": around // 3,
-        "echoes": ECHOES if heard else 0,
-        **_deconvolution_settings(state_dict),
     }
-
-
-def _deconvolution_settings(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Of a bank only number and side of its kernels matter, since the kernels themselves are among the weights. A bank
-    of several lengths, whose last kernel leaves a picture as it is, belongs to photographs, which go on beyond their
-    border."""
-    bank = state_dict.get("autoencoder.deconvolution.bank")
-    if bank is None:
-        return {"blurs": 0}
-    kernels, taps = bank.shape
-    side = math.isqrt(taps)
-    found = {}
-    if (rates := state_dict.get("autoencoder.deconvolution.rates")) is not None:
-        found["iterations"] = rates.shape[0]
-    else:
-        found["window"] = WINDOW
-    still = torch.zeros_like(bank[-1])
-    still[taps // 2] = 1
-    if kernels > 1 and torch.equal(bank[-1], still):
-        return found | {"blurs": 1, "blur_lengths": (side,) * (kernels - 1), "border": "nearest"}
-    return found | {"blurs": kernels, "blur_lengths": (side,), "border": "zero"}

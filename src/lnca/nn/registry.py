@@ -14,7 +14,6 @@ from ..errors import LncaError, in_short
 from . import nafnet, restormer
 from .autoencoder import Autoencoder
 from .deblurring import ROUNDS, Deblurrer
-from .deconvolution import Border
 from .latent import LatentAutomaton
 from .model import RestorationModel
 from .nafca import NAFCA
@@ -92,15 +91,6 @@ class ResidualSettings:
     output_channels: int = 32
     hidden_channels: int = 16
     mixing: int = 96
-    context: int = 0
-    depth: int = 0
-    scales: int = 0
-    echoes: int = 0
-    blurs: int = 0
-    blur_lengths: tuple[int, ...] = (7,)
-    iterations: int = 16
-    border: Border = "zero"
-    window: int = 0
     steps: int = 16
     embed: int = 128
     expansion: int = 4
@@ -110,12 +100,12 @@ class ResidualSettings:
     def build(self) -> LatentAutomaton:
         """An untrained module."""
         coder = ResidualCoder(
-            width=self.width, shrink=self.shrink, latent_channels=self.latent_channels,
-            output_channels=self.output_channels, mixing=self.mixing, context=self.context, depth=self.depth,
-            scales=self.scales, echoes=self.echoes, blurs=self.blurs,
-            blur_lengths=self.blur_lengths, iterations=self.iterations, border=self.border,
-            window=self.window,
-        )  # fmt: skip
+            width=self.width,
+            shrink=self.shrink,
+            latent_channels=self.latent_channels,
+            output_channels=self.output_channels,
+            mixing=self.mixing,
+        )
         channels = (self.latent_channels, self.output_channels, self.hidden_channels)
         options: dict[str, dict[str, Any]] = {
             "nafca": {"embed": self.embed, "expansion": self.expansion, "dropout": 0.0},
@@ -246,8 +236,26 @@ DEDUCED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Any]]] = {
 }
 
 
-# Settings that weight files of before still hold, with the one value that means they were not used.
-RETIRED: dict[str, dict[str, Any]] = {"lnca": {"grain": False}}
+# Settings that weight files of before still hold, with the value that means they were not used; None: any value does.
+RETIRED: dict[str, dict[str, Any]] = {
+    "lnca": {
+        "grain": False,
+        "context": 0,
+        "depth": 0,
+        "scales": 0,
+        "echoes": 0,
+        "blurs": 0,
+        "blur_lengths": None,
+        "iterations": None,
+        "border": None,
+        "window": None,
+    }
+}
+
+
+class RetiredError(LncaError):
+    """A model has a part that this version does not know any more."""
+
 
 # Of a whole number among the settings, and of how many of them one may hold; models stay far below.
 LARGEST, LONGEST = 4096, 16
@@ -257,7 +265,8 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
     """The architecture of `name`, which may be a preset, and its settings, some of them changed.
 
     Raises:
-        LncaError: no such name or setting, or a value of another type, below 0 or above 4096.
+        LncaError: no such name or setting, or a value of another type, below 0 or above 4096; `RetiredError` where a
+            setting was there in versions of before.
     """
     architecture, preset = PRESETS.get(name, (name, {}))
     if architecture not in ARCHITECTURES:
@@ -266,8 +275,11 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
     fields = [field.name for field in dataclasses.fields(kind)]
     hints = typing.get_type_hints(kind)
     for key, value in settings.items():
-        if key in RETIRED.get(architecture, {}) and value == RETIRED[architecture][key]:
-            continue
+        retired = RETIRED.get(architecture, {})
+        if key in retired:
+            if retired[key] in (None, value):
+                continue
+            raise RetiredError(f"it has {key}, which {architecture} no longer has: train it again, or use lnca 0.1")
         if key not in fields:
             raise unknown(f"setting of {architecture}", key, fields)
         if not _fits(hints[key], value):

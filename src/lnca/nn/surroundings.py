@@ -1,38 +1,11 @@
-"""What is around a cell at several scales: means of the picture over wider and wider surroundings.
+"""What is around a cell at several scales: means over wider and wider surroundings.
 
-Where a picture is smooth, the mean over a wide area is the best that can be known of a pixel. A cell that hears its
-nearest neighbours only would take many steps to find it; a pyramid without reduction ("à trous", Holschneider et al.
-1989) hands it over at once, and is local.
+A cell that hears its nearest neighbours only would take many steps to find the mean over a wide area; a pyramid without
+reduction ("à trous", Holschneider et al. 1989) hands it over at once, and is local.
 """
-
-from functools import reduce
 
 import torch
 from torch import Tensor
-
-SIDE = 4
-
-
-def surroundings(image_BHWC: Tensor, scales: int) -> Tensor:
-    """Means over each cell's 4x4 pixels, and over surroundings that double with each further scale.
-
-    Every value is computed by the same sums in the same order, wherever it lies, so that a part of a picture gives the
-    same as the whole, but within `reach` of its border.
-
-    Args:
-        image_BHWC: in [0, 1]; sides are multiples of 4; beyond its border the nearest cell goes on.
-        scales: how many means.
-
-    Returns:
-        (B, H / 4, W / 4, C * scales), narrowest first.
-    """
-    return torch.cat(widened(reduce(torch.add, _parts(image_BHWC)) / SIDE**2, scales), -1)
-
-
-def _parts(x_BHWC: Tensor) -> list[Tensor]:
-    """The 16 pixels of each cell, row by row, (B, H / 4, W / 4, C) each."""
-    blocks = x_BHWC.unflatten(2, (-1, SIDE)).unflatten(1, (-1, SIDE))
-    return [blocks[:, :, row, :, column] for row in range(SIDE) for column in range(SIDE)]
 
 
 def widened(x: Tensor, scales: int) -> list[Tensor]:

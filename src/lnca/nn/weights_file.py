@@ -13,7 +13,7 @@ from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError, in_short
 from ..files import write_whole
 from .model import RestorationModel
-from .registry import resolve
+from .registry import RetiredError, resolve
 
 
 def save_weights(
@@ -37,7 +37,8 @@ def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
     """Builds the model a weight file holds, in evaluation mode.
 
     Raises:
-        LncaError: damaged, of another version, a pickle, or tensors that do not fit the settings.
+        LncaError: damaged, of another version, a pickle, of a kind that is no longer there, or tensors that do not fit
+            the settings.
     """
     info = describe(path)
     try:
@@ -50,6 +51,8 @@ def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
         model = settings.build()
         model.load_state_dict(tensors, strict=True)
         finite = all(tensor.isfinite().all() for tensor in tensors.values())
+    except RetiredError as error:
+        raise LncaError(f"{path} was made by another version of lnca: {error}") from error
     # A header can ask for anything, and what a constructor says of it can be of any kind.
     except Exception as error:
         raise LncaError(f"{path} is damaged: {in_short(error)}") from error

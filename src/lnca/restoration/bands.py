@@ -78,7 +78,6 @@ class BandCoder(Protocol):
     border: int
     floats: int
     halo: int
-    row: int
 
     def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
 

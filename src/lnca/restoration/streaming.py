@@ -116,10 +116,8 @@ class Streamer:
         # Rows of cells that are kept while steps are run, of the width of what they are run on.
         kept = (8 + 12 * threads) * picture.batch * channels * 4
         if across:
-            # What lies beyond a band at its sides is computed with it, whatever is made of a row of it at a time.
+            # What lies beyond a band at its sides is computed with it.
             beyond = 2 * margin_of(self.model.autoencoder.reach)
-            row = picture.batch * coder.multiple * 4 * coder.row
-            band_line += row
             fixed += beyond * band_line
         else:
             fixed += pixel_line * coder.halo + kept * columns

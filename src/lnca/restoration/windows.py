@@ -26,7 +26,6 @@ class WindowedCoder:
         path = coder.width if isinstance(coder, ResidualCoder) else 8
         self.floats = 9 + 8 * path
         self.halo = self.border * self.multiple * self.floats
-        self.row = 0
 
     def _window(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
         device = next(self.coder.parameters()).device

@@ -14,14 +14,12 @@ from .world import World
 
 @dataclass
 class Batch:
-    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and, where
-    a phase asks for them, the kernels (B, 31, 31) they were blurred with and the levels (B, 2, h, w) of their noise in
-    255ths."""
+    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and, where a phase
+    asks for them, the levels (B, 2, h, w) of their noise in 255ths."""
 
     anchor: Tensor
     positive: Tensor
     sample: Tensor
-    kernels: Tensor | None = None
     level: Tensor | None = None
 
     def of(self, rows: slice) -> "Batch":
@@ -30,7 +28,6 @@ class Batch:
             self.anchor[rows],
             self.positive[rows],
             self.sample[rows],
-            None if self.kernels is None else self.kernels[rows],
             None if self.level is None else self.level[rows],
         )
 

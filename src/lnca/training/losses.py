@@ -4,7 +4,6 @@ Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (anoth
 (B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -110,49 +109,3 @@ def level_error(true_BLhw: Tensor, estimated_BLhw: Tensor) -> Tensor:
     error = (estimated_BLhw + FAINT).log() - (true_BLhw + FAINT).log()
     weight = torch.where(error < 0, TOO_LOW, TOO_HIGH)
     return (weight * (error.abs() + error.square() / 2)).flatten(1).mean(1)
-
-
-def kernel(true_BKK: Tensor, bank_NT: Tensor, shares_BhwN: Tensor) -> Tensor:
-    """How far the cells' blur kernels are from the true ones, relative to these, both smoothed by about a pixel: mean
-    over cells of |G (mixed - true)|^2 / |G true|^2.
-
-    Args:
-        true_BKK: kernels that sum to 1.
-        bank_NT: a bank of kernels, odd squares row by row, no larger than the true ones.
-        shares_BhwN: of the bank's kernels in each cell's.
-    """
-    side, taps = true_BKK.shape[-1], math.isqrt(bank_NT.shape[1])
-    bank = F.pad(bank_NT.unflatten(1, (taps, taps)), 4 * [(side - taps) // 2])
-    near, true = _smoothed(bank).flatten(1), _smoothed(true_BKK).flatten(1)
-    mixed = shares_BhwN @ near
-    distance = (mixed - true[:, None, None]).square().sum(-1)
-    return (distance / true.square().sum(-1)[:, None, None]).mean()
-
-
-def filtered(
-    responses: Tensor, spectra: Tensor, stands: Tensor, differs: Tensor, gradients: Tensor, noise: Tensor
-) -> Tensor:
-    """Mean square error that is to be expected of blurred pictures once they are filtered, of each filter:
-    mean over frequencies of S |1 - W K|^2 + N |W|^2, where S is what natural pictures have of a frequency, as its
-    square's inverse (Field, "Relations between the statistics of natural images and the response properties of
-    cortical cells", J. Opt. Soc. Am. A 1987).
-
-    Args:
-        responses: W, (..., 2, frequencies^2), as of `WienerFilters.responses`.
-        spectra: K, of the true blurs, as `lnca.nn.wiener.spectrum` gives them.
-        stands, differs: of `shares_of_frequencies`.
-        gradients: mean squares of the sharp pictures' gradients, (...).
-        noise: N, variance of the noise, (...).
-
-    Returns:
-        (...).
-    """
-    natural = torch.where(differs > 0, stands / differs.clamp(min=1e-9), 0)
-    lost = ((1 - responses * spectra).abs().square() * natural).sum((-2, -1))
-    return gradients * lost + noise * (responses.square() * stands).sum((-2, -1))
-
-
-def _smoothed(kernels_NKK: Tensor) -> Tensor:
-    """By the binomial filter of five taps, in both directions."""
-    line = torch.tensor([1.0, 4, 6, 4, 1], dtype=kernels_NKK.dtype, device=kernels_NKK.device) / 16
-    return F.conv2d(kernels_NKK[:, None], (line[:, None] * line)[None, None], padding=2)[:, 0]

@@ -118,16 +118,12 @@ class ResidualPhase:
         l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture.
         balance: power of its own mean absolute error by which a picture's error is divided (`losses.balanced_error`).
         overflow: weight of equation (9) for output and hidden channels, whose interval is [-3, 3].
-        blur: of a model with a deconvolution, weight of the mean absolute difference between the corrupted picture and
-            the clean one, blurred as the cells say that it was.
-        kernel: of such a model and the task photo-deblur, weight of the distance between the true kernel and the
-            cells' (`losses.kernel`).
         settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
             rule learns to keep what it has restored.
         longest: see `settled`.
         rest: weight of the mean absolute change that one more step makes to the cells of those batches, so that the
             rule comes to rest.
-        fixed: parts that keep the weights they begin with, by how their names begin, such as "autoencoder.listen".
+        fixed: parts that keep the weights they begin with, by how their names begin, such as "autoencoder.features".
     """
 
     epochs: int = 20
@@ -137,8 +133,6 @@ class ResidualPhase:
     ssim: float = 0.1
     balance: float = 0.0
     overflow: float = 1e-3
-    blur: float = 1.0
-    kernel: float = 0.0
     settled: float = 0.25
     longest: int = 64
     rest: float = 0.0
@@ -146,11 +140,6 @@ class ResidualPhase:
     optimizer: OptimizerSettings = OptimizerSettings(
         2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
     )
-
-    @property
-    def decodes(self) -> bool:
-        """Whether it learns from restored pictures, and not from kernels alone."""
-        return bool(self.l1 or self.ssim)
 
 
 @dataclass(frozen=True)

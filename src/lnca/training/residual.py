@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.blur import fused_blur
 from ..nn.latent import LatentAutomaton
-from ..nn.residual import ResidualCoder
 from . import losses
 from .batch import Batch, Exploded, dissimilarity, shared
 from .optimizer import Optimizer
@@ -35,8 +33,6 @@ class ResidualTrainer:
         automaton, coder = model.automaton, model.autoencoder
         # Convolutions are a quarter faster so.
         coder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
-            coder.deconvolution.blur = fused_blur
         self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
@@ -85,28 +81,12 @@ class ResidualTrainer:
         if before and phase.rest:
             terms["rest"] = (self._run(cells, 1, seed) - cells).abs().mean()
         coder = model.autoencoder
-        scores: Tensor | None = None
-        if phase.decodes:
-            with self._autocast(cells):
-                if isinstance(coder, ResidualCoder):
-                    restored, scores = coder.restore(output, skip)
-                else:
-                    restored = coder.decode(output, skip)
-            restored = restored.float()
-            terms["l1"] = losses.balanced_error(batch.anchor, restored, phase.balance)
-            if phase.ssim:
-                terms["ssim"] = dissimilarity(restored, batch.anchor)
-        if isinstance(coder, ResidualCoder) and coder.deconvolution is not None:
-            if phase.blur:
-                difference = (coder.blurred(batch.anchor, output, batch.positive) - batch.positive).abs()
-                # What lies beyond the border is known only where it is nothing.
-                margin = 0 if coder.deconvolution.border == "zero" else coder.deconvolution.side // 2
-                height, width = difference.shape[-2:]
-                terms["blur"] = difference[..., margin : height - margin, margin : width - margin].mean()
-            if batch.kernels is not None:
-                scores = coder.scores(output, batch.positive) if scores is None else scores
-                shares = coder.deconvolution.shares(scores)
-                terms["kernel"] = losses.kernel(batch.kernels, coder.deconvolution.bank, shares)
+        with self._autocast(cells):
+            restored = coder.decode(output, skip)
+        restored = restored.float()
+        terms["l1"] = losses.balanced_error(batch.anchor, restored, phase.balance)
+        if phase.ssim:
+            terms["ssim"] = dissimilarity(restored, batch.anchor)
         return terms
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:

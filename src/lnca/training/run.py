@@ -309,9 +309,7 @@ class Run:
         quality, examples = self.validate(phase)
         means = {name: total / self.batches_per_epoch for name, total in self.sums.items()}
         score, best = self._score(quality), self.best["score"]
-        # What learns nothing of pictures is not to be chosen by them.
-        blind = phase == "residual" and not self.recipe.residual.decodes
-        if blind or best is None or math.isnan(best) or score > best:
+        if best is None or math.isnan(best) or score > best:
             weights = {name: value.detach().cpu().clone() for name, value in self._kept().state_dict().items()}
             self.best = {"score": score, "ssim": quality["ssim"], "epoch": epoch, "model": weights}
         record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,

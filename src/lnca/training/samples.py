@@ -11,7 +11,7 @@ from ..errors import LncaError
 from ..nn.noise_level import SIDE
 from .batch import Batch
 from .plan import Plan
-from .recipe import NoiseLevelPhase, PyramidPhase, Recipe
+from .recipe import NoiseLevelPhase, PyramidPhase
 
 # Crops that make an epoch, where the recipe does not say.
 CROPS = 10_000
@@ -61,18 +61,8 @@ def draw_batch(
         share: of the phase that is done.
         augment: turn and mirror, and change colours of photographs.
     """
-    here, recipe = index.to(draw.device), plan.recipe
-    settings = getattr(recipe, phase)
-    if isinstance(samples, CropSet):
-        if isinstance(settings, NoiseLevelPhase | PyramidPhase):
-            noisy = samples.of_side(side(settings, share)).noisy(index, draw, augment, settings.plain)
-            return Batch(noisy.clean, noisy.noisy, here, level=noisy.level_BCHW)
-        if wants_kernels(recipe, phase):
-            anchor, positive, kernels = samples.blurred(index, draw, augment=augment)
-            return Batch(anchor, positive, here, kernels)
+    here, settings = index.to(draw.device), getattr(plan.recipe, phase)
+    if isinstance(samples, CropSet) and isinstance(settings, NoiseLevelPhase | PyramidPhase):
+        noisy = samples.of_side(side(settings, share)).noisy(index, draw, augment, settings.plain)
+        return Batch(noisy.clean, noisy.noisy, here, level=noisy.level_BCHW)
     return Batch(*samples.pairs(index, plan.task, difficulty, draw, augment=augment), here)
-
-
-def wants_kernels(recipe: Recipe, phase: str) -> bool:
-    """Whether a phase learns from the kernels that pictures were blurred with."""
-    return phase == "residual" and recipe.residual.kernel > 0

@@ -1,5 +1,5 @@
-// The library's functions: which instruction set this processor has, its vector size, running a rule, a convolution, blurring, and
-// hearing echoes.
+// The library's functions: which instruction set this processor has, its vector size, running a rule, and a
+// convolution.
 #include <exception>
 #include "plan.h"
 #if defined(LNCA_AMX)
@@ -12,13 +12,9 @@
     namespace isa {                                        \
     void run(const LncaRule &, const LncaLattice &);       \
     void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
-    void blur(const LncaBlur &, float *);                  \
-    void blur_gradients(const LncaBlur &, const float *, float *, float *); \
-    void echoes(const LncaEchoes &, float *);              \
     double multiply_add(int64_t, int);                     \
     int vector_size();                                     \
     int largest();                                         \
-    int most_floats();                                     \
     }
 
 DECLARE(portable)
@@ -102,17 +98,16 @@ EXPORTED int lnca_compiled() {
 
 // `LAYOUT` and the bytes of each of what Python hands over, by which it knows a library of another version.
 EXPORTED void lnca_layout(int64_t *layout) {
-    const int64_t own[] = {LAYOUT,           sizeof(LncaMap),  sizeof(LncaRule),   sizeof(LncaConvolution),
-                           sizeof(LncaBlur), sizeof(LncaEchoes), sizeof(LncaBand), sizeof(LncaLattice)};
+    const int64_t own[] = {LAYOUT,           sizeof(LncaMap), sizeof(LncaRule), sizeof(LncaConvolution),
+                           sizeof(LncaBand), sizeof(LncaLattice)};
     for (const int64_t number : own) *layout++ = number;
 }
 
 EXPORTED int lnca_vector_size(int level) { return WITH(level, vector_size()); }
 EXPORTED double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
 EXPORTED int lnca_largest() { return portable::largest(); }
-EXPORTED int lnca_most_floats() { return portable::most_floats(); }
 
-// All of them: 0, or 1 when there is no memory.
+// Both of them: 0, or 1 when there is no memory.
 
 EXPORTED int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
     return attempted([&] { WITH(level, run(*rule, *lattice)); });
@@ -121,19 +116,6 @@ EXPORTED int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattic
 EXPORTED int lnca_convolve(int level, const LncaConvolution *layer, const LncaBand *input, const LncaBand *output, int64_t batch,
                   int threads) {
     return attempted([&] { WITH(level, convolve(*layer, *input, *output, batch, threads)); });
-}
-
-EXPORTED int lnca_blur(int level, const LncaBlur *blurring, float *result) {
-    return attempted([&] { WITH(level, blur(*blurring, result)); });
-}
-
-EXPORTED int lnca_blur_gradients(int level, const LncaBlur *blurring, const float *gradient, float *padded_gradient,
-                        float *kernel_gradient) {
-    return attempted([&] { WITH(level, blur_gradients(*blurring, gradient, padded_gradient, kernel_gradient)); });
-}
-
-EXPORTED int lnca_echoes(int level, const LncaEchoes *plan, float *result) {
-    return attempted([&] { WITH(level, echoes(*plan, result)); });
 }
 
 }

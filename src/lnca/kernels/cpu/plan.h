@@ -3,7 +3,7 @@
 #include <cstdint>
 
 // Goes up, here and in native.py, where the meaning of what follows changes and its size does not.
-constexpr int64_t LAYOUT = 4;
+constexpr int64_t LAYOUT = 5;
 
 extern "C" {
 
@@ -39,24 +39,6 @@ struct LncaConvolution {
     // of the taps of a row.
     const uint32_t *tiles;
     const LncaBand *added;             // what is added to the outputs, with their columns and at least their rows, or null
-};
-
-// Pictures to be blurred, with margins; see blur.h.
-struct LncaBlur {
-    int64_t batch, rows, columns, pitch, picture;
-    int32_t side, channels, threads;
-    const float *padded, *kernels;
-};
-
-// Gradients of pictures, with margins; see echoes.h.
-struct LncaEchoes {
-    int64_t pictures, rows, columns;   // of each gradient so many pictures; rows and columns of cells
-    int64_t first, kept;               // of the result: rows [first, first + kept)
-    int64_t pitch, picture, corner;    // floats from row to row and from picture to picture, and to the first pixel
-    int32_t gradients, count, channels, scales, threads;
-    float little, gain;
-    const float *around;               // [gradients][pictures] with margins
-    const int32_t *lags;               // [count], in floats
 };
 
 struct LncaLattice {

@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <vector>
-#include "blur.h"
 #include "convolve.h"
-#include "echoes.h"
 #include "threads.h"
 #include "vitca.h"
 #include "winograd.h"
@@ -237,58 +235,6 @@ void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBan
     });
 }
 
-static Blurred blurred(const LncaBlur &b) {
-    return {b.batch, b.rows, b.columns, b.pitch, b.picture, b.side, b.channels};
-}
-
-void blur(const LncaBlur &plan, float *result) {
-    Blurred b = blurred(plan);
-    std::atomic<int64_t> next{0};
-    int64_t shares = (b.columns + SHARE - 1) / SHARE, parts = b.batch * b.rows * shares;
-    in_parallel(int(std::min<int64_t>(plan.threads, parts)), [&] {
-        for (int64_t part; (part = next++) < parts;) {
-            int64_t row = part / shares, begin = part % shares * SHARE;
-            blur_row(b, plan.padded, plan.kernels, result, row / b.rows, row % b.rows, begin, std::min(begin + SHARE, b.columns));
-        }
-    });
-}
-
-void blur_gradients(const LncaBlur &plan, const float *gradient, float *padded_gradient, float *kernel_gradient) {
-    Blurred b = blurred(plan);
-    std::atomic<int64_t> next{0};
-    in_parallel(int(std::min<int64_t>(plan.threads, b.batch)), [&] {
-        for (int64_t image; (image = next++) < b.batch;)
-            blur_backward(b, plan.padded, plan.kernels, gradient, padded_gradient, kernel_gradient, image);
-    });
-}
-
-void echoes(const LncaEchoes &e, float *result) {
-    int64_t cells = e.rows * e.columns, kept = e.kept * e.columns, pictures = e.pictures * e.gradients;
-    int most = (e.count + V - 1) / V, threads = int(std::min<int64_t>(e.threads, pictures * most));
-    std::vector<float> strengths(pictures * kept);
-    std::vector<std::vector<vec>> rooms(threads, std::vector<vec>(2 * cells));
-    // Calls work(group, gradient, room, spare, strengths, its part of the result) for each group of each picture's gradients.
-    auto each = [&](int groups, auto work) {
-        std::atomic<int64_t> next{0};
-        std::atomic<int> thread{0};
-        in_parallel(int(std::min<int64_t>(threads, pictures * groups)), [&] {
-            vec *room = rooms[thread++].data();
-            for (int64_t part; (part = next++) < pictures * groups;) {
-                int64_t picture = part / groups, kind = picture / e.pictures;
-                Gradient gradient{e.around + picture * e.picture + e.corner, e.rows, e.columns, e.pitch};
-                float *to = result + picture % e.pictures * kept * e.channels + kind * (e.count + 1);
-                work(int(part % groups), gradient, room, room + cells, strengths.data() + picture * kept, to);
-            }
-        });
-    };
-    each(1, [&](int, const Gradient &gradient, vec *room, vec *spare, float *strength, float *to) {
-        hear_strength(e, gradient, room, spare, strength, to);
-    });
-    each(most, [&](int group, const Gradient &gradient, vec *room, vec *spare, const float *strength, float *to) {
-        hear_lags(e, gradient, group * V, room, spare, strength, to);
-    });
-}
-
 // Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.
 double multiply_add(int64_t rounds, int bfloat16) {
 #if defined(__AMX_BF16__)
@@ -315,6 +261,5 @@ double multiply_add(int64_t rounds, int bfloat16) {
 
 int vector_size() { return V; }
 int largest() { return LARGEST; }
-int most_floats() { return MOST_FLOATS; }
 
 }  // namespace LNCA_ISA

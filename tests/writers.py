@@ -39,6 +39,7 @@ from lnca.training.log import ContactSheet, Events, Log
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 DEEP = NOISE.astype(np.uint16) * 257
 PICTURE = Image.fromarray(NOISE)
+SHEET = torch.from_numpy(NOISE[None, :32, :32]).permute(0, 3, 1, 2) / 255
 FILM = [Image.fromarray(np.roll(NOISE, number, 0)) for number in range(3)]
 MODEL: list[Path] = []
 
@@ -149,7 +150,7 @@ WRITERS = {
     "log": log,
     "log of a resumed run": epoch,
     "events": events,
-    "contact sheet": lambda folder: ContactSheet(folder).save("s.png", [torch.rand(2, 3, 32, 32)]),
+    "contact sheet": lambda folder: ContactSheet(folder).save("s.png", [SHEET]),
     "prepared tiles": prepared,
     "export": exported,
     "folder for the hub": on_the_hub,

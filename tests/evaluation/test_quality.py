@@ -5,6 +5,7 @@ import torch
 
 import lnca
 from lnca import metrics
+from lnca.corruption import motion_blur
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs, steps_curve
 
@@ -35,3 +36,14 @@ def test_the_curve_meets_the_score_at_the_models_steps(tiles, weights):
     for steps in (0, 2, 4):
         score = evaluate(lambda x, n=steps: model.restore(x, n), tiles, "deblur", 5)
         assert curve[steps] == pytest.approx(score["output"]["ssim"]["mean"], abs=1e-5)
+
+
+def test_inside_a_margin_tiles_have_no_border(tiles):
+    seen = []
+    evaluate(lambda x: seen.append(x) or x, tiles, "deblur", seed=3, margin=4)
+    ((_, corrupted),) = pairs(tiles, "deblur", None, 3)
+    assert torch.equal(seen[0], corrupted[..., 4:28, 4:28])
+    # The border of a white tile that is blurred is dark, and its middle is not.
+    white = motion_blur(torch.ones(4, 3, 32, 32), 7, torch.Generator().manual_seed(0))
+    assert white.min() < 0.9
+    torch.testing.assert_close(white[..., 4:28, 4:28], torch.ones(4, 3, 24, 24))

@@ -32,6 +32,7 @@ def evaluate(
     difficulty: float | None = None,
     seed: int = 0,
     report: Callable[[int], object] = lambda count: None,
+    margin: int = 0,
 ) -> dict[str, Any]:
     """Scores a restoring function on corrupted tiles.
 
@@ -42,13 +43,16 @@ def evaluate(
         difficulty: intensity or length; the paper's (0.5, 7) when None.
         seed: of the corruption, where it is drawn.
         report: called with the number of tiles done, after every batch.
+        margin: pixels that are cut off corrupted tiles on every side, before they are restored: with as many as a blur
+            reaches, what is left is part of a larger picture, and has no border from which the blur could be read.
 
     Returns:
         {"tiles": N, "pictures": of so many, "input": {"ssim": {"mean", "deviation"}, "psnr": ...},
         "output": the same, "recovered": R}.
     """
     scores: dict[str, dict[str, list[Tensor]]] = {kind: {"ssim": [], "psnr": []} for kind in ("input", "output")}
-    for clean, corrupted in pairs(tiles, task, difficulty, seed):
+    for whole in pairs(tiles, task, difficulty, seed):
+        clean, corrupted = (x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin] for x in whole)
         for kind, picture in (("input", corrupted), ("output", restore(corrupted))):
             scores[kind]["ssim"].append(metrics.ssim(picture, clean))
             scores[kind]["psnr"].append(metrics.psnr(picture, clean))

@@ -9,7 +9,11 @@ import lnca
 
 def test_models_are_listed(command):
     _, out, _ = command("models")
-    assert [line.split()[0] for line in out.splitlines()] == [model.name for model in lnca.models()]
+    names = [model.name for model in lnca.models()]
+    assert sorted(word for word in out.split() if word in names) == names
+    lines = out.splitlines()
+    assert lines[0] == "For photographs"
+    assert lines[1] == "  photo-denoise         the default: noise of cameras, grain, JPEG"
     _, out, _ = command("models", "--json")
     listed = json.loads(out)
     assert [model["name"] for model in listed] == [model.name for model in lnca.models()]

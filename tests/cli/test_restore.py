@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageSequence
 
 import lnca
+from lnca.cli.groups import AMOUNT, HELP, MACHINE, OUTPUT, PLACE, USUAL, WHAT
 from lnca.images.photo import Photo
 from lnca.images.reading import open_photo
 from lnca.images.writing import save_photo
@@ -222,3 +223,21 @@ def test_freed_memory_is_kept_where_none_is_to_be_saved(command, weights, pictur
     monkeypatch.setattr("lnca.memory.give_freed_memory_back", lambda: calls.append(0))
     status, _, _ = command("restore", pictures / "0.png", "-o", tmp_path / "out.png", "--model", weights, *limit)
     assert (status, calls) == (0, [kept])
+
+
+def test_the_help_stands_in_groups_the_usual_options_first(command):
+    _, out, _ = command("restore", "--help")
+    headings = [line[:-1] for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Arguments", USUAL, WHAT, AMOUNT, PLACE, OUTPUT, MACHINE, HELP, "Examples"]
+    usual = out.partition(f"{USUAL}:")[2].partition(f"{WHAT}:")[0]
+    assert [word for word in usual.split() if word.startswith("--")] == [
+        "--output", "--model", "--strength", "--noise-level", "--compare",
+    ]  # fmt: skip
+    for line in out.partition("Examples:")[2].strip().splitlines():
+        assert line.strip().startswith("lnca restore ")
+
+
+def test_no_command_of_the_help_is_cut_off(command):
+    _, out, _ = command("--help")
+    assert "restore   Restore a picture, or every picture in a folder." in out
+    assert "..." not in out.partition("Commands:")[2]

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def export(
     out: Annotated[Path, typer.Option(help="Folder for the graphs.")],
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")
+    ] = DEFAULT_MODEL,
     kind: Annotated[str, typer.Option("--format", help="onnx: ONNX graphs; torch: one torch.export program.")] = "onnx",
     form: Annotated[
         str | None,

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from ..restoration.restorer import Restorer
 
 
+# Headings of `lnca models`, and what the models of a task are for.
+USES = {
+    "For photographs": {
+        "photo-denoise": "noise of cameras, grain, JPEG",
+        "photo-deblur": "shaken hands, slight defocus, a blur that you know",
+    },
+    "For the paper's tiles of 32x32 pixels": {"denoise": "its noise", "deblur": "its motion blur"},
+}
+
+
 def models(json: Json = False) -> None:
     """List the trained models that come with lnca."""
     from .. import load
-    from ..catalogue import models
+    from ..catalogue import DEFAULT_MODEL, models
 
     listed = models()
     if json:
@@ -32,19 +42,31 @@ def models(json: Json = False) -> None:
         ]
         print(json_format.dumps(entries, indent=2))
         return
-    for model in listed:
-        quality = model.card.get("quality")
-        scores = (
-            f"SSIM {quality['input']['ssim']['mean']:.3f} -> {quality['output']['ssim']['mean']:.3f}  "
-            f"PSNR {quality['input']['psnr']['mean']:.1f} -> {quality['output']['psnr']['mean']:.1f} dB"
-            if quality
-            else "not scored"
-        )
-        print(f"{model.name:22} {model.parameters / 1000:6.1f} k numbers  {scores}")
+    for heading, tasks in USES.items():
+        print(heading)
+        for model in sorted(listed, key=lambda model: (model.name != DEFAULT_MODEL, model.name)):
+            what_for = tasks.get(model.card["task"])
+            if what_for is not None:
+                mark = "the default: " if model.name == DEFAULT_MODEL else ""
+                print(f"  {model.name:20}  {mark}{what_for}")
+                print(
+                    f"  {'':20}  {model.parameters / 1000:.0f} thousand numbers; {_scores(model.card.get('quality'))}"
+                )
+
+
+def _scores(quality: dict[str, Any] | None) -> str:
+    """What a model's card says of its scores, in one line."""
+    if not quality:
+        return "not scored"
+    before, after = quality["input"], quality["output"]
+    return (
+        f"SSIM {before['ssim']['mean']:.3f} -> {after['ssim']['mean']:.3f}, "
+        f"PSNR {before['psnr']['mean']:.1f} -> {after['psnr']['mean']:.1f} dB"
+    )
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")],
+    model: Annotated[str, typer.Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, validation or test as training splits DATA, or all.")] = "test",
     task: Annotated[

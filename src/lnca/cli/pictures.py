@@ -64,7 +64,9 @@ def compare(
 
 def demo(
     output: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo"),
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")
+    ] = DEFAULT_MODEL,
     seed: Annotated[int, typer.Option(help="Of the corruption.")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,

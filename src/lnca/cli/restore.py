@@ -16,16 +16,8 @@ from ..errors import LncaError
 from ..files import stamp_of
 from ..images.limits import PIXEL_LIMIT
 from .bulk import restore_in_bulk
-from .options import (
-    BackendOption,
-    Device,
-    MaxPixels,
-    Overwrite,
-    PrecisionOption,
-    checked_backend,
-    checked_engine,
-    checked_precision,
-)
+from .groups import AMOUNT, MACHINE, OUTPUT, PLACE, USUAL, WHAT
+from .options import checked_backend, checked_engine, checked_precision
 from .plain import plain
 from .records import Talk, followed, lines_of
 
@@ -37,73 +29,160 @@ if TYPE_CHECKING:
 STREAM = "-"
 
 
+EXAMPLES = """
+lnca restore photo.jpg                              writes photo-restored.jpg
+lnca restore holiday/ 'scans/*.tif' -o restored/    many, in the same tree
+lnca restore night.jpg --noise-level 30             where the estimate is too low
+lnca restore photo.jpg --strength 0.7 --compare both.jpg
+lnca restore shaken.jpg -m photo-deblur --kernel-out blur.png
+"""
+
+
 def restore(
     sources: Annotated[
         list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns; - is stdin.")
     ],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="OUT", help="File or folder, - is stdout; default: IN-restored."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="File or folder, - is stdout; default: IN-restored.",
+            rich_help_panel=USUAL,
+        ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A name that `lnca models` lists, or a weight file.")] = DEFAULT_MODEL,
-    steps: Annotated[
-        str | None,
-        typer.Option(help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled."),
-    ] = None,
-    strength: Annotated[float, typer.Option(help="Share of what is restored in what comes out, 0 to 1.")] = 1.0,
+    model: Annotated[
+        str,
+        typer.Option(
+            "-m",
+            "--model",
+            help="A name that `lnca models` lists, or a weight file.",
+            rich_help_panel=USUAL,
+        ),
+    ] = DEFAULT_MODEL,
+    strength: Annotated[
+        float,
+        typer.Option(help="Share of what is restored in what comes out, 0 to 1.", rich_help_panel=USUAL),
+    ] = 1.0,
     noise_level: Annotated[
         str,
         typer.Option(
-            help="Standard deviation of the noise, 0 to 255, as papers give sigma; auto: the model's estimate."
+            help="Standard deviation of the noise, 0 to 255, as papers give sigma; auto: the model's estimate.",
+            rich_help_panel=USUAL,
         ),
     ] = "auto",
-    noise_scale: Annotated[float, typer.Option(help="Factor of the noise level: above 1 restores more.")] = 1.0,
-    luma: Annotated[float, typer.Option(help="Share of the correction in brightness, 0 to 1.")] = 1.0,
-    chroma: Annotated[float, typer.Option(help="Share of the correction in colour, 0 to 1.")] = 1.0,
+    compare: Annotated[
+        Path | None, typer.Option(help="Also a picture half before, half after.", rich_help_panel=USUAL)
+    ] = None,
     kernel: Annotated[
-        Path | None, typer.Option(help="photo-deblur: a picture or .npy file of the blur; default: it is found.")
+        Path | None,
+        typer.Option(
+            help="photo-deblur: a picture or .npy file of the blur; default: it is found.", rich_help_panel=WHAT
+        ),
     ] = None,
     kernel_out: Annotated[
-        Path | None, typer.Option(help="photo-deblur: also the blur that was found: a .png, .tif or .npy.")
+        Path | None,
+        typer.Option(help="photo-deblur: also the blur that was found: a .png, .tif or .npy.", rich_help_panel=WHAT),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Restore only there: left,top,width,height in pixels.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Restore only where this picture is white.")] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled.",
+            rich_help_panel=AMOUNT,
+        ),
+    ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="With --steps auto: largest change of a settled cell; 0 is exact.")
+        float | None,
+        typer.Option(help="With --steps auto: largest change of a settled cell; 0 is exact.", rich_help_panel=AMOUNT),
+    ] = None,
+    noise_scale: Annotated[
+        float, typer.Option(help="Factor of the noise level: above 1 restores more.", rich_help_panel=AMOUNT)
+    ] = 1.0,
+    luma: Annotated[
+        float, typer.Option(help="Share of the correction in brightness, 0 to 1.", rich_help_panel=AMOUNT)
+    ] = 1.0,
+    chroma: Annotated[
+        float, typer.Option(help="Share of the correction in colour, 0 to 1.", rich_help_panel=AMOUNT)
+    ] = 1.0,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Restore only there: left,top,width,height in pixels.", rich_help_panel=PLACE),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Restore only where this picture is white.", rich_help_panel=PLACE)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)
+    ] = False,
+    times: Annotated[
+        bool, typer.Option("--times", help="Outputs get the times of their sources.", rich_help_panel=OUTPUT)
+    ] = False,
+    frames: Annotated[
+        Path | None, typer.Option(help="Also the steps: a .gif, an .mp4, or a folder.", rich_help_panel=OUTPUT)
     ] = None,
     heat_map: Annotated[
-        Path | None, typer.Option(help="With --steps auto: a picture of the steps that each cell took.")
+        Path | None,
+        typer.Option(help="With --steps auto: a picture of the steps that each cell took.", rich_help_panel=OUTPUT),
     ] = None,
-    compare: Annotated[Path | None, typer.Option(help="Also a picture half before, half after.")] = None,
-    frames: Annotated[Path | None, typer.Option(help="Also the steps: a .gif, an .mp4, or a folder.")] = None,
-    device: Device = "auto",
-    backend: BackendOption = "auto",
-    precision: PrecisionOption = "float32",
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="A line of JSON for each picture; default: lnca.jsonl in the output folder.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each picture.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.", rich_help_panel=OUTPUT)] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written, and do nothing.", rich_help_panel=OUTPUT)
+    ] = False,
+    show_plan: Annotated[
+        bool, typer.Option("--plan", help="Say how it would be done, and do nothing.", rich_help_panel=OUTPUT)
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(help="auto, plain, compiled or fused; plain is the reference.", rich_help_panel=MACHINE),
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 for fused and compiled steps.", rich_help_panel=MACHINE)
+    ] = "float32",
     max_memory: Annotated[
-        str | None, typer.Option(help="Memory to use beside the picture itself, such as 2GB; the result is the same.")
+        str | None,
+        typer.Option(
+            help="Memory to use beside the picture itself, such as 2GB; the result is the same.",
+            rich_help_panel=MACHINE,
+        ),
     ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse pictures with more pixels than this.", rich_help_panel=MACHINE)
+    ] = PIXEL_LIMIT,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes, for many pictures; default: 1, with --engine ray all there are."),
+        typer.Option(
+            min=1,
+            help="Processes, for many pictures; default: 1, with --engine ray all there are.",
+            rich_help_panel=MACHINE,
+        ),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: a cluster, and addresses such as s3://bucket/in.")
-    ] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster, or auto; default: this machine alone.")] = None,
     devices: Annotated[
         int,
-        typer.Option(min=1, help="Devices that share each picture: GPUs, or else processes. Or start it by torchrun."),
+        typer.Option(
+            min=1,
+            help="Devices that share each picture: GPUs, or else processes. Or start it by torchrun.",
+            rich_help_panel=MACHINE,
+        ),
     ] = 1,
-    manifest: Annotated[
-        Path | None, typer.Option(help="A line of JSON for each picture; default: lnca.jsonl in the output folder.")
+    engine: Annotated[
+        str,
+        typer.Option(help="local, or ray: a cluster, and addresses such as s3://bucket/in.", rich_help_panel=MACHINE),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster, or auto; default: this machine alone.", rich_help_panel=MACHINE),
     ] = None,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Say how it would be done, and do nothing.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and do nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
-    times: Annotated[bool, typer.Option("--times", help="Outputs get the times of their sources.")] = False,
-    overwrite: Overwrite = False,
-    max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
     from .. import peers

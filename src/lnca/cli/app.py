@@ -1,5 +1,6 @@
 """All commands."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -56,7 +57,7 @@ def common(
 
 
 app.command(cls=Grouped, epilog=EXAMPLES)(restore)
-for command, help_in_short in {
+COMMANDS: dict[Callable[..., None], str] = {
     page: "Open the page that restores pictures in the browser.",
     corrupt: "Add the paper's noise or motion blur to a picture.",
     compare: "Print SSIM and PSNR between two pictures.",
@@ -67,7 +68,8 @@ for command, help_in_short in {
     convert: "Make a weight file of a public NAFNet or Restormer.",
     demo: "Corrupt the photograph that comes with lnca, and restore it.",
     serve: "Restore pictures over HTTP.",
-}.items():
+}
+for command, help_in_short in COMMANDS.items():
     app.command(short_help=help_in_short)(command)
 app.add_typer(bench, name="bench", short_help="Measure the paper's efficiency tables here, beside others.")
 app.add_typer(data, name="data", short_help="Prepare the paper's data sets, and yours.")

@@ -91,5 +91,5 @@ def test_build_gives_an_untrained_module():
 
 def test_a_picture_is_restored_in_one_call(weights, picture):
     expected = lnca.load(weights).restore(picture, steps=2, strength=0.5)
-    assert lnca.restore(picture, weights, steps=2, strength=0.5).tobytes() == expected.tobytes()
+    assert lnca.restore(picture, model=weights, steps=2, strength=0.5).tobytes() == expected.tobytes()
     assert lnca.restore(picture).tobytes() == lnca.load(lnca.catalogue.DEFAULT_MODEL).restore(picture).tobytes()

@@ -1,24 +1,38 @@
 """Restores images with latent neural cellular automata.
 
     >>> import lnca
-    >>> clean = lnca.restore(noisy)  # a PIL image, an array (H, W, 3) or a tensor (B, 3, H, W)
+    >>> clean = lnca.restore(noisy)  # a PIL image, an array (H, W, 3), a tensor (B, 3, H, W) or a file
     >>> model = lnca.load("lnca-denoise")  # another model, to restore many pictures
     >>> for picture in model.iterate(noisy): ...  # step by step
 
 torch is imported when a model is asked for, not before.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .catalogue import DEFAULT_MODEL, ModelInfo, models
 from .errors import LncaError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from PIL import Image
+    from torch import Tensor
+
     from .kernels.cpu import Precision
     from .kernels.select import Backend
+    from .nn.deblurring import Blur
     from .nn.model import RestorationModel
+    from .restoration.kernel import Kernel
+    from .restoration.noise import NoiseLevel
     from .restoration.restorer import Restorer
+
+# What goes in comes out.
+PictureT = TypeVar("PictureT", "Image.Image", "np.ndarray", "Tensor")
 
 __version__ = "0.1.0"
 __all__ = ["LncaError", "ModelInfo", "build", "deblur", "denoise", "from_pretrained", "load", "models", "restore"]
@@ -44,18 +58,144 @@ def load(
     return Restorer(name_or_path, device, backend, precision)
 
 
-def restore(picture: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
-    """The picture restored, as the kind it came in: a PIL image, an array or a tensor.
+@overload
+def restore(
+    picture: "str | PathLike[str]",
+    *,
+    output: "str | PathLike[str] | None" = None,
+    overwrite: bool = False,
+    model: Any = DEFAULT_MODEL,
+    steps: "int | Literal['auto'] | None" = None,
+    strength: float = 1.0,
+    mask: "str | PathLike[str] | np.ndarray | None" = None,
+    noise_level: "NoiseLevel" = "auto",
+    noise_scale: float = 1.0,
+    luma: float = 1.0,
+    chroma: float = 1.0,
+    kernel: "str | PathLike[str] | Kernel" = "auto",
+    max_memory: str | int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> "Path": ...
+
+
+@overload
+def restore(
+    picture: PictureT,
+    *,
+    model: Any = DEFAULT_MODEL,
+    steps: "int | Literal['auto'] | None" = None,
+    strength: float = 1.0,
+    mask: "np.ndarray | None" = None,
+    noise_level: "NoiseLevel" = "auto",
+    noise_scale: float = 1.0,
+    luma: float = 1.0,
+    chroma: float = 1.0,
+    kernel: "Kernel | Blur" = "auto",
+    data_range: float | None = None,
+    clip: bool = False,
+    channel_axis: "int | Literal['auto'] | None" = "auto",
+    max_memory: str | int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> PictureT: ...
+
+
+def restore(
+    picture: Any,
+    *,
+    model: Any = DEFAULT_MODEL,
+    steps: "int | Literal['auto'] | None" = None,
+    strength: float = 1.0,
+    mask: Any = None,
+    noise_level: "NoiseLevel" = "auto",
+    noise_scale: float = 1.0,
+    luma: float = 1.0,
+    chroma: float = 1.0,
+    kernel: Any = "auto",
+    data_range: float | None = None,
+    clip: bool = False,
+    channel_axis: "int | Literal['auto'] | None" = "auto",
+    max_memory: str | int | None = None,
+    progress: Callable[[float], None] | None = None,
+    output: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """The picture restored, as the kind it came in: a PIL image, an array, a tensor, or a file.
 
     Args:
-        picture, options: see `lnca.restoration.restorer.Restorer.restore`: steps, strength, noise_level, noise_scale,
-            luma, chroma, mask, max_memory, data_range, clip.
+        picture: a PIL image; an array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating
+            point in [0, 1]; a floating-point tensor (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W) in [0, 1]; or
+            the path of a file, of which another one is made, with all that goes with it. Sides >= 8.
         model: a name from `models()`, or a weight file; the last one stays loaded.
+        steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled.
+        strength: share of the restored picture in what comes out, 0 to 1.
+        mask: where to restore: that share for each pixel, (H, W) in [0, 1]; of a file also a picture, white where to
+            restore.
+        noise_level: standard deviation of the noise in 255ths, 0 to 255, as papers give sigma: a number or a map
+            (H, W); the model estimates it when "auto".
+        noise_scale: factor of the noise level: more than 1 restores more.
+        luma, chroma: shares of the correction in brightness and in colour, 0 to 1.
+        kernel: of models that take one, the blur kernel (K, L), or what `Restorer.blur` gives; of a file also a picture
+            or .npy file of it; the model estimates it when "auto".
+        data_range: what white is among floating-point values whose black is 0; 1 when None.
+        clip: clip floating-point values that lie outside [0, data_range].
+        channel_axis: of an array, the axis of its channels, or None for grey, where the last two other axes are rows
+            and columns and any before them count pictures, as in a stack (Z, H, W).
+        max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same.
+        progress: is called with the share that is restored, 0 to 1.
+        output: of a file, where the other one goes; None adds "-restored" to its name.
+        overwrite: replace an output that exists.
+
+    Returns:
+        The same kind, shape and data type; of a file the path of the other one. What could not stay as it was in a
+        file is warned of.
 
     Raises:
-        LncaError: no such model, or a picture that cannot be restored.
+        LncaError: no such model, or a picture, a value or a file that cannot be used.
+
+    See Also:
+        `lnca.restoration.restorer.Restorer.restore`, which says more of each argument.
     """
-    return _loaded(model).restore(picture, **options)
+    shared: dict[str, Any] = {"steps": steps, "strength": strength, "max_memory": max_memory}
+    noise: dict[str, Any] = {"noise_scale": noise_scale, "luma": luma, "chroma": chroma}
+    of_arrays: dict[str, Any] = {"data_range": data_range, "clip": clip, "channel_axis": channel_axis}
+    if isinstance(picture, str | PathLike):
+        told = {"data_range": data_range is not None, "clip": clip, "channel_axis": channel_axis != "auto"}
+        for name, is_told in told.items():
+            if is_told:
+                raise LncaError(f"{name} is for arrays and tensors, not for files; leave it out")
+        return _restored_file(picture, output, overwrite, model, noise_level, mask, kernel, progress, shared, noise)
+    if output is not None or overwrite:
+        raise LncaError("output and overwrite are for files; what is restored of a picture is given back")
+    return _loaded(model).restore(
+        picture, noise_level=noise_level, mask=mask, kernel=kernel, progress=progress, **shared, **noise, **of_arrays
+    )
+
+
+def _restored_file(
+    picture: Any, output: Any, overwrite: bool, model: Any, noise_level: Any, mask: Any, kernel: Any, progress: Any,
+    shared: dict[str, Any], noise: dict[str, Any],
+) -> "Path":  # fmt: skip
+    """`restore` of a file."""
+    import warnings
+    from pathlib import Path
+
+    from .restoration.batch import Way, restore_path
+    from .restoration.notation import Noise
+
+    def file_or_value(value: Any) -> Any:
+        return Path(value) if isinstance(value, str | PathLike) else value
+
+    way = Way(
+        str(model),
+        mask=file_or_value(mask),
+        kernel=None if isinstance(kernel, str) and kernel == "auto" else file_or_value(kernel),
+        noise=Noise(level=noise_level, scale=noise["noise_scale"], luma=noise["luma"], chroma=noise["chroma"]),
+        **shared,
+    )
+    record = restore_path(Path(picture), file_or_value(output), way, overwrite=overwrite, progress=progress)
+    for note in record.notes:
+        warnings.warn(f"{record.output}: {note}", stacklevel=3)
+    return Path(record.output)
 
 
 def denoise(image: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:

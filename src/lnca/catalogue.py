@@ -4,7 +4,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class ModelInfo:
     path: Path
     parameters: int
     settings: dict[str, Any]
-    card: dict[str, Any]
+    card: dict[str, Any] = field(repr=False)
 
 
 def models() -> list[ModelInfo]:

@@ -19,8 +19,9 @@ def denoise(
     """The denoised image, as `skimage.restoration.denoise_nl_means` and its like give it.
 
     Args:
-        image: (M, N) grey, or with one axis more for channels; bool, uint8, uint16, or floating point in [0,
-            data_range]. What noise has carried beyond is clipped where `sigma` is not told. Sides >= 8.
+        image: (M, N) grey, or with one axis more for channels, and any number before them in a stack; bool, uint8,
+            uint16, or floating point in [0, data_range]. What noise has carried beyond is clipped where `sigma` is not
+            told. Sides >= 8.
         model: a name from `lnca.models()`, or a weight file; the last one stays loaded.
         steps: steps of the automaton; the model's own number when None.
         strength: share of the restored image in what comes out, 0 to 1.
@@ -34,29 +35,16 @@ def denoise(
         Floating point in [0, 1], of the same shape: float32 of float16 and float32, float64 of all else.
 
     Raises:
-        LncaError: another number of axes or data type, NaN, values far beyond [0, 1], a side below 8, no such model.
+        LncaError: too few axes, another data type, NaN, values far beyond [0, 1], a side below 8, no such model.
     """
     white = 1.0 if data_range is None else float(data_range)
     if not 0 < white < float("inf"):
         raise LncaError(f"data_range should be above 0, got {white:g}")
     values = _in_floating_point(np.asarray(image), white, sigma is not None)
-    axes = values.ndim - (channel_axis is not None)
-    if axes != 2:
-        raise LncaError(f"an image should have two axes beside that of its channels, got the shape {values.shape}")
     options: dict[str, Any] = {"steps": steps, "strength": strength}
     if sigma is not None:
         options["noise_level"] = 255 * sigma / white
-    if channel_axis is None:
-        return restore(values, model, **options) * white
-    if not -3 <= channel_axis < 3:
-        raise LncaError(f"an image of the shape {values.shape} has no axis {channel_axis}")
-    planes = np.moveaxis(values, channel_axis, -1)
-    if planes.shape[-1] == 3:
-        restored = restore(planes, model, **options)
-    else:
-        channels = [restore(planes[..., channel], model, **options) for channel in range(planes.shape[-1])]
-        restored = np.stack(channels, -1) if channels else planes
-    return np.moveaxis(restored, -1, channel_axis) * white
+    return restore(values, model=model, channel_axis=channel_axis, **options) * white
 
 
 def _in_floating_point(image: np.ndarray, white: float, told: bool) -> np.ndarray:

@@ -29,8 +29,8 @@ from ..memory import manage_freed_memory
 from ..peers import started
 from ..workers import QuietWorkers
 from .finding import LeftOut
-from .jobs import Job
-from .kernel import read_kernel, write_kernel
+from .jobs import Job, plan
+from .kernel import Kernel, read_kernel, write_kernel
 from .mask import mask_of
 from .noise import told
 from .notation import Noise
@@ -43,7 +43,8 @@ class Way:
 
     Args:
         times: whether an output gets its source's times.
-        kernel: a picture or a .npy file of the blur kernel; None lets the model find it.
+        mask: a file, or the shares themselves.
+        kernel: a picture or a .npy file of the blur kernel, or the kernel; None lets the model find it.
         kernel_out: gets the kernel that is found in a picture's first frame; for one picture.
     """
 
@@ -57,17 +58,19 @@ class Way:
     strength: float = 1.0
     noise: Noise = Noise()
     region: tuple[int, int, int, int] | None = None
-    mask: Path | None = None
+    mask: Path | np.ndarray | None = None
     max_pixels: int = PIXEL_LIMIT
     times: bool = False
-    kernel: Path | None = None
+    kernel: Path | Kernel | None = None
     kernel_out: Path | None = None
 
     def told_kernel(self, restorer: Restorer) -> dict[str, Any]:
         """As an option of `Restorer.restore`, where one is told; raises `LncaError` where it cannot be used."""
         if not restorer.takes_kernel and (self.kernel is not None or self.kernel_out is not None):
             raise LncaError(f"{restorer.info.name} takes no blur kernel; add --model photo-deblur")
-        return {} if self.kernel is None else {"kernel": read_kernel(self.kernel)}
+        if self.kernel is None:
+            return {}
+        return {"kernel": read_kernel(self.kernel) if isinstance(self.kernel, Path) else self.kernel}
 
 
 @dataclass
@@ -214,7 +217,8 @@ def _how(restorer: Restorer, steps: float | None, way: Way) -> str:
     """What the tag of a restored picture says."""
     how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
     shares = {"strength": way.strength, "luma": way.noise.luma, "chroma": way.noise.chroma}
-    how += "" if way.kernel is None else f", kernel {way.kernel.name}"
+    if way.kernel is not None:
+        how += f", kernel {way.kernel.name}" if isinstance(way.kernel, Path) else ", a kernel that was told"
     return how + "".join(f", {name} {share:g}" for name, share in shares.items() if share != 1)
 
 
@@ -236,6 +240,28 @@ def restore_file(job: Job, way: Way, progress: Callable[[float], None] | None = 
     record = Record(str(job.source), str(job.output), way.model)
     stamp = stamp_of(job.source, way.times)
     return recorded(record, way, read, lambda photo: save_photo(photo, job.output, stamp), progress)
+
+
+def restore_path(source: Path, output: Path | None, way: Way, *, overwrite: bool = False, **progress: Any) -> Record:
+    """Restores one file into another, as `lnca restore` does.
+
+    Args:
+        output: None for the source with "-restored" added to its name; a folder gets a file of the source's name.
+        overwrite: replace an output that exists.
+        progress: see `restore_file`.
+
+    Raises:
+        LncaError: no such file, a folder, an output that exists or cannot be written, a picture that cannot be
+            restored.
+    """
+    if source.is_dir():
+        raise LncaError(f"{source} is a folder; give one picture, or use the command: lnca restore {source}")
+    if not source.exists():
+        raise LncaError(f"{source} does not exist")
+    record = restore_file(plan([source], output, overwrite).jobs[0], way, **progress)
+    if record.error is not None:
+        raise LncaError(record.error)
+    return record
 
 
 def note_other_kind(photo: Photo, given: str, written: str) -> None:

@@ -15,7 +15,7 @@ FEATHER = 8
 
 
 def mask_of(
-    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | None,
+    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | np.ndarray | None,
     max_pixels: int = PIXEL_LIMIT,
 ) -> np.ndarray | None:  # fmt: skip
     """The share of each pixel that is restored, float32 (height, width) in [0, 1]; None when all are.
@@ -23,7 +23,7 @@ def mask_of(
     Args:
         width, height: of the picture.
         region: left, top, width, height; it fades at its border, inside.
-        picture: a file of that size, white where to restore.
+        picture: a file of that size, white where to restore, or the shares themselves.
         max_pixels: the most pixels of that file.
 
     Raises:
@@ -36,10 +36,11 @@ def mask_of(
             raise LncaError(f"the region begins at {left},{top}, outside the picture of {width}x{height}")
         mask = np.outer(_faded(height, top, high), _faded(width, left, wide)).astype(np.float32)
     if picture is not None:
-        drawn = _drawn(picture, max_pixels)
+        drawn = _drawn(picture, max_pixels) if isinstance(picture, Path) else picture
         if drawn.shape != (height, width):
+            name = f"{picture} " if isinstance(picture, Path) else ""
             raise LncaError(
-                f"the mask {picture} is {drawn.shape[1]}x{drawn.shape[0]}, the picture {width}x{height}; "
+                f"the mask {name}is {drawn.shape[1]}x{drawn.shape[0]}, the picture {width}x{height}; "
                 "they should have the same size"
             )
         mask = drawn if mask is None else mask * drawn

@@ -86,8 +86,8 @@ def to_tensor(picture: Image.Image | np.ndarray | Tensor, values: Range = UNIT) 
 
     Args:
         picture: a PIL image, of 8 bits or 16-bit grey; an array (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha,
-            (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1]; a floating-point tensor (B, 3, H, W) in
-            [0, 1].
+            (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1]; a floating-point tensor (B, 3, H, W),
+            (3, H, W), or grey (B, 1, H, W) or (1, H, W), in [0, 1].
 
     Raises:
         LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
@@ -122,17 +122,24 @@ def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
     if isinstance(picture, np.ndarray):
         return _split_array(picture)
     if isinstance(picture, Tensor):
-        if picture.ndim != 4 or picture.shape[1] != 3:
-            raise LncaError(f"a tensor should have the shape (B, 3, H, W), got {tuple(picture.shape)}")
+        if picture.ndim not in (3, 4) or picture.shape[-3] not in (1, 3):
+            raise LncaError(
+                f"a tensor should have the shape (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W), got "
+                f"{tuple(picture.shape)}"
+            )
         if not picture.is_floating_point():
             raise LncaError(f"a tensor should be floating point with values in [0, 1], got {picture.dtype}")
-        return Parts(picture)
+        batch = picture if picture.ndim == 4 else picture[None]
+        return Parts(batch.expand(-1, 3, -1, -1), grey=batch.shape[1] == 1)
     raise LncaError(f"give a PIL image, a numpy array or a torch tensor, not {type(picture).__name__}")
 
 
 def _split_array(array: np.ndarray) -> Parts:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
-        raise LncaError(f"an array should have the shape (H, W) or (H, W, 1 to 4), got {array.shape}")
+        raise LncaError(
+            f"an array should have the shape (H, W) or (H, W, 1 to 4), got {array.shape}; of a stack, and where "
+            "channels lie elsewhere, say which axis is theirs with channel_axis, None for grey"
+        )
     if array.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise LncaError(f"an array should be uint8, uint16, or floating point in [0, 1], got {array.dtype}")
     planes = array[..., None] if array.ndim == 2 else array
@@ -298,7 +305,9 @@ class Rows:
 def _finished(x_BHWC: Tensor, picture: Any, parts: Parts) -> Any:
     """Colours in [0, 1], or of the kind of the parts' as they are, as the kind of the picture."""
     if isinstance(picture, Tensor):
-        return x_BHWC.permute(0, 3, 1, 2).to(picture.device, picture.dtype)
+        if parts.grey:
+            x_BHWC = (x_BHWC.double() @ torch.tensor(LUMA, dtype=torch.float64, device=x_BHWC.device))[..., None]
+        return x_BHWC.permute(0, 3, 1, 2).to(picture.device, picture.dtype).reshape(picture.shape)
     kind = parts.colours.dtype
     values = x_BHWC[0].cpu()
     if isinstance(picture, Image.Image) and picture.mode != GREY_16:

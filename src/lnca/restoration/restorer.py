@@ -15,6 +15,7 @@ from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel, SteppedModel
 from ..nn.pyramid import PyramidAutomaton
 from ..nn.weights_file import load_weights
+from .axes import picture_by_picture
 from .bands import Plan
 from .deblurring import DeblurPlan, DeblurStreamer
 from .kernel import Kernel, kernel_of
@@ -159,15 +160,16 @@ class Restorer:
         self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None,
         strength: float = 1.0, mask: np.ndarray | None = None, *, noise_level: NoiseLevel = "auto",
         noise_scale: float = 1.0, luma: float = 1.0, chroma: float = 1.0, data_range: float | None = None,
-        clip: bool = False, kernel: Kernel | Blur = "auto", progress: Callable[[float], None] | None = None,
+        clip: bool = False, kernel: Kernel | Blur = "auto", channel_axis: int | Literal["auto"] | None = "auto",
+        progress: Callable[[float], None] | None = None,
     ) -> Picture:  # fmt: skip
         """The picture restored.
 
         Args:
             picture: a PIL image (grey stays grey, alpha passes through, a palette and CMYK become RGB); or an
                 array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1];
-                or a floating-point tensor (B, 3, H, W) in [0, 1]. Sides >= 8. Floating-point values may reach beyond
-                [0, 1] where a noise level is told.
+                or a floating-point tensor (B, 3, H, W), (3, H, W), or grey (B, 1, H, W) or (1, H, W), in [0, 1].
+                Sides >= 8. Floating-point values may reach beyond [0, 1] where a noise level is told.
             steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled, as
                 `settle` does.
             max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
@@ -183,6 +185,10 @@ class Restorer:
             kernel: the blur kernel or point spread function, (K, L), not negative, of any sum and size, its middle
                 being where nothing is moved; or what `blur` gives, with the noise level that it was found with; "auto"
                 lets the model estimate it. For models that take one.
+            channel_axis: of an array: which axis is that of the channels, or None for grey. The last two others are
+                rows and columns, any before them count pictures, as in a stack (Z, H, W), which are restored one by
+                one. Three channels are restored together, any other number as so many grey pictures; none is alpha.
+                "auto" takes an array as `picture` says.
             progress: is called with the share of the picture that is restored, 0 to 1, after each band of rows; not
                 with "auto" steps.
 
@@ -193,6 +199,12 @@ class Restorer:
             LncaError: another shape or type, NaN, values or a share outside [0, 1], a mask or map of another size, a
                 noise level or kernel for a model that takes none, or a picture too large for the memory.
         """
+        if channel_axis != "auto":
+            return self._each(
+                picture, channel_axis, progress, steps=steps, max_memory=max_memory, strength=strength, mask=mask,
+                noise_level=noise_level, noise_scale=noise_scale, luma=luma, chroma=chroma, data_range=data_range,
+                clip=clip, kernel=kernel,
+            )  # fmt: skip
         rows = self._rows(
             picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma, data_range=data_range, clip=clip
         )
@@ -201,6 +213,16 @@ class Restorer:
             self._told_kernel(kernel, rows)
             return self._settled(rows, None, None, max_memory).picture
         return self._restored(rows, steps, max_memory, noise_level, noise_scale, kernel)
+
+    def _each(
+        self, picture: Any, channel_axis: int | None, progress: Callable[[float], None] | None, **options: Any
+    ) -> Any:
+        """`restore` of each picture in an array."""
+        if not isinstance(picture, np.ndarray):
+            raise LncaError(f"channel_axis is for numpy arrays, not for {type(picture).__name__}; leave it out")
+        return picture_by_picture(
+            picture, channel_axis, lambda part, say: self.restore(part, **options, progress=say), progress
+        )
 
     def restore_together(
         self, pictures: Sequence[Picture], steps: int | None = None, max_memory: str | int | None = None,

@@ -23,6 +23,7 @@ from lnca.cli.records import lines_of
 from lnca.data import prepare as preparing
 from lnca.data.sets import data_set
 from lnca.files import write_whole
+from lnca.images.eight_bit import save_picture
 from lnca.images.formats import FORMATS
 from lnca.images.photo import Photo
 from lnca.images.writing import save_photo
@@ -30,7 +31,6 @@ from lnca.nn.weights_file import save_weights
 from lnca.paper.figures import figure
 from lnca.restoration import cluster
 from lnca.restoration.batch import Record, write_manifest
-from lnca.restoration.image_io import save_picture
 from lnca.restoration.showing import save_film
 from lnca.restoration.stores import StoredManifest, save_stored, write_bytes
 from lnca.training.checkpoint import write_checkpoint

@@ -9,12 +9,12 @@ torch is imported when a model is asked for, not before.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .catalogue import DEFAULT_MODEL, ModelInfo, models
 from .errors import LncaError
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # What goes in comes out.
 PictureT = TypeVar("PictureT", "Image.Image", "np.ndarray", "Tensor")
 
-__version__ = "0.1.0"
 __all__ = ["LncaError", "ModelInfo", "build", "deblur", "denoise", "from_pretrained", "load", "models", "restore"]
 
 
@@ -247,9 +246,10 @@ def from_pretrained(where: Any, revision: str | None = None, **options: Any) -> 
     return from_pretrained(where, revision, **options)
 
 
-@lru_cache(1)
 def _loaded(model: Any) -> "Restorer":
-    return load(model)
+    from .restoration.restorer import loaded
+
+    return loaded(model)
 
 
 def build(name: str, /, **settings: Any) -> "RestorationModel":

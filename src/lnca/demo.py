@@ -14,8 +14,8 @@ from . import metrics
 from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
 from .degradation import camera_noise, moved
 from .errors import LncaError
+from .images.eight_bit import check_output, open_rgb, save_picture
 from .randomness import generator
-from .restoration.image_io import check_output, open_rgb, save_picture
 from .restoration.pictures import to_image, to_tensor
 from .restoration.restorer import Restorer
 from .restoration.showing import save_film

@@ -12,8 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from conftest import textured
 from lnca import LncaError
+from lnca.images.eight_bit import decode_picture
 from lnca.images.reading import read_photo
-from lnca.restoration.image_io import decode_picture
 
 strict = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs PyAV")
 DAMAGED = "the JPEG is damaged, and parts of the picture may be wrong"

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import restore
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
+from ..restoration.restorer import loaded
 
 # Noise may carry floating-point values beyond [0, 1] so far; a picture on another scale goes further.
 OVERSHOOT = 1.0
@@ -44,7 +44,7 @@ def denoise(
     options: dict[str, Any] = {"steps": steps, "strength": strength}
     if sigma is not None:
         options["noise_level"] = 255 * sigma / white
-    return restore(values, model=model, channel_axis=channel_axis, **options) * white
+    return loaded(model).restore(values, channel_axis=channel_axis, **options) * white
 
 
 def _in_floating_point(image: np.ndarray, white: float, told: bool) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from ..version import __version__
 from ..workers import let_idle_threads_sleep
 from .bench import app as bench
 from .data import app as data

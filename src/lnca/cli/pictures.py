@@ -24,8 +24,8 @@ def corrupt(
 ) -> None:
     """Add the paper's noise or motion blur to a picture."""
     from ..corruption import masked_noise, motion_blur
+    from ..images.eight_bit import check_output, open_picture, save_picture
     from ..randomness import generator
-    from ..restoration.image_io import check_output, open_picture, save_picture
     from ..restoration.pictures import like, to_tensor
 
     if (noise is None) == (blur is None):
@@ -48,7 +48,7 @@ def compare(
 ) -> None:
     """Print SSIM and PSNR between two pictures."""
     from .. import metrics
-    from ..restoration.image_io import open_rgb
+    from ..images.eight_bit import open_rgb
     from ..restoration.pictures import to_tensor
 
     a, b = (to_tensor(open_rgb(path)) for path in (first, second))

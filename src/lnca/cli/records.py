@@ -83,7 +83,7 @@ def _reason(record: "Record") -> str:
 @contextmanager
 def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | None]":
     """The manifest that was asked for, or that of a folder, open for more lines; None where there is neither."""
-    from ..restoration.finding import MANIFEST
+    from ..images.finding import MANIFEST
 
     path = manifest or (None if folder is None else folder / MANIFEST)
     if path is None:

@@ -325,9 +325,9 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
 
 def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:
     """Restores a picture of which the source, the output or both are a stream."""
+    from ..images.eight_bit import check_output
     from ..images.formats import FORMATS
     from ..restoration.batch import restore_stream
-    from ..restoration.image_io import check_output
 
     if output != STREAM:
         check_output(Path(output), overwrite, tuple(FORMATS))
@@ -345,7 +345,7 @@ def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: boo
 
 
 def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> None:
-    from ..restoration.image_io import check_output
+    from ..images.eight_bit import check_output
     from ..restoration.kernel import KERNEL_SUFFIXES
     from ..restoration.showing import FILMS
 
@@ -387,10 +387,10 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
     import numpy as np
     from PIL import Image
 
+    from ..images.eight_bit import save_picture
     from ..images.photo import of_depth
     from ..images.reading import open_photo
     from ..restoration.batch import restorer_of
-    from ..restoration.image_io import save_picture
     from ..restoration.mask import mask_of
     from ..restoration.noise import told
     from ..restoration.showing import draw_heat_map, save_film, side_by_side

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import LncaError
-from ..restoration.image_io import look_into
+from ..images.eight_bit import look_into
 
 T = TypeVar("T")
 LISTED = 20

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..corruption import Task
 from ..errors import LncaError
-from ..restoration.image_io import SUFFIXES, decode_picture, open_rgb
+from ..images.eight_bit import SUFFIXES, decode_picture, open_rgb
 
 # Bytes of a picture in an archive, unpacked.
 MEMBER_LIMIT = 256 * 10**6

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import LncaError
-from ..restoration.image_io import find_pictures, open_rgb
+from ..images.eight_bit import find_pictures, open_rgb
 
 SETS = ("CBSD68", "Kodak24", "McMaster")
 

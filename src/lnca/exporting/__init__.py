@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from .. import __version__
 from ..catalogue import ModelInfo, locate
 from ..errors import LncaError
 from ..files import write_together, write_whole
@@ -22,6 +21,7 @@ from ..nn.model import SteppedModel
 from ..nn.pyramid import PyramidAutomaton
 from ..nn.weights_file import load_weights
 from ..onnx import DESCRIPTION, FLOAT32, GRAPHS, Form, Variant, file_name
+from ..version import __version__
 from .cells import CellsExport
 from .graphs import OPSET, TOLERANCE, as_json, model_props
 from .image import ImageExport, TilesExport

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from .. import __version__
 from ..errors import LncaError, in_short
 from ..files import stamp_of
+from ..images.finding import LeftOut
 from ..images.formats import FORMATS
 from ..images.limits import PIXEL_LIMIT
 from ..images.photo import Photo
@@ -27,8 +27,8 @@ from ..kernels.cpu import Precision
 from ..kernels.select import Backend
 from ..memory import manage_freed_memory
 from ..peers import started
+from ..version import __version__
 from ..workers import QuietWorkers
-from .finding import LeftOut
 from .jobs import Job, plan
 from .kernel import Kernel, read_kernel, write_kernel
 from .mask import mask_of

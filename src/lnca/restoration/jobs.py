@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..errors import LncaError
 from ..files import opened
+from ..images.finding import Found, LeftOut, chosen, find, format_at, is_ours
 from ..images.formats import BY_NAME, FORMATS, READ_SUFFIXES, other_kind
-from .finding import Found, LeftOut, chosen, find, format_at, is_ours
 
 # What becomes of a picture whose format is read only.
 READ_ONLY_AS = ".tif"

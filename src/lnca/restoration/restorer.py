@@ -1,6 +1,7 @@
 """A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -70,6 +71,12 @@ def _streamer(module: RestorationModel, backend: str, precision: Precision, devi
         return Streamer(module, module.automaton.runner.fused)
     except LncaError:
         return None
+
+
+@lru_cache(1)
+def loaded(model: Any) -> "Restorer":
+    """The restorer of a model's name or weight file; the last one stays loaded."""
+    return Restorer(model)
 
 
 class Settled(NamedTuple):

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from ..errors import LncaError
 from ..files import NEW, Stamp, write_whole
-from .image_io import save_picture
+from ..images.eight_bit import save_picture
 
 FRAME_MS, LAST_FRAME_MS, RATE = 60, 2000, 16
 FILMS = (".gif", ".mp4")

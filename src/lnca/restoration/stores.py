@@ -18,10 +18,10 @@ import fsspec
 
 from ..errors import LncaError, in_short
 from ..files import NEW, TEMPORARY, Stamp, write_whole
+from ..images.finding import MANIFEST, LeftOut, is_ours
 from ..images.formats import FORMATS, READ_SUFFIXES
 from ..images.photo import Photo
 from ..images.writing import write_photo
-from .finding import MANIFEST, LeftOut, is_ours
 from .jobs import plan
 
 # Stores whose objects appear whole or not at all.

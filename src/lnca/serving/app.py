@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from .. import __version__
 from ..errors import LncaError
 from ..images.formats import ALL
 from ..restoration.notation import Noise, parse_region
+from ..version import __version__
 from .body import declared, discard, read_body
 from .guard import Guard
 from .queue import Answer, Job, Queue, Refusal

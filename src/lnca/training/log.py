@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import LncaError
 from ..files import Appended, write_whole
-from ..restoration.image_io import save_picture
+from ..images.eight_bit import save_picture
 from ..restoration.pictures import to_image
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import __version__, metrics
+from .. import metrics
 from ..data.crops import CropSet
 from ..data.reading import Unreadable, listing
 from ..data.splits import Split
@@ -36,6 +36,7 @@ from ..nn.pyramid import PyramidAutomaton
 from ..nn.registry import resolve
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
+from ..version import __version__
 from .autoencoder import AutoencoderTrainer
 from .automaton import AutomatonTrainer, PixelTrainer
 from .batch import Exploded, Trainer, decibels

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...errors import LncaError
-from ...restoration.image_io import decode_picture
+from ...images.eight_bit import decode_picture
 from ..source import (
     About,
     DataSet,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import LncaError, in_short
-from ...restoration.image_io import decode_picture
+from ...images.eight_bit import decode_picture
 from ..source import About, DataSet, Found, Sample
 
 PREFIX = "hf:"

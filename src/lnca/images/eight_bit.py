@@ -9,10 +9,10 @@ from PIL import Image
 
 from ..errors import LncaError, in_short
 from ..files import NEW, Stamp, opened, write_whole
-from ..images.formats import FORMATS
-from ..images.limits import PIXEL_LIMIT
-from ..images.reading import read_photo
 from .finding import Found, find
+from .formats import FORMATS
+from .limits import PIXEL_LIMIT
+from .reading import read_photo
 
 # Formats of 8-bit pictures without time, by suffix: their names.
 KINDS = {suffix: name for suffix, name in FORMATS.items() if name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import LncaError
 from ..files import TEMPORARY, kind_of, opened
-from ..images.formats import TIFF, Format, format_of, other_kind
+from .formats import TIFF, Format, format_of, other_kind
 
 # What we write beside the pictures of a folder.
 MANIFEST = "lnca.jsonl"

@@ -10,7 +10,7 @@ from PIL import Image
 from conftest import textured
 from lnca import LncaError
 from lnca.data.reading import Unreadable, pictures_in
-from lnca.restoration.image_io import find_pictures
+from lnca.images.eight_bit import find_pictures
 from lnca.restoration.jobs import plan
 
 APPLE = b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(40)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from disks import failing
 from lnca import LncaError
-from lnca.restoration.image_io import check_output, find_pictures, open_picture, save_picture
+from lnca.images.eight_bit import check_output, find_pictures, open_picture, save_picture
 
 
 def encoded(image, kind):

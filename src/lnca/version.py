@@ -1,0 +1,3 @@
+"""The version of lnca, after Semantic Versioning."""
+
+__version__ = "0.1.0"

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..kernels.coders import fused_coder
+from ..nn.autoencoder import Coder
 from ..nn.model import RestorationModel
 from ..nn.nafca import NAFCA
 
@@ -89,6 +91,10 @@ class JaxRun:
         self._weights = {name: value.detach().cpu().numpy() for name, value in rule.state_dict().items()}
         self._run = jax.jit(_steps, static_argnames=("steps", "inputs"))
         self._inputs = rule.input_channels
+
+    def in_bands(self, coder: Coder) -> Any:
+        """As `FusedRun.in_bands`."""
+        return fused_coder(coder, self.level)
 
     def advance(self, cells: Tensor, steps: int, *_: Any, **__: Any) -> None:
         """Runs steps in place: cells (B, H, W, C), float32, on the CPU."""

@@ -15,22 +15,28 @@ from typing import Any
 
 import torch
 
-from ..nn.latent import LatentAutomaton
-from ..nn.pixel import PixelAutomaton
-from ..nn.residual import ResidualCoder
+from ..nn.registry import resolve
 from ..randomness import generator
-from ..training.autoencoder import AutoencoderTrainer
-from ..training.automaton import AutomatonTrainer, PixelTrainer
-from ..training.batch import Batch, Trainer
-from ..training.direct import DirectTrainer
+from ..training.batch import Batch
 from ..training.optimizer import OptimizerSettings
-from ..training.recipe import AutoencoderPhase, AutomatonPhase, Backward, DirectPhase, PixelPhase, Recipe, ResidualPhase
-from ..training.residual import ResidualTrainer
+from ..training.recipe import (
+    PHASES,
+    AutoencoderPhase,
+    AutomatonPhase,
+    Backward,
+    DirectPhase,
+    PixelPhase,
+    Recipe,
+    ResidualPhase,
+)
+from ..training.trainers import trainer_of
 from ..workers import QuietWorkers
 from .inference import model_of
 from .measure import environment, in_turn
 from .memory import SavedBytes, peak_memory
 
+# Batches that a trainer is told of, whose rate of learning is 0.
+BATCHES = 1000
 # Of the paper's 1000 dummy samples.
 TRAINING_SAMPLES, VALIDATION_SAMPLES = 800, 200
 MOST_STEPS, MEAN_STEPS = 32, 20
@@ -69,6 +75,11 @@ def phases(model: str) -> tuple[str, ...]:
     return ("autoencoder", "automaton") if model.startswith("latent-") else ("whole",)
 
 
+def phase_of(job: "Job") -> str:
+    """The phase of a recipe that a job trains."""
+    return PHASES[resolve(job.model, {})[0]][0] if job.phase == "whole" else job.phase
+
+
 def _recipe(job: Job) -> Recipe:
     steps: dict[str, Any] = {"fewest_steps": job.steps, "most_steps": job.steps, "optimizer": STILL}
     return replace(
@@ -86,23 +97,11 @@ class Bench:
         torch.set_num_threads(job.threads)
         self.job, self.device = job, torch.device(job.device)
         self.model = model_of(job.model, self.device).train()
-        self.trainer = self._trainer(_recipe(job))
+        self.trainer = trainer_of(phase_of(job), self.model, _recipe(job), BATCHES)
         shape = (job.batch, 3, job.side, job.side)
         anchor, positive = torch.rand(shape, device=self.device), torch.rand(shape, device=self.device)
         self.batch = Batch(anchor, positive, torch.arange(job.batch, device=self.device))
         self.drawn = 0
-
-    def _trainer(self, recipe: Recipe) -> Trainer:
-        model = self.model
-        if isinstance(model, PixelAutomaton):
-            return PixelTrainer(model, recipe, recipe.vitca, 1000)
-        if not isinstance(model, LatentAutomaton):
-            return DirectTrainer(model, recipe, getattr(recipe, self.job.model.partition("-")[0]), 1000)
-        if isinstance(model.autoencoder, ResidualCoder):
-            return ResidualTrainer(model, recipe, recipe.residual, 1000)
-        if self.job.phase == "autoencoder":
-            return AutoencoderTrainer(model, recipe, recipe.autoencoder, 1000)
-        return AutomatonTrainer(model, recipe, recipe.automaton, 1000)
 
     def train(self) -> None:
         """The gradient steps of one batch."""

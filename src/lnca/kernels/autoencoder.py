@@ -24,7 +24,6 @@ class FusedAutoencoder:
         border: rows of cells that a band reaches beyond itself, both sides together, at most.
         floats: numbers that lie in memory for a pixel of a band, at most.
         halo: the same of what lies beyond the band, for a column of pixels.
-        row: the same of what a row of cells needs at a time, whatever the band, for a column of pixels.
 
     Raises:
         LncaError: more channels than the kernel has room for.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import LncaError
+from ..nn.autoencoder import Coder
 from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA, position_code
 from ..randomness import derive
@@ -48,6 +49,12 @@ class FusedRun:
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy folds its own rule's weights, when it is first used."""
         return _unfolded, (self.rule, self.precision, self.level, self.vector)
+
+    def in_bands(self, coder: Coder) -> Any:
+        """The coder around these steps, by fused kernels of the same level; raises as `fused_coder`."""
+        from .coders import fused_coder
+
+        return fused_coder(coder, self.level, self.precision)
 
     def _fold(self) -> None:
         """Copies the rule's weights as they are now."""

@@ -1,5 +1,6 @@
 """Which way a model's steps are run: chosen here, once, for everything else."""
 
+from functools import singledispatch
 from importlib.util import find_spec
 from typing import Literal, get_args
 
@@ -67,30 +68,42 @@ def accelerate(
     for kind, value, known in (("backend", backend, Backend), ("precision", precision, Precision)):
         if value not in get_args(known):
             raise LncaError(f"no {kind} {value!r}; choose {', '.join(get_args(known))}")
-    if isinstance(model, PyramidAutomaton | Deblurrer):
-        return _of_pyramid(device, backend, precision)
-    automaton = model.automaton if isinstance(model, LatentAutomaton | PixelAutomaton) else None
-    wanted = backend in ("compiled", "fused") or precision == "bfloat16"
-    if automaton is not None:
-        automaton.runner = None
-        if backend == "compiled":
-            automaton.runner = OnDevice(CompiledRun(automaton, precision), device.type)
-            return f"compiled {precision}"
-        if backend != "plain" and device.type in ("cpu", "cuda"):
-            try:
-                automaton.runner, name = _fused(automaton, device, precision)
-            except LncaError:
-                if wanted:
-                    raise
-            else:
-                return name
-    if wanted:
+    return _chosen(model, device, backend, precision)
+
+
+@singledispatch
+def _chosen(model: RestorationModel, device: torch.device, backend: Backend, precision: Precision) -> str:
+    """How a kind of model is run, see `accelerate`; a further kind registers its own."""
+    if backend in ("compiled", "fused") or precision == "bfloat16":
         what = f"precision {precision}" if precision == "bfloat16" else f"backend {backend}"
         raise LncaError(f"{what} works for cellular automata with fused or compiled steps only")
     return "plain"
 
 
-def _of_pyramid(device: torch.device, backend: Backend, precision: Precision) -> str:
+@_chosen.register
+def _of_automaton(
+    model: LatentAutomaton | PixelAutomaton, device: torch.device, backend: Backend, precision: Precision
+) -> str:
+    automaton = model.automaton
+    automaton.runner = None
+    if backend == "compiled":
+        automaton.runner = OnDevice(CompiledRun(automaton, precision), device.type)
+        return f"compiled {precision}"
+    if backend != "plain" and device.type in ("cpu", "cuda"):
+        try:
+            automaton.runner, name = _fused(automaton, device, precision)
+        except LncaError:
+            if backend == "fused" or precision == "bfloat16":
+                raise
+        else:
+            return name
+    return _chosen.dispatch(RestorationModel)(model, device, backend, precision)
+
+
+@_chosen.register
+def _of_pyramid(
+    model: PyramidAutomaton | Deblurrer, device: torch.device, backend: Backend, precision: Precision
+) -> str:
     """How an automaton on three lattices is run: its dense convolutions are what a GPU's own library is for, and on the
     CPU those of `FusedPyramid`, which a `RollingStreamer` calls."""
     fused = device.type == "cpu" and backend in ("auto", "fused") and best_level() is not None

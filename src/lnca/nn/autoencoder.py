@@ -16,11 +16,12 @@ class Coder(nn.Module):
 
     Args:
         multiple: pixels of a cell's side; an image's sides are multiples of it.
+        width: channels of what goes past the automaton, at most, for each pixel.
     """
 
-    def __init__(self, multiple: int):
+    def __init__(self, multiple: int, width: int):
         super().__init__()
-        self.multiple = multiple
+        self.multiple, self.width = multiple, width
 
     @property
     @abstractmethod
@@ -77,7 +78,7 @@ class Autoencoder(Coder):
     """
 
     def __init__(self, image_channels: int = 3, latent_channels: int = 16, downsamplings: int = 2):
-        super().__init__(2**downsamplings)
+        super().__init__(2**downsamplings, latent_channels // 2)
         if downsamplings < 2:
             raise ValueError(f"downsamplings must be at least 2, got {downsamplings}")
         skip = latent_channels // 2

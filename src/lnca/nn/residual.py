@@ -36,10 +36,10 @@ class ResidualCoder(Coder):
         output_channels: int = 32,
         mixing: int = 96,
     ):
-        super().__init__(SIDE)
+        super().__init__(SIDE, width)
         if shrink not in (1, 2):
             raise ValueError(f"shrink must be 1 or 2, got {shrink}")
-        self.width, self.shrink, self.places = width, shrink, (SIDE // shrink) ** 2
+        self.shrink, self.places = shrink, (SIDE // shrink) ** 2
         self.pixels = image_channels * shrink**2
         self.features = nn.Sequential(
             nn.Conv2d(self.pixels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)

@@ -1,7 +1,7 @@
 """A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -59,13 +59,26 @@ Streamers = Streamer | RollingStreamer | DeblurStreamer
 LEVELLED = (RollingStreamer, DeblurStreamer)
 
 
+@singledispatch
 def _streamer(module: RestorationModel, backend: str, precision: Precision, device: torch.device) -> Streamers | None:
-    """What restores in bounded memory, where the model and its backend can."""
-    if isinstance(module, Deblurrer):
-        return DeblurStreamer(module, device, backend.startswith("fused"), precision)
-    if isinstance(module, PyramidAutomaton):
-        return RollingStreamer(module, precision) if backend.startswith("fused") else None
-    if not isinstance(module, LatentAutomaton) or not isinstance(module.automaton.runner, OnCpu):
+    """What restores in bounded memory, where the model and its backend can; a further kind of model registers its
+    own."""
+    return None
+
+
+@_streamer.register
+def _(module: Deblurrer, backend: str, precision: Precision, device: torch.device) -> DeblurStreamer:
+    return DeblurStreamer(module, device, backend.startswith("fused"), precision)
+
+
+@_streamer.register
+def _(module: PyramidAutomaton, backend: str, precision: Precision, device: torch.device) -> RollingStreamer | None:
+    return RollingStreamer(module, precision) if backend.startswith("fused") else None
+
+
+@_streamer.register
+def _(module: LatentAutomaton, backend: str, precision: Precision, device: torch.device) -> Streamer | None:
+    if not isinstance(module.automaton.runner, OnCpu):
         return None
     try:
         return Streamer(module, module.automaton.runner.fused)

@@ -15,14 +15,11 @@ import torch
 from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.autoencoder import FusedAutoencoder, Source
+from ..kernels.autoencoder import Source
 from ..kernels.cpu import FusedRun
 from ..kernels.folding import versions
-from ..kernels.residual import FusedResidualCoder
 from ..kernels.settling import Settling
-from ..nn.autoencoder import Autoencoder
 from ..nn.latent import LatentAutomaton
-from ..nn.residual import ResidualCoder
 from .bands import (
     ALIGNED,
     BLOCK_STEPS,
@@ -35,7 +32,7 @@ from .bands import (
 )
 from .lattice import Lattice, opened_lattice
 from .pictures import Rows
-from .windows import ModuleRun, WindowedCoder
+from .windows import ModuleRun
 
 
 class Streamer:
@@ -56,16 +53,7 @@ class Streamer:
     def _fold(self) -> None:
         """Copies the autoencoder's weights as they are now."""
         self._versions = self._weights()
-        coder = self.model.autoencoder
-        self.autoencoder: BandCoder
-        if isinstance(self.run, ModuleRun):
-            self.autoencoder = WindowedCoder(coder)
-        elif isinstance(coder, ResidualCoder):
-            self.autoencoder = FusedResidualCoder(coder, self.run.level, self.run.precision)
-        elif isinstance(coder, Autoencoder):
-            self.autoencoder = FusedAutoencoder(coder, self.run.level)
-        else:
-            raise LncaError(f"there is no fused kernel for a {type(coder).__name__}")
+        self.autoencoder: BandCoder = self.run.in_bands(self.model.autoencoder)
 
     def _weights(self) -> list[tuple[int, int]]:
         """Changes when a weight does."""

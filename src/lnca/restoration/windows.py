@@ -12,7 +12,6 @@ from ..kernels.cpu import Precision
 from ..kernels.settling import Settling
 from ..nn.autoencoder import Coder
 from ..nn.automaton import Automaton
-from ..nn.residual import ResidualCoder
 
 
 class WindowedCoder:
@@ -23,8 +22,7 @@ class WindowedCoder:
         self.coder, self.multiple = coder, coder.multiple
         self.border = 2 * coder.reach
         # What goes past the automaton, before and after each layer.
-        path = coder.width if isinstance(coder, ResidualCoder) else 8
-        self.floats = 9 + 8 * path
+        self.floats = 9 + 8 * coder.width
         self.halo = self.border * self.multiple * self.floats
 
     def _window(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
@@ -59,6 +57,10 @@ class ModuleRun:
 
     def __init__(self, rule: Automaton):
         self.rule = rule
+
+    def in_bands(self, coder: Coder) -> WindowedCoder:
+        """The coder around these steps."""
+        return WindowedCoder(coder)
 
     @torch.no_grad()
     def advance(

@@ -29,28 +29,22 @@ from ..data.splits import Split
 from ..data.tile_set import TileSet
 from ..errors import LncaError, in_short
 from ..files import write_whole
-from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
-from ..nn.pixel import PixelAutomaton
-from ..nn.pyramid import PyramidAutomaton
 from ..nn.registry import resolve
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from ..version import __version__
-from .autoencoder import AutoencoderTrainer
-from .automaton import AutomatonTrainer, PixelTrainer
 from .batch import Exploded, Trainer, decibels
 from .checkpoint import last_good, read_checkpoint, write_checkpoint
-from .direct import DirectTrainer
 from .initial import begin_with
 from .log import ContactSheet, Log
 from .optimizer import NotFinite
 from .pace import Cost, batches_within
 from .plan import Plan, commit
-from .pyramid import LevelTrainer, NoiseLevelTrainer, PyramidTrainer
+from .pyramid import LevelTrainer
 from .recipe import PHASES
-from .residual import ResidualTrainer
 from .samples import draw_batch, open_samples
+from .trainers import trainer_of
 from .world import ALONE, World
 
 # Of a phase, when its pace is measured: batches and seconds at least, and samples that are validated.
@@ -200,21 +194,8 @@ class Run:
         self._save()
 
     def _trainer(self, phase: str) -> Trainer:
-        batches = self.epochs(phase) * self.batches_per_epoch
-        model, recipe, world = self.model, self.recipe, self.world
-        if isinstance(model, PixelAutomaton):
-            return PixelTrainer(model, recipe, recipe.vitca, batches, world)
-        if isinstance(model, PyramidAutomaton):
-            if phase == "noise_level":
-                return NoiseLevelTrainer(model, recipe, recipe.noise_level, batches, world)
-            return PyramidTrainer(model, recipe, recipe.pyramid, batches, world)
-        if not isinstance(model, LatentAutomaton):
-            return DirectTrainer(model, recipe, getattr(recipe, phase), batches, world)
-        if phase == "residual":
-            return ResidualTrainer(model, recipe, recipe.residual, batches, world)
-        if phase == "autoencoder":
-            return AutoencoderTrainer(model, recipe, recipe.autoencoder, batches, world)
-        return AutomatonTrainer(model, recipe, getattr(recipe, phase), batches, world, joint=phase == "joint")
+        """What trains a phase."""
+        return trainer_of(phase, self.model, self.recipe, self.epochs(phase) * self.batches_per_epoch, self.world)
 
     def _epoch(self, phase: str, epoch: int) -> None:
         epochs, per_epoch = self.epochs(phase), self.batches_per_epoch

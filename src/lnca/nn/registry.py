@@ -5,7 +5,7 @@ import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
@@ -26,10 +26,22 @@ from .rules import rule_named
 from .vitca import ViTCA
 
 
+class Settings(Protocol):
+    """An architecture: a frozen dataclass of its settings, which lie in the header of a weight file, and the phases of
+    a recipe that train it (`lnca.training.trainers`); none where it has the weights of another."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    phases: ClassVar[tuple[str, ...]]
+
+    def build(self) -> RestorationModel:
+        """An untrained module."""
+
+
 @dataclass(frozen=True)
 class LatentSettings:
     """Settings of both latent models; see `Autoencoder`, `Automaton` and `LatentAutomaton`."""
 
+    phases: ClassVar[tuple[str, ...]] = ("autoencoder", "automaton", "joint")
     latent_channels: int = 16
     hidden_channels: int = 32
     downsamplings: int = 2
@@ -84,6 +96,7 @@ class ResidualSettings:
     """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and `rule_named`. Those
     of the paper's two rules mean nothing to others."""
 
+    phases: ClassVar[tuple[str, ...]] = ("residual",)
     rule: str = "nafca"
     width: int = 16
     shrink: int = 1
@@ -118,6 +131,7 @@ class ResidualSettings:
 class PyramidSettings:
     """Settings of an automaton on three lattices; see `PyramidAutomaton`. 0 steps are as many as there are rules."""
 
+    phases: ClassVar[tuple[str, ...]] = ("noise_level", "pyramid")
     channels: tuple[int, int, int] = (64, 80, 96)
     rules: int = 3
     steps: int = 0
@@ -134,6 +148,7 @@ class PyramidSettings:
 class DeblurSettings:
     """Settings of a deblurrer; see `Deblurrer`."""
 
+    phases: ClassVar[tuple[str, ...]] = ()
     channels: tuple[int, int, int] = (64, 80, 96)
     rules: int = 3
     steps: int = ROUNDS
@@ -147,6 +162,7 @@ class DeblurSettings:
 class ViTCASettings:
     """Settings of ViTCA in pixel space; see `ViTCA` and `PixelAutomaton`."""
 
+    phases: ClassVar[tuple[str, ...]] = ("vitca",)
     hidden_channels: int = 32
     update_rate: float = 0.5
     steps: int = 64
@@ -168,6 +184,7 @@ class ViTCASettings:
 class NAFNetSettings:
     """Settings of NAFNet; see `NAFNet`."""
 
+    phases: ClassVar[tuple[str, ...]] = ("nafnet",)
     width: int = 64
     encoder_blocks: tuple[int, ...] = (2, 2, 4, 8)
     middle_blocks: int = 12
@@ -183,6 +200,7 @@ class NAFNetSettings:
 class RestormerSettings:
     """Settings of Restormer; see `Restormer`."""
 
+    phases: ClassVar[tuple[str, ...]] = ("restormer",)
     dim: int = 48
     num_blocks: tuple[int, int, int, int] = (4, 6, 6, 8)
     num_refinement_blocks: int = 4
@@ -196,17 +214,6 @@ class RestormerSettings:
         """An untrained module."""
         return Restormer(**vars(self))
 
-
-Settings = (
-    LatentNAFCASettings
-    | LatentViTCASettings
-    | ResidualSettings
-    | ViTCASettings
-    | NAFNetSettings
-    | PyramidSettings
-    | DeblurSettings
-    | RestormerSettings
-)
 
 ARCHITECTURES: dict[str, type[Settings]] = {
     "latent-nafca": LatentNAFCASettings,
@@ -271,7 +278,7 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
     architecture, preset = PRESETS.get(name, (name, {}))
     if architecture not in ARCHITECTURES:
         raise unknown("architecture", name, [*ARCHITECTURES, *PRESETS])
-    kind = ARCHITECTURES[architecture]
+    kind: Any = ARCHITECTURES[architecture]
     fields = [field.name for field in dataclasses.fields(kind)]
     hints = typing.get_type_hints(kind)
     for key, value in settings.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..corruption import Curriculum, Task
 from ..degradation import PhotoTask
 from ..errors import LncaError, in_short
+from ..nn.registry import ARCHITECTURES
 from .muon import MuonSettings
 from .optimizer import OptimizerSettings
 
@@ -244,15 +245,7 @@ class Recipe:
 
 
 # The phases of each architecture, which are fields of the recipe.
-PHASES: dict[str, tuple[str, ...]] = {
-    "latent-nafca": ("autoencoder", "automaton", "joint"),
-    "latent-vitca": ("autoencoder", "automaton", "joint"),
-    "lnca": ("residual",),
-    "pyramid": ("noise_level", "pyramid"),
-    "vitca": ("vitca",),
-    "nafnet": ("nafnet",),
-    "restormer": ("restormer",),
-}
+PHASES = {name: kind.phases for name, kind in ARCHITECTURES.items() if kind.phases}
 
 
 def shipped_recipes() -> list[str]:

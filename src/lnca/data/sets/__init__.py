@@ -12,10 +12,19 @@ from .renoir import RENOIR
 from .sid import SID
 from .tiny_imagenet import TINY_IMAGENET
 
-SETS: dict[str, DataSet] = {
-    data_set.name: data_set
-    for data_set in (CELEBA, CIFAR10, TINY_IMAGENET, RENOIR, SID, GOPRO, REALBLUR_J, REALBLUR_R, FOLDER, PAIRS)
-}
+ALL = (
+    CELEBA,
+    CIFAR10,
+    TINY_IMAGENET,
+    RENOIR,
+    SID,
+    GOPRO,
+    REALBLUR_J,
+    REALBLUR_R,
+    FOLDER,
+    PAIRS,
+)
+SETS: dict[str, DataSet] = {each.name: each for each in ALL}
 
 
 def data_set(name: str) -> DataSet:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ lnca restore shaken.jpg -m photo-deblur --kernel-out blur.png
 
 def restore(
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns; - is stdin.")
+        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns, a film; - is stdin.")
     ],
     output: Annotated[
         str | None,
@@ -188,6 +188,7 @@ def restore(
     from .. import peers
     from ..memory import manage_freed_memory
     from ..restoration.batch import Record, Way, restore_files, restorer_of, write_manifest
+    from ..restoration.film import is_film
     from ..restoration.jobs import plan
     from ..restoration.notation import Noise, parse_noise_level, parse_region
 
@@ -224,6 +225,11 @@ def restore(
         raise LncaError(f"this was started as {peers.started()} processes; leave --devices out")
     with _together(asked, workers or 1, frames) as way:
         if way is None:
+            return
+        if len(sources) == 1 and is_film(Path(sources[0])):
+            _film(Path(sources[0]), output, way, talk, overwrite=overwrite, dry_run=dry_run, others={
+                **beside, "--manifest": manifest, "--plan": show_plan or None,
+            })  # fmt: skip
             return
         if STREAM in (*sources, output):
             if len(sources) > 1 or any((*beside.values(), manifest, json, show_plan, dry_run)):
@@ -321,6 +327,33 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
     if not text.isdecimal():
         raise LncaError(f"--steps should be a number, 0 or more, or auto, got {text!r}")
     return int(text)
+
+
+def _film(
+    source: Path, output: str | None, way: "Way", talk: Talk, *, overwrite: bool, dry_run: bool, others: dict[str, Any]
+) -> None:
+    """Restores a film."""
+    from ..files import kind_of
+    from ..restoration.film import film_output, restore_film
+
+    for option, value in others.items():
+        if value is not None:
+            raise LncaError(f"{option} is for pictures, not for films; leave it out")
+    if not source.exists():
+        raise LncaError(f"{source} does not exist")
+    if not source.is_file():
+        raise LncaError(f"{source} is {kind_of(source)}, not a film")
+    there = film_output(source, None if output is None else Path(output), overwrite)
+    if dry_run:
+        print(plain(f"{source} -> {there}"))
+        return
+    records = followed(lambda progress: iter([restore_film(source, there, way, progress)]), 1, None, not talk.quiet)
+    for record in records:
+        talk.of(record, errors=False)
+        if record.error is not None:
+            raise LncaError(record.error)
+    if not talk.quiet and not talk.json:
+        print(there)
 
 
 def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:

@@ -1,9 +1,12 @@
 """How regions, sizes and noise levels are written; needs nothing heavy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import LncaError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def parse_region(text: str) -> tuple[int, int, int, int]:
@@ -40,12 +43,12 @@ class Noise:
     """What is asked for of a picture's noise; see `lnca.restoration.restorer.Restorer.restore`.
 
     Args:
-        level: standard deviation in 255ths, or "auto".
+        level: standard deviation in 255ths, a map of them, or "auto".
         scale: factor of the level.
         luma, chroma: shares of the correction in brightness and in colour.
     """
 
-    level: Literal["auto"] | float = "auto"
+    level: "Literal['auto'] | float | np.ndarray" = "auto"
     scale: float = 1.0
     luma: float = 1.0
     chroma: float = 1.0

@@ -1,0 +1,428 @@
+"""Films: restored frame by frame in the memory of a part of them, with sound and subtitles as they are.
+
+Frames are encoded in parts of `PART` frames, each a file of its own in a folder beside the output, so that an
+interrupted run goes on where it stopped, to the same bytes. In the end the parts are joined, without being encoded
+again.
+"""
+
+import heapq
+import io
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LncaError, in_short
+from ..files import stamp_of, write_whole, written_whole
+from ..images.limits import SMALLEST_SIDE
+from ..images.photo import Photo
+from ..version import __version__
+from .batch import Record, Way, restore_photo, restorer_of
+
+READ_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+# Containers that are written, by suffix: their names to FFmpeg.
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+# Frames of a part.
+PART = 48
+# Share of the noise level of the frames before, with which a frame's own estimate is mixed, so that nothing flickers;
+# where the two differ by more than a factor, the scene has changed.
+BEFORE, OTHER_SCENE = 0.8, 1.6
+# Encoders of 8 and of more bits. Without frames that depend on later ones, parts can be joined.
+ENCODERS: dict[bool, tuple[str, dict[str, str]]] = {
+    False: ("libx264", {"crf": "14", "preset": "medium", "bf": "0", "threads": "1"}),
+    True: (
+        "libx265",
+        {"crf": "16", "preset": "medium", "x265-params": "bframes=0:log-level=none:pools=1:frame-threads=1"},
+    ),
+}
+# As FFmpeg numbers them: colour spaces of small and of large pictures where a film does not say, and ranges.
+BT_601, BT_709, UNKNOWN, STUDIO, FULL = 5, 1, 2, 1, 2
+LARGE = 720
+# Of FFmpeg's scaler: bicubic, rounded well, with all of the colours; otherwise every frame loses a level of brightness.
+EXACTLY = 4 | 0x40000 | 0x2000 | 0x4000
+
+
+@dataclass
+class Look:
+    """How a film's frames are coded, taken from its first one."""
+
+    width: int
+    height: int
+    bits: int
+    chroma: str
+    space: int
+    full: bool
+    tags: dict[str, int] = field(default_factory=dict)
+    rotation: int = 0
+    aspect: tuple[int, int] | None = None
+
+    @property
+    def format(self) -> str:
+        """The encoder's pixel format."""
+        return f"yuv{self.chroma}p" + ("10le" if self.bits > 8 else "")
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file's name is that of a film."""
+    return path.suffix.lower() in READ_SUFFIXES
+
+
+def film_output(source: Path, output: Path | None, overwrite: bool) -> Path:
+    """Where a restored film goes.
+
+    Args:
+        output: None for the source with "-restored" added to its name; a folder gets a file of the source's name.
+
+    Raises:
+        LncaError: it exists, is the source itself, or its container is not written.
+    """
+    kept = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
+    if output is None:
+        output = source.with_name(f"{source.stem}-restored{kept}")
+    elif output.is_dir():
+        output = output / f"{source.stem}{kept}"
+    if output.suffix.lower() not in CONTAINERS:
+        raise LncaError(f"{output} should end in one of {', '.join(CONTAINERS)}")
+    if output.exists() and output.samefile(source):
+        raise LncaError(f"{output} is the film itself; choose another output")
+    if output.exists() and not overwrite:
+        raise LncaError(f"{output} exists; add --overwrite to replace it")
+    return output
+
+
+def restore_film(source: Path, output: Path, way: Way, progress: Callable[[float], None] | None = None) -> Record:
+    """Restores a film; an error is in the record.
+
+    Args:
+        output: as `film_output` gives it.
+        progress: is called with the share that is restored, 0 to 1.
+    """
+    record = Record(str(source), str(output), way.model)
+    begin = time.perf_counter()
+    try:
+        _Film(source, output, way, record, progress or (lambda share: None)).restore()
+    except LncaError as error:
+        record.error = str(error)
+    record.seconds = round(time.perf_counter() - begin, 3)
+    return record
+
+
+class _Film:
+    """One film while it is restored."""
+
+    def __init__(self, source: Path, output: Path, way: Way, record: Record, progress: Callable[[float], None]):
+        try:
+            import av
+        except ImportError as error:
+            raise LncaError("films need av: pip install 'lnca[io]'") from error
+        self.av, self.source, self.output, self.way = av, source, output, way
+        self.record, self.progress = record, progress
+        self.parts = output.with_name(f"{output.name}.lnca-parts")
+        self.restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+        self.before: np.ndarray | None = None
+        self.levels: list[list[float]] = []
+
+    def restore(self) -> None:
+        try:
+            with self.av.open(str(self.source)) as film:
+                self._check(film)
+                done = self._all_parts(film)
+            self._join(done)
+        except (self.av.error.FFmpegError, ValueError) as error:
+            raise LncaError(f"{self.source} cannot be restored as a film: {in_short(error, 200)}") from error
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def _check(self, film: Any) -> None:
+        """Raises `LncaError` where there is no film in the file."""
+        if not film.streams.video:
+            raise LncaError(f"{self.source} holds no film; it has {len(film.streams)} streams without pictures")
+        film.streams.video[0].thread_type = "AUTO"
+
+    def _all_parts(self, film: Any) -> list[Path]:
+        """Restores the frames that no part has yet; gives the parts."""
+        stream, look = film.streams.video[0], None
+        done: list[Path] = []
+        part: list[Any] = []
+        count = _count(film, stream)
+        for frame in film.decode(stream):
+            if look is None:
+                look = self._look(frame, stream)
+                self._go_on(look)
+            self._check_frame(frame, look)
+            part.append(frame)
+            self.record.frames += 1
+            if len(part) == PART:
+                done.append(self._part(part, len(done), look, stream, count))
+                part = []
+        if part and look is not None:
+            done.append(self._part(part, len(done), look, stream, count))
+        if not done:
+            raise LncaError(f"{self.source} holds no frame that can be decoded; get a whole copy of it")
+        means = np.mean(self.levels, 0) if self.levels else None
+        if means is not None:
+            self.record.noise_level = {"brightness": round(float(means[0]), 2), "colour": round(float(means[1]), 2)}
+        return done
+
+    def _look(self, frame: Any, stream: Any) -> Look:
+        width, height = frame.width, frame.height
+        if width * height > self.way.max_pixels:
+            raise LncaError(f"{self.source} has {width}x{height} pixels, over the limit of {self.way.max_pixels}")
+        if min(width, height) < SMALLEST_SIDE:
+            raise LncaError(f"a picture needs at least 8x8 pixels, got {width}x{height}")
+        self.record.width, self.record.height = width, height
+        pixels = frame.format
+        bits = max(component.bits for component in pixels.components)
+        chroma = _chroma(pixels, width, height)
+        if bits > 10:
+            self.record.notes.append(f"{bits} bits became 10")
+        if any(component.is_alpha for component in pixels.components):
+            self.record.notes.append("transparency was left out")
+        sides = frame.side_data.keys() if hasattr(frame.side_data, "keys") else ()
+        if any("MASTERING" in str(each) or "LIGHT_LEVEL" in str(each) for each in sides):
+            self.record.notes.append("what HDR says of the screen was left out")
+        space = int(frame.colorspace)
+        known = space in (BT_601, BT_709, 6, 9)
+        tags = {
+            "colorspace": space, "color_primaries": int(frame.color_primaries), "color_trc": int(frame.color_trc),
+            "color_range": int(frame.color_range),
+        }  # fmt: skip
+        aspect = stream.sample_aspect_ratio
+        return Look(
+            width, height, min(bits, 10), chroma,
+            space if known else BT_709 if height >= LARGE else BT_601,
+            int(frame.color_range) == FULL or pixels.name.startswith("yuvj") or pixels.is_rgb,
+            tags, int(frame.rotation), None if aspect is None else (aspect.numerator, aspect.denominator),
+        )  # fmt: skip
+
+    def _check_frame(self, frame: Any, look: Look) -> None:
+        if (frame.width, frame.height) != (look.width, look.height):
+            raise LncaError(
+                f"{self.source} changes its size to {frame.width}x{frame.height} in the middle; cut it there"
+            )
+        if frame.interlaced_frame:
+            raise LncaError(f"{self.source} is interlaced; deinterlace it first, such as with FFmpeg's filter bwdif")
+        if frame.pts is None:
+            raise LncaError(f"{self.source} has frames without a time; remux it first (ffmpeg -i IN -c copy OUT.mkv)")
+
+    def _go_on(self, look: Look) -> None:
+        """Keeps the parts of an interrupted run that did the same, and no others."""
+        stat = self.source.stat()
+        told = {
+            "lnca": __version__, "source": str(self.source.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns,
+            "look": asdict(look), "part": PART, "way": _told(self.way), "backend": self.restorer.backend,
+        }  # fmt: skip
+        text = json.dumps(told, default=str, sort_keys=True).encode()
+        key = self.parts / "film.json"
+        if not key.is_file() or key.read_bytes() != text:
+            shutil.rmtree(self.parts, ignore_errors=True)
+            write_whole(key, text)
+
+    def _part(self, frames: list[Any], number: int, look: Look, stream: Any, count: int) -> Path:
+        """The file of a part, restored unless it is there."""
+        path, state = self.parts / f"{number:05}.mkv", self.parts / f"{number:05}.npy"
+        first = number * PART
+        if path.is_file() and state.is_file():
+            levels = np.load(state, allow_pickle=False)
+            self.before = levels if levels.size else None
+            if self.before is not None:
+                self.levels += [levels.mean((0, 1)).tolist()]
+            self.progress(min((first + len(frames)) / count, 1.0))
+            return path
+        room = io.BytesIO()
+        with self.av.open(room, "w", format="matroska") as part:
+            encoder = self._encoder(part, look, stream)
+            for place, frame in enumerate(frames):
+                pixels = _pixels(frame, look)
+                part.mux(encoder.encode(self._frame(self._restored(pixels), pixels, frame, look)))
+                self.progress(min((first + place + 1) / count, 1.0))
+            part.mux(encoder.encode())
+        levels = np.empty(0, np.float32) if self.before is None else self.before
+        array = io.BytesIO()
+        np.save(array, levels, allow_pickle=False)
+        write_whole(state, array.getvalue())
+        write_whole(path, room.getvalue())
+        return path
+
+    def _restored(self, pixels: np.ndarray) -> np.ndarray:
+        """One frame, told a noise level that changes gently from frame to frame."""
+        way = self.way
+        if self.restorer.takes_noise_level:
+            levels = self.restorer.noise_levels(pixels, way.noise.level, way.noise.scale)
+            before = self.before
+            if before is not None and 1 / OTHER_SCENE < (levels.mean() + 1) / (before.mean() + 1) < OTHER_SCENE:
+                levels = BEFORE * before + (1 - BEFORE) * levels
+            self.before = levels = levels.astype(np.float32)
+            self.levels.append(levels.mean((0, 1)).tolist())
+            way = replace(way, noise=replace(way.noise, level=levels, scale=1.0))
+        done = restore_photo(Photo([pixels]), way)
+        self.record.steps = done.steps
+        return done.photo.frames[0]
+
+    def _encoder(self, part: Any, look: Look, stream: Any) -> Any:
+        name, options = ENCODERS[look.bits > 8]
+        encoder = part.add_stream(name, rate=stream.average_rate or 25, options=options)
+        encoder.width, encoder.height, encoder.pix_fmt = look.width, look.height, look.format
+        encoder.codec_context.time_base = stream.time_base
+        for tag, value in look.tags.items():
+            setattr(encoder.codec_context, tag, value)
+        if look.aspect is not None:
+            from fractions import Fraction
+
+            encoder.codec_context.sample_aspect_ratio = Fraction(*look.aspect)
+        return encoder
+
+    def _frame(self, pixels: np.ndarray, before: np.ndarray, given: Any, look: Look) -> Any:
+        """The given frame with what was changed: colours that are shared by several pixels stay as they are where
+        nothing was."""
+        coded = given.reformat(format=look.format)
+        # The decoder may still look at the frame it gave.
+        coded.make_writable()
+        after, was = (self._coded(each, look) for each in (pixels, before))
+        most = 2**look.bits - 1
+        for target, new, old in zip(_planes(coded), _planes(after), _planes(was), strict=True):
+            changed = target.astype(np.int32) + new - old
+            target[...] = changed.clip(0, most).astype(target.dtype)
+        coded.pts, coded.time_base = given.pts, given.time_base
+        coded.pict_type = self.av.video.frame.PictureType.NONE
+        return coded
+
+    def _coded(self, pixels: np.ndarray, look: Look) -> Any:
+        """Colours as a frame of the encoder's format."""
+        kind = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
+        frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), kind)
+        return frame.reformat(
+            format=look.format, src_colorspace=look.space, dst_colorspace=look.space, src_color_range=FULL,
+            dst_color_range=FULL if look.full else STUDIO, interpolation=EXACTLY,
+        )  # fmt: skip
+
+    def _join(self, parts: list[Path]) -> None:
+        """All parts, and what the film has beside its pictures, in one file."""
+        kind = CONTAINERS[self.output.suffix.lower()]
+        with (
+            self.av.open(str(self.source)) as film,
+            written_whole(self.output, stamp_of(self.source, self.way.times)) as file,
+            self.av.open(str(parts[0])) as first,
+        ):
+            joined = self.av.open(file, "w", format=kind)
+            try:
+                joined.metadata.update({**film.metadata, "comment": self._how(film)})
+                given = film.streams.video[0]
+                video = joined.add_stream_from_template(first.streams.video[0])
+                video.metadata.update(given.metadata)
+                frame = next(film.decode(given))
+                if frame.rotation:
+                    video.set_display_rotation(frame.rotation)
+                film.seek(0)
+                others = self._others(film, joined, given)
+                for packet, stream in heapq.merge(
+                    self._pictures(parts, video),
+                    _copied(film, others),
+                    key=lambda pair: float(pair[0].dts * pair[0].time_base),
+                ):
+                    packet.stream = stream
+                    joined.mux(packet)
+            finally:
+                joined.close()
+
+    def _how(self, film: Any) -> str:
+        said = film.metadata.get("comment", "")
+        return f"{said}; " * bool(said) + f"restored by lnca {__version__}: {self.restorer.info.name}"
+
+    def _others(self, film: Any, joined: Any, given: Any) -> dict[int, Any]:
+        """Streams that are copied, by their number in the film; what cannot be is noted."""
+        kept: dict[int, Any] = {}
+        for stream in film.streams:
+            if stream is given or stream.index == given.index:
+                continue
+            if stream.type in ("audio", "subtitle"):
+                try:
+                    kept[stream.index] = joined.add_stream_from_template(stream)
+                    kept[stream.index].metadata.update(stream.metadata)
+                    continue
+                except (ValueError, self.av.error.FFmpegError):
+                    pass
+            name = getattr(stream.codec_context, "name", None) or "unknown"
+            hint = "; write .mkv to keep it" if self.output.suffix.lower() != ".mkv" and stream.type != "data" else ""
+            self.record.notes.append(f"{stream.type} ({name}) was left out{hint}")
+        return kept
+
+    def _pictures(self, parts: list[Path], stream: Any) -> Iterator[tuple[Any, Any]]:
+        for path in parts:
+            with self.av.open(str(path)) as part:
+                for packet in part.demux(part.streams.video[0]):
+                    if packet.dts is not None:
+                        yield packet, stream
+
+
+def _copied(film: Any, others: dict[int, Any]) -> Iterator[tuple[Any, Any]]:
+    """Packets of the streams that are kept."""
+    if not others:
+        return
+    for packet in film.demux([film.streams[index] for index in others]):
+        if packet.dts is not None:
+            yield packet, others[packet.stream.index]
+
+
+def _pixels(frame: Any, look: Look) -> np.ndarray:
+    """A frame as uint8 or, of more bits, uint16 (H, W, 3)."""
+    kind = "rgb48le" if look.bits > 8 else "rgb24"
+    colours = frame.reformat(
+        format=kind, src_colorspace=look.space, dst_colorspace=look.space,
+        src_color_range=FULL if look.full else STUDIO, dst_color_range=FULL, interpolation=EXACTLY,
+    )  # fmt: skip
+    return colours.to_ndarray()
+
+
+def _planes(frame: Any) -> list[np.ndarray]:
+    """Its planes as arrays that can be written to, uint8 or uint16."""
+    found = []
+    for plane in frame.planes:
+        values = np.frombuffer(plane, np.uint16 if "10" in frame.format.name else np.uint8)
+        found.append(values.reshape(plane.height, -1)[:, : plane.width])
+    return found
+
+
+def _chroma(pixels: Any, width: int, height: int) -> str:
+    """How colours are sampled, as in yuv420p; whole where sides are odd."""
+    if pixels.is_rgb or len(pixels.components) < 3:
+        whole = pixels.is_rgb
+    else:
+        halves = (pixels.chroma_width(16) < 16, pixels.chroma_height(16) < 16)
+        whole = halves == (False, False)
+        if halves == (True, False) and width % 2 == 0:
+            return "422"
+    return "444" if whole or width % 2 or height % 2 else "420"
+
+
+def _count(film: Any, stream: Any) -> int:
+    """About how many frames there are, at least 1."""
+    if stream.frames:
+        return int(stream.frames)
+    rate = float(stream.average_rate or 25)
+    if stream.duration is not None:
+        return max(1, round(float(stream.duration * stream.time_base) * rate))
+    return max(1, round((film.duration or 0) / 1e6 * rate))
+
+
+def _told(way: Way) -> dict[str, Any]:
+    """A way as it is written down: arrays by their digest."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        if isinstance(value, Path):
+            return [str(value), value.stat().st_mtime_ns if value.exists() else None]
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}
+        return value
+
+    return {name: plain(value) for name, value in asdict(way).items()}
+
+
+__all__ = ["CONTAINERS", "READ_SUFFIXES", "film_output", "is_film", "restore_film"]

@@ -203,6 +203,7 @@ def image(tmp_path_factory, noise_weights):
     return folder, export(noise_weights, folder, variants=("float32", "float16"))
 
 
+@pytest.mark.slow
 def test_one_graph_is_the_model_at_any_size(image, noise_weights):
     folder, description = image
     assert description["form"] == "image"
@@ -225,6 +226,7 @@ def test_one_graph_is_the_model_at_any_size(image, noise_weights):
     np.testing.assert_allclose(frames[0], x, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_one_graph_takes_a_batch_and_the_level_is_optional(image, noise_weights):
     graph = session(image[0] / "image.onnx")
     assert [each.name for each in graph.get_inputs()] == ["input"]
@@ -241,6 +243,7 @@ def test_one_graph_takes_a_batch_and_the_level_is_optional(image, noise_weights)
     np.testing.assert_allclose(graph.run(["output"], {"input": x, "noise_level": told})[0], expected, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_one_graph_says_its_licence_card_and_data(image):
     graph = onnx.load(image[0] / "image.onnx")
     onnx.checker.check_model(graph)
@@ -249,6 +252,7 @@ def test_one_graph_says_its_licence_card_and_data(image):
     assert (told["form"], told["opset"], told["reach"]) == ("image", "18", "9")
 
 
+@pytest.mark.slow
 def test_one_graph_in_half_precision_estimates_as_the_exact_one(image):
     folder, description = image
     checks = description["checks"]

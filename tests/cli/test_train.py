@@ -41,6 +41,7 @@ def lnca(*arguments):
     ).stdout
 
 
+@pytest.mark.slow
 def test_trained_weights_are_taken_by_restore_and_evaluate(tmp_path):
     write_pictures(tmp_path / "data", 5, 80)
     trained = subprocess.run(

@@ -27,6 +27,7 @@ def run(rule, cells, steps, seed=0, first=0, **settings):
     return fused(cells.to(DEVICE), steps, seed, first).cpu()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_float32_is_the_plain_rule_within_1e_5(name):
     rule = random_rule(name)

@@ -135,6 +135,7 @@ def test_a_small_picture_in_colour_is_a_kernel_too(tmp_path):
     assert np.array_equal(read_kernel(tmp_path / "k.png"), np.full((3, 5), 60.0))
 
 
+@pytest.mark.slow
 def test_what_is_found_is_what_is_used():
     kernel = shaken_kernel(14, 25, np.random.default_rng(1))
     given, _ = blurred(330, kernel, seed=5)

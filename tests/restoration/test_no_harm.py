@@ -16,7 +16,7 @@ from lnca.restoration.pictures import to_tensor
 GREYS = [(0.0,) * 3, (0.18,) * 3, (0.5,) * 3, (1.0,) * 3, (0.8, 0.3, 0.2), (0.1, 0.5, 0.9)]
 
 
-@pytest.fixture(scope="module", params=["photo-denoise", "photo-deblur"])
+@pytest.fixture(scope="module", params=["photo-denoise", pytest.param("photo-deblur", marks=pytest.mark.slow)])
 def model(request):
     return lnca.load(request.param, "cpu")
 

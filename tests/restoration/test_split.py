@@ -118,6 +118,7 @@ def test_four_processes_give_the_bits_of_one(models):
     assert run(4, compare, models, "fused") == {}
 
 
+@pytest.mark.slow
 def test_torchs_own_convolutions_in_bands_round_differently_and_no_more(models):
     """As GPUs have them."""
     some = {name: models[name] for name in ("nafca, masked", "residual", "residual, blocks")}

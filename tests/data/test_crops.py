@@ -103,19 +103,3 @@ def test_a_half_is_the_mean_of_four():
     small = halved(picture)
     assert small.shape == (3, 4, 3)
     assert abs(int(small[0, 0, 0]) - picture[:2, :2, 0].mean()) <= 0.5
-
-
-def test_blurred_crops_come_with_their_kernels(folder):
-    crops = open_crops(folder, "train", 0, 60, 100, 16)
-    index = torch.arange(4)
-    clean, blurred, kernels = crops.blurred(index, torch.Generator().manual_seed(1), augment=True)
-    pairs = crops.pairs(index, "photo-deblur", 1, torch.Generator().manual_seed(1), augment=True)
-    assert torch.equal(clean, pairs[0])
-    assert torch.equal(blurred, pairs[1])
-    assert kernels.shape == (4, 31, 31)
-    padded = torch.nn.functional.pad(clean, (15,) * 4, mode="reflect")
-    for sharp, given, kernel in zip(padded, blurred, kernels, strict=True):
-        again = torch.nn.functional.conv2d(sharp[:, None], kernel.flip(0, 1)[None, None])[:, 0]
-        difference = (again - given)[:, 15:-15, 15:-15]
-        # Noise and JPEG on top.
-        assert difference.square().mean().sqrt() < 0.03

@@ -170,7 +170,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "lnca": {
         "width": 4, "latent_channels": 4, "output_channels": 4, "hidden_channels": 4, "mixing": 8, "embed": 8,
-        "expansion": 2, "steps": 2, "blurs": 2, "iterations": 2,
+        "expansion": 2, "steps": 2,
     },
     "vitca": {"hidden_channels": 4, "embed": 8, "heads": 2, "mlp": 8, "position": "none", "steps": 2},
     "nafnet": {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)},

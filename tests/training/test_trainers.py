@@ -353,7 +353,7 @@ def test_direct_losses_by_hand():
 def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeypatch):
     recipe = load_recipe("lnca-denoise", ["residual.settled=0.5", "residual.longest=30"])
     torch.manual_seed(0)
-    model = lnca.build("lnca", width=8)
+    model = lnca.build("lnca")
     trainer = ResidualTrainer(model, recipe, recipe.residual, 20)
     lengths, run = [], trainer._run
     monkeypatch.setattr(
@@ -362,9 +362,11 @@ def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeyp
         lambda cells, steps, seed: lengths.append((steps, torch.is_grad_enabled())) or run(cells, steps, seed),
     )
     before, draw = snapshot(model), torch.Generator().manual_seed(0)
-    losses = [trainer.train_batch(batch(), draw)["loss"] for _ in range(20)]
+    # Too bright by as much everywhere, which is soon learned.
+    given = dataclasses.replace(batch(), positive=batch().anchor * 0.5 + 0.4, anchor=batch().anchor * 0.5)
+    losses = [trainer.train_batch(given, draw)["loss"] for _ in range(20)]
     assert changed(model, before) == set(before)
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.95 * losses[0]
     free = [steps for steps, gradient in lengths if not gradient]
     assert 3 < len(free) < 17
     assert max(free) > recipe.residual.most_steps
@@ -377,7 +379,7 @@ def test_the_residual_trainer_brings_settled_cells_to_rest():
     for rest in (0.0, 1.0):
         recipe = load_recipe("lnca-denoise", ["residual.settled=1", "residual.longest=30", f"residual.rest={rest}"])
         torch.manual_seed(0)
-        model = lnca.build("lnca", width=8)
+        model = lnca.build("lnca")
         trainer = ResidualTrainer(model, recipe, recipe.residual, 30)
         draw = torch.Generator().manual_seed(0)
         values = [trainer.train_batch(batch(), draw) for _ in range(30)]

@@ -125,7 +125,8 @@ def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(t
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            run.wait(timeout=chance.uniform(5, 12))
+            # Longer and longer, so that a slow machine comes to an end too.
+            run.wait(timeout=chance.uniform(5, 12) * (1 + attempt / 4))
         except subprocess.TimeoutExpired:
             os.kill(run.pid, signal.SIGKILL)
             run.wait()

@@ -54,6 +54,19 @@ def test_what_a_file_loses_is_warned_of(tmp_path, weights):
         lnca.restore(tmp_path / "b.png", model=weights)
 
 
+def test_a_film_gives_another_film(tmp_path, weights):
+    av = pytest.importorskip("av")
+    given = tmp_path / "clip.mkv"
+    with av.open(str(given), "w") as film:
+        stream = film.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 40, 32, "yuv420p"
+        film.mux(stream.encode(av.VideoFrame.from_image(textured(40, 32))))
+        film.mux(stream.encode())
+    assert lnca.restore(given, model=weights) == tmp_path / "clip-restored.mkv"
+    with pytest.raises(lnca.LncaError, match="clip-restored.mkv exists"):
+        lnca.restore(given, model=weights)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

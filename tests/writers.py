@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import torch
 from PIL import Image
@@ -30,7 +31,8 @@ from lnca.images.writing import save_photo
 from lnca.nn.weights_file import save_weights
 from lnca.paper.figures import figure
 from lnca.restoration import cluster
-from lnca.restoration.batch import Record, write_manifest
+from lnca.restoration.batch import Record, Way, write_manifest
+from lnca.restoration.film import restore_film
 from lnca.restoration.showing import save_film
 from lnca.restoration.stores import StoredManifest, save_stored, write_bytes
 from lnca.training.checkpoint import write_checkpoint
@@ -116,6 +118,26 @@ def benchmark(folder):
         bench._finish({}, folder / "bench.json")
 
 
+def film_of(folder):
+    """A film of two frames that lies beside the folder, written once."""
+    given = folder.parent / "given.mkv"
+    if not given.exists():
+        with av.open(str(given), "w") as film:
+            stream = film.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 80, 60, "yuv420p"
+            for number in range(2):
+                frame = av.VideoFrame.from_ndarray(np.roll(NOISE, number, 0), "rgb24")
+                film.mux(stream.encode(frame))
+            film.mux(stream.encode())
+    return given
+
+
+def restored_film(folder):
+    record = restore_film(film_of(folder), folder / "film.mkv", Way(str(MODEL[0]), device="cpu"))
+    if record.error is not None:
+        raise LncaError(record.error)
+
+
 def weights_on_a_cluster(folder):
     usual, cluster._own_folder = cluster._own_folder, lambda: SimpleNamespace(name=str(folder))
     try:
@@ -138,6 +160,7 @@ WRITERS = {
     "heat map": lambda folder: save_picture(PICTURE, folder / "map.png"),
     "film .gif": lambda folder: save_film(FILM, folder / "film.gif"),
     "film .mp4": lambda folder: save_film(FILM, folder / "film.mp4"),
+    "restored film": restored_film,
     "film in a folder": lambda folder: save_film(FILM[:1], folder / "film"),
     "picture in a store": lambda folder: save_stored(Photo([NOISE]), f"file://{folder}/out/a.png"),
     "bytes in a store": lambda folder: write_bytes(str(folder / "a"), bytes(9999)),
@@ -160,9 +183,9 @@ WRITERS = {
 
 
 def files(folder):
-    """What is in a folder, by name; but parts of tiles, which are whole too and are gone on with."""
+    """What is in a folder, by name; but parts of tiles and of films, which are whole too and are gone on with."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and "parts" not in path.parts}  # fmt: skip
+            if path.is_file() and not any(part.endswith("parts") for part in path.parts)}  # fmt: skip
 
 
 def limited(write, folder):

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import LncaError
-from ..photo import Photo, of_depth
+from ..photo import Photo, has_alpha, of_depth, without_alpha
 from ..pillow import check_size
 from .record import Format, Part, begins
 
@@ -31,14 +31,12 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 def write(photo: Photo, file: BinaryIO) -> list[str]:
     (frame,) = photo.frames
     frame = of_depth(frame, np.uint16)
-    colours, alpha = (
-        (frame[..., :-1], frame[..., -1:]) if frame.shape[-1] in (2, 4) and frame.ndim == 3 else (frame, None)
-    )
-    colours = colours[..., None] if colours.ndim == 2 else colours
     pixels = np.full((*frame.shape[:2], 4), WHITE, ">u2")
-    pixels[..., :3] = colours
-    if alpha is not None:
-        pixels[..., 3:] = alpha
+    # Grey is three equal colours.
+    colours = without_alpha(frame)
+    pixels[..., :3] = colours if colours.ndim == 3 else colours[..., None]
+    if has_alpha(frame):
+        pixels[..., 3] = frame[..., -1]
     file.write(HEAD.pack(MAGIC, frame.shape[1], frame.shape[0]) + pixels.tobytes())
     return []
 

@@ -123,7 +123,7 @@ def restore(
     Args:
         picture: a PIL image; an array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating
             point in [0, 1]; a floating-point tensor (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W) in [0, 1]; or
-            the path of a file, of which another one is made, with all that goes with it. Sides >= 8.
+            the path of a file, also of a film, of which another one is made, with all that goes with it. Sides >= 8.
         model: a name from `models()`, or a weight file; the last one stays loaded.
         steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled.
         strength: share of the restored picture in what comes out, 0 to 1.
@@ -179,6 +179,7 @@ def _restored_file(
     from pathlib import Path
 
     from .restoration.batch import Way, restore_path
+    from .restoration.film import film_output, is_film, restore_film
     from .restoration.notation import Noise
 
     def file_or_value(value: Any) -> Any:
@@ -191,7 +192,13 @@ def _restored_file(
         noise=Noise(level=noise_level, scale=noise["noise_scale"], luma=noise["luma"], chroma=noise["chroma"]),
         **shared,
     )
-    record = restore_path(Path(picture), file_or_value(output), way, overwrite=overwrite, progress=progress)
+    source, there = Path(picture), file_or_value(output)
+    if is_film(source) and source.is_file():
+        record = restore_film(source, film_output(source, there, overwrite), way, progress)
+        if record.error is not None:
+            raise LncaError(record.error)
+    else:
+        record = restore_path(source, there, way, overwrite=overwrite, progress=progress)
     for note in record.notes:
         warnings.warn(f"{record.output}: {note}", stacklevel=3)
     return Path(record.output)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import textured
+from disks import failing
 from lnca import LncaError
 from lnca.restoration import film
 from lnca.restoration.batch import Way, restorer_of
@@ -174,6 +175,31 @@ def test_an_interrupted_film_is_gone_on_with_to_the_same_bytes(clip, way, tmp_pa
     assert not (tmp_path / "cut.mp4.lnca-parts").exists()
 
 
+def test_a_disk_that_is_full_when_parts_are_joined_leaves_them(clip, way, tmp_path, monkeypatch):
+    whole = tmp_path / "whole.mp4"
+    assert restore_film(clip, whole, way).error is None
+    for fault in ("half", "last byte", "sync", "rename"):
+        there = tmp_path / f"{fault}.mp4"
+        with monkeypatch.context() as patch:
+            join, room = film._Film._join, len(whole.read_bytes())
+
+            def on_a_full_disk(self, parts, fault=fault, join=join, room=room):
+                with failing(fault, room=room // 2 if fault == "half" else room - 1):
+                    join(self, parts)
+
+            patch.setattr(film._Film, "_join", on_a_full_disk)
+            error = restore_film(clip, there, way).error
+        assert f"cannot write {there}: No space left on device" in error
+        assert not there.exists()
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".lnca-")]
+        restored = []
+        with monkeypatch.context() as patch:
+            patch.setattr(film, "restore_photo", restored.append)
+            assert restore_film(clip, there, way).error is None
+        assert not restored
+        assert there.read_bytes() == whole.read_bytes()
+
+
 def test_parts_of_another_way_are_not_used(clip, way, tmp_path, monkeypatch):
     monkeypatch.setattr(film, "PART", 4)
     parts = tmp_path / "out.mp4.lnca-parts"
@@ -181,7 +207,10 @@ def test_parts_of_another_way_are_not_used(clip, way, tmp_path, monkeypatch):
     (parts / "film.json").write_text("{}")
     for name in ("00000.mkv", "00000.npy"):
         (parts / name).write_bytes(b"of another way")
-    assert restore_film(clip, tmp_path / "out.mp4", way).error is None
+    record = restore_film(clip, tmp_path / "out.mp4", way)
+    assert (record.error, record.notes) == (
+        None, ["parts of an interrupted run that did something else were removed"]
+    )  # fmt: skip
     assert len(seen(tmp_path / "out.mp4")) == FRAMES
 
 

@@ -286,7 +286,7 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
         if key in retired:
             if retired[key] in (None, value):
                 continue
-            raise RetiredError(f"it has {key}, which {architecture} no longer has: train it again, or use lnca 0.1")
+            raise RetiredError(f"it has {key}, which {architecture} no longer has: train it again")
         if key not in fields:
             raise unknown(f"setting of {architecture}", key, fields)
         if not _fits(hints[key], value):

@@ -168,7 +168,7 @@ def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | No
     frames = [unstretched(frame, factor) for frame in frames]
     steps = float(np.mean(taken)) if taken else None
     how = _how(restorer, steps, way)
-    return Done(photo.restored(frames, how), steps, _named(levels), kernels[0] if kernels else None)
+    return Done(photo.restored(frames, how), steps, mean_levels(levels), kernels[0] if kernels else None)
 
 
 def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
@@ -176,8 +176,8 @@ def _part_of(progress: Callable[[float], None], number: int, count: int) -> Call
     return lambda share: progress((number + share) / count)
 
 
-def _named(levels: list[tuple[float, float]]) -> dict[str, float] | None:
-    """Means over frames, as a record has them."""
+def mean_levels(levels: list[tuple[float, float]]) -> dict[str, float] | None:
+    """Means of the levels of brightness and colour noise over frames, as a record has them; None without any."""
     if not levels:
         return None
     brightness, colour = (round(float(mean), 2) for mean in np.mean(levels, 0))
@@ -202,7 +202,7 @@ def restore_together(photos: list[Photo], way: Way) -> list[Done]:
     steps = _steps(restorer, way.steps)
     how = _how(restorer, steps, way)
     return [
-        Done(photo.restored([frame], how), steps, _named([] if noise.mean is None else [noise.mean]))
+        Done(photo.restored([frame], how), steps, mean_levels([] if noise.mean is None else [noise.mean]))
         for photo, frame, noise in zip(photos, restored, noises, strict=True)
     ]
 
@@ -331,12 +331,12 @@ def recorded(
         # Processes that share a picture cannot go on with the next when one has left this.
         if started() > 1:
             raise
-        record.error = _unexpected(record.file, error)
+        record.error = unexpected(record.file, error)
     record.seconds = round(time.perf_counter() - begin, 3)
     return record
 
 
-def _unexpected(file: str, error: Exception) -> str:
+def unexpected(file: str, error: Exception) -> str:
     """A sentence for what no other sentence is for."""
     if isinstance(error, MemoryError):
         return f"{file} cannot be restored in the memory there is; see --max-memory"

@@ -23,7 +23,7 @@ from ..files import stamp_of, write_whole, written_whole
 from ..images.limits import SMALLEST_SIDE
 from ..images.photo import Photo
 from ..version import __version__
-from .batch import Record, Way, restore_photo, restorer_of
+from .batch import Record, Way, mean_levels, restore_photo, restorer_of, unexpected
 
 READ_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 # Containers that are written, by suffix: their names to FFmpeg.
@@ -109,6 +109,8 @@ def restore_film(source: Path, output: Path, way: Way, progress: Callable[[float
         _Film(source, output, way, record, progress or (lambda share: None)).restore()
     except LncaError as error:
         record.error = str(error)
+    except Exception as error:
+        record.error = unexpected(record.file, error)
     record.seconds = round(time.perf_counter() - begin, 3)
     return record
 
@@ -126,7 +128,7 @@ class _Film:
         self.parts = output.with_name(f"{output.name}.lnca-parts")
         self.restorer = restorer_of(way.model, way.device, way.backend, way.precision)
         self.before: np.ndarray | None = None
-        self.levels: list[list[float]] = []
+        self.levels: list[tuple[float, float]] = []
 
     def restore(self) -> None:
         try:
@@ -164,9 +166,7 @@ class _Film:
             done.append(self._part(part, len(done), look, stream, count))
         if not done:
             raise LncaError(f"{self.source} holds no frame that can be decoded; get a whole copy of it")
-        means = np.mean(self.levels, 0) if self.levels else None
-        if means is not None:
-            self.record.noise_level = {"brightness": round(float(means[0]), 2), "colour": round(float(means[1]), 2)}
+        self.record.noise_level = mean_levels(self.levels)
         return done
 
     def _look(self, frame: Any, stream: Any) -> Look:
@@ -220,7 +220,9 @@ class _Film:
         text = json.dumps(told, default=str, sort_keys=True).encode()
         key = self.parts / "film.json"
         if not key.is_file() or key.read_bytes() != text:
-            shutil.rmtree(self.parts, ignore_errors=True)
+            if self.parts.exists():
+                shutil.rmtree(self.parts)
+                self.record.notes.append("parts of an interrupted run that did something else were removed")
             write_whole(key, text)
 
     def _part(self, frames: list[Any], number: int, look: Look, stream: Any, count: int) -> Path:
@@ -231,7 +233,7 @@ class _Film:
             levels = np.load(state, allow_pickle=False)
             self.before = levels if levels.size else None
             if self.before is not None:
-                self.levels += [levels.mean((0, 1)).tolist()]
+                self.levels.append(_mean(levels))
             self.progress(min((first + len(frames)) / count, 1.0))
             return path
         room = io.BytesIO()
@@ -258,7 +260,7 @@ class _Film:
             if before is not None and 1 / OTHER_SCENE < (levels.mean() + 1) / (before.mean() + 1) < OTHER_SCENE:
                 levels = BEFORE * before + (1 - BEFORE) * levels
             self.before = levels = levels.astype(np.float32)
-            self.levels.append(levels.mean((0, 1)).tolist())
+            self.levels.append(_mean(levels))
             way = replace(way, noise=replace(way.noise, level=levels, scale=1.0))
         done = restore_photo(Photo([pixels]), way)
         self.record.steps = done.steps
@@ -377,6 +379,12 @@ def _pixels(frame: Any, look: Look) -> np.ndarray:
         src_color_range=FULL if look.full else STUDIO, dst_color_range=FULL, interpolation=EXACTLY,
     )  # fmt: skip
     return colours.to_ndarray()
+
+
+def _mean(levels_hw2: np.ndarray) -> tuple[float, float]:
+    """Of brightness and colour."""
+    brightness, colour = levels_hw2.mean((0, 1)).tolist()
+    return brightness, colour
 
 
 def _planes(frame: Any) -> list[np.ndarray]:

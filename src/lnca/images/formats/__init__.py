@@ -39,7 +39,7 @@ OTHERS = {
     b"DDS ": "a texture (DDS); convert it to PNG first",
     b"II\xbc": "a JPEG XR picture; convert it to PNG or TIFF first",
     b"BPG\xfb": "a BPG picture; convert it to PNG first",
-    b"\x1aE\xdf\xa3": "a film; restore it by itself",
+    b"\x1aE\xdf\xa3": "a film; lnca restore takes it by itself",
 }
 FILMS = (b"mp4", b"iso", b"M4V", b"qt  ", b"avc1", b"3gp", b"dash")
 
@@ -67,7 +67,7 @@ def other_kind(file: BinaryIO) -> str | None:
         if start.startswith(magic):
             return what
     if head[4:8] == b"ftyp" and head[8:12].startswith(FILMS):
-        return "a film; restore it by itself"
+        return "a film; lnca restore takes it by itself"
     return None
 
 

@@ -9,7 +9,7 @@ from conftest import textured
 from disks import failing
 from lnca import LncaError
 from lnca.restoration import film
-from lnca.restoration.batch import Way, restorer_of
+from lnca.restoration.batch import DoneFrame, Way, restorer_of
 from lnca.restoration.film import film_output, restore_film
 
 av = pytest.importorskip("av")
@@ -150,15 +150,15 @@ def test_ten_bits_stay_ten(way, tmp_path):
 def test_an_interrupted_film_is_gone_on_with_to_the_same_bytes(clip, way, tmp_path, monkeypatch):
     monkeypatch.setattr(film, "PART", 4)
     assert restore_film(clip, tmp_path / "whole.mp4", way).error is None
-    restored, restore = [], film.restore_photo
+    restored, restore = [], film.restore_frame
 
-    def count(photo, way):
+    def count(frame, way):
         if len(restored) == 6:
             raise KeyboardInterrupt
-        restored.append(photo)
-        return restore(photo, way)
+        restored.append(frame)
+        return restore(frame, way)
 
-    monkeypatch.setattr(film, "restore_photo", count)
+    monkeypatch.setattr(film, "restore_frame", count)
     with pytest.raises(KeyboardInterrupt):
         restore_film(clip, tmp_path / "cut.mp4", way)
     assert not (tmp_path / "cut.mp4").exists()
@@ -168,7 +168,7 @@ def test_an_interrupted_film_is_gone_on_with_to_the_same_bytes(clip, way, tmp_pa
         "00000.npy",
     }
     done = []
-    monkeypatch.setattr(film, "restore_photo", lambda photo, way: done.append(photo) or restore(photo, way))
+    monkeypatch.setattr(film, "restore_frame", lambda frame, way: done.append(frame) or restore(frame, way))
     restore_film(clip, tmp_path / "cut.mp4", way)
     assert len(done) == FRAMES - 4
     assert (tmp_path / "cut.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
@@ -194,7 +194,7 @@ def test_a_disk_that_is_full_when_parts_are_joined_leaves_them(clip, way, tmp_pa
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".lnca-")]
         restored = []
         with monkeypatch.context() as patch:
-            patch.setattr(film, "restore_photo", restored.append)
+            patch.setattr(film, "restore_frame", restored.append)
             assert restore_film(clip, there, way).error is None
         assert not restored
         assert there.read_bytes() == whole.read_bytes()
@@ -241,19 +241,31 @@ def test_the_noise_level_changes_gently_but_with_the_scene(tmp_path, clip, monke
     way = Way("photo-denoise", device="cpu")
     restorer = restorer_of(way.model, "cpu", "auto", "float32")
     monkeypatch.setattr(restorer, "noise_levels", lambda *_: np.full((8, 12, 2), next(found), np.float32))
-    monkeypatch.setattr(film, "restore_photo", lambda photo, way: given.append(way.noise.level.mean()) or Done(photo))
+    monkeypatch.setattr(
+        film, "restore_frame", lambda frame, way: given.append(way.noise.level.mean()) or DoneFrame(frame, None)
+    )
     four = shoot(tmp_path / "four.mp4", 4, sound=False)
     assert restore_film(four, tmp_path / "out.mp4", way).error is None
     assert given == pytest.approx([10, 10.8, 0.8 * 10.8 + 0.2 * 10, 40], rel=1e-5)
 
 
-class Done:
-    """What `restore_photo` gives of a picture that stays as it is."""
-
-    steps = None
-
-    def __init__(self, photo):
-        self.photo = photo
+def test_dark_scenes_are_restored_as_they_are_shown(way, tmp_path, monkeypatch):
+    """Pictures that use little of 16 bits are made brighter first; frames, each by a factor of its own, would flicker."""
+    given = tmp_path / "night.mkv"
+    with av.open(str(given), "w") as night:
+        stream = night.add_stream("libx265", rate=25, options={"crf": "4", "x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p10le"
+        dark = np.random.default_rng(0).integers(0, 2000, (32, 32, 3), np.uint16)
+        night.mux(stream.encode(av.VideoFrame.from_ndarray(dark, "rgb48le")))
+        night.mux(stream.encode())
+    restorer, brightest = restorer_of(way.model, "cpu", "auto", "float32"), []
+    restore = restorer.restore
+    monkeypatch.setattr(
+        restorer, "restore", lambda x, *rest, **how: brightest.append(x.max()) or restore(x, *rest, **how)
+    )
+    assert restore_film(given, tmp_path / "out.mkv", way).error is None
+    assert brightest
+    assert max(brightest) < 8000
 
 
 def test_what_is_refused(clip, way, tmp_path):

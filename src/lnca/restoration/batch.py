@@ -135,6 +135,40 @@ class Done(NamedTuple):
     kernel: np.ndarray | None = None
 
 
+class DoneFrame(NamedTuple):
+    """One restored frame, and what `Done` says of it."""
+
+    picture: np.ndarray
+    steps: float | None
+    level: tuple[float, float] | None = None
+    kernel: np.ndarray | None = None
+
+
+def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None] | None = None) -> DoneFrame:
+    """One frame restored.
+
+    Args:
+        frame: (H, W) or (H, W, C) as a `Photo` has it.
+        progress: is called with the share that is restored, 0 to 1.
+
+    Raises:
+        LncaError: as `Restorer.restore`.
+    """
+    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
+    kernel = way.told_kernel(restorer)
+    if way.steps == "auto":
+        settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
+        return DoneFrame(settled.picture, float(settled.steps.mean()))
+    noise, found = told(way.noise, restorer, frame), None
+    options = {**noise.options, **kernel, "progress": progress}
+    if restorer.takes_kernel and way.kernel is None:
+        options["kernel"] = restorer.blur(frame, noise.options["noise_level"])
+        found = options["kernel"].as_array()
+    restored = restorer.restore(frame, way.steps, way.max_memory, way.strength, mask, **options)
+    return DoneFrame(restored, _steps(restorer, way.steps), noise.mean, found)
+
+
 def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | None = None) -> Done:
     """A picture restored frame by frame.
 
@@ -145,30 +179,16 @@ def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | No
         LncaError: as `Restorer.restore`.
     """
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-    frames, taken, levels, kernels = [], [], [], []
     given, factor = stretched(photo)
-    kernel = way.told_kernel(restorer)
-    for number, frame in enumerate(given):
-        mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
-        if way.steps == "auto":
-            settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
-            frames.append(settled.picture)
-            taken.append(float(settled.steps.mean()))
-        else:
-            noise = told(way.noise, restorer, frame)
-            levels += [] if noise.mean is None else [noise.mean]
-            part = None if progress is None else _part_of(progress, number, len(photo.frames))
-            options = {**noise.options, **kernel, "progress": part}
-            if restorer.takes_kernel and way.kernel is None:
-                options["kernel"] = restorer.blur(frame, noise.options["noise_level"])
-                kernels.append(options["kernel"].as_array())
-            frames.append(restorer.restore(frame, way.steps, way.max_memory, way.strength, mask, **options))
-            own = _steps(restorer, way.steps)
-            taken += [] if own is None else [own]
-    frames = [unstretched(frame, factor) for frame in frames]
+    done = [
+        restore_frame(frame, way, None if progress is None else _part_of(progress, number, len(photo.frames)))
+        for number, frame in enumerate(given)
+    ]
+    taken = [frame.steps for frame in done if frame.steps is not None]
     steps = float(np.mean(taken)) if taken else None
-    how = _how(restorer, steps, way)
-    return Done(photo.restored(frames, how), steps, mean_levels(levels), kernels[0] if kernels else None)
+    restored = photo.restored([unstretched(frame.picture, factor) for frame in done], _how(restorer, steps, way))
+    levels = [frame.level for frame in done if frame.level is not None]
+    return Done(restored, steps, mean_levels(levels), done[0].kernel)
 
 
 def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:

@@ -21,9 +21,8 @@ import numpy as np
 from ..errors import LncaError, in_short
 from ..files import stamp_of, write_whole, written_whole
 from ..images.limits import SMALLEST_SIDE
-from ..images.photo import Photo
 from ..version import __version__
-from .batch import Record, Way, mean_levels, restore_photo, restorer_of, unexpected
+from .batch import Record, Way, mean_levels, restore_frame, restorer_of, unexpected
 
 READ_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 # Containers that are written, by suffix: their names to FFmpeg.
@@ -262,9 +261,9 @@ class _Film:
             self.before = levels = levels.astype(np.float32)
             self.levels.append(_mean(levels))
             way = replace(way, noise=replace(way.noise, level=levels, scale=1.0))
-        done = restore_photo(Photo([pixels]), way)
+        done = restore_frame(pixels, way)
         self.record.steps = done.steps
-        return done.photo.frames[0]
+        return done.picture
 
     def _encoder(self, part: Any, look: Look, stream: Any) -> Any:
         name, options = ENCODERS[look.bits > 8]

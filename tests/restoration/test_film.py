@@ -250,7 +250,7 @@ def test_the_noise_level_changes_gently_but_with_the_scene(tmp_path, clip, monke
 
 
 def test_dark_scenes_are_restored_as_they_are_shown(way, tmp_path, monkeypatch):
-    """Pictures that use little of 16 bits are made brighter first; frames, each by a factor of its own, would flicker."""
+    """Pictures that use little of 16 bits are made brighter first; frames, each by its own factor, would flicker."""
     given = tmp_path / "night.mkv"
     with av.open(str(given), "w") as night:
         stream = night.add_stream("libx265", rate=25, options={"crf": "4", "x265-params": "log-level=none"})

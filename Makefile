@@ -6,9 +6,9 @@ DATA ?= ../shared/data/photos
 PAGE_MODELS := photo-denoise lnca-denoise latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
 PAGE_TILED := photo-denoise
 PAGE := src/lnca/web/index.html
-KERNELS := $(wildcard src/lnca/kernels/cpu/*) hatch_build.py
+KERNELS := $(wildcard src/lnca/runtime/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-ray test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
+.PHONY: setup demo test test-slow test-light test-ray test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
 .PHONY: gallery docs release-check wheels web test-web bench-web screenshots clean
 
 setup: $(VENV)/done
@@ -40,12 +40,22 @@ RAY_BIN := $(VENV)-ray/bin
 $(VENV)-ray/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)-ray
 	$(RAY_BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(RAY_BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]' pytest
+	$(RAY_BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray,train]' pytest
 	$(RAY_BIN)/pip install --quiet --disable-pip-version-check s3fs==2026.9.0 aiobotocore==3.10.0 'moto[server]==5.2.5'
 	touch $@
 
 test-ray: $(VENV)-ray/done
 	$(RAY_BIN)/pytest tests/restoration/test_cluster.py
+
+# Without torch: restoring, corrupting, comparing, the service and the page, in an environment of their own.
+LIGHT_BIN := $(VENV)-light/bin
+$(VENV)-light/done: pyproject.toml constraints.txt $(KERNELS)
+	$(PYTHON) -m venv $(VENV)-light
+	$(LIGHT_BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve]' pytest
+	touch $@
+
+test-light: $(VENV)-light/done
+	$(LIGHT_BIN)/pytest -c tests/light/pytest.ini tests/light
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu
@@ -154,4 +164,4 @@ screenshots: web
 	cd web && scripts/chromium.sh && npm run --silent screenshots
 
 clean:
-	rm -rf $(VENV) $(VENV)-ray build dist demo src/lnca/web web/node_modules web/public/models web/public/ort web/public/samples
+	rm -rf $(VENV) $(VENV)-ray $(VENV)-light build dist demo src/lnca/web web/node_modules web/public/models web/public/ort web/public/samples

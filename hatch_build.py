@@ -19,8 +19,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src/lnca/kernels/cpu")
-PACKAGE = Path("src/lnca/kernels")
+SOURCE = Path("src/lnca/runtime/cpu")
+PACKAGE = Path("src/lnca/runtime")
 COMMON = ["-std=c++20", "-O3", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
 COMMON += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
@@ -166,6 +166,6 @@ class KernelHook(BuildHookInterface):
                 raise RuntimeError(f"the fused CPU kernels cannot be built: {reason}") from error
             self.app.display_warning(f"lnca is built without its fused CPU kernels: {reason.splitlines()[0]}")
             return
-        build_data["force_include"][str(library)] = f"lnca/kernels/{target.library}"
+        build_data["force_include"][str(library)] = f"lnca/runtime/{target.library}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{target.wheel}"

@@ -29,10 +29,10 @@ SIDE, TIMES = 512, 3
 RESTORE = """
 import hashlib, sys, time
 import numpy as np
-import torch
 import lnca
 from PIL import Image
-torch.set_num_threads(int(sys.argv[3]))
+from lnca.runtime import threads
+threads.allow(int(sys.argv[3]))
 picture, seconds = np.asarray(Image.open(sys.argv[1])), []
 model = lnca.load("photo-denoise", "cpu")
 for _ in range(int(sys.argv[2])):

@@ -16,9 +16,11 @@ from lnca.benchmark.measure import environment, register_rate, time_together
 from lnca.benchmark.opponents import JaxRun, jax_is_here
 from lnca.errors import LncaError
 from lnca.files import write_whole
-from lnca.kernels.cpu import FusedRun, Precision
+from lnca.kernels.cpu import FusedRun
+from lnca.kernels.devices import use_threads
 from lnca.kernels.gpu import CompiledRun
 from lnca.nn.nafca import NAFCA
+from lnca.runtime.native import Precision
 
 STEPS = 64
 # Batch, rows and columns of cells; a cell is 4x4 pixels.
@@ -40,7 +42,7 @@ def _plain(rule: Any, cells: Tensor, precision: Precision) -> Tensor:
 
 
 def _in_jax(run: JaxRun, cells: Tensor) -> None:
-    run.advance(cells.clone(), STEPS)
+    run.advance(cells.numpy().copy(), STEPS)
 
 
 def ways(rule: Any) -> dict[str, Callable[[Tensor], object]]:
@@ -54,7 +56,7 @@ def ways(rule: Any) -> dict[str, Callable[[Tensor], object]]:
         except LncaError as error:
             print(error, file=sys.stderr)
     if isinstance(rule, NAFCA) and jax_is_here():
-        found["JAX float32"] = partial(_in_jax, JaxRun(rule, "portable"))
+        found["JAX float32"] = partial(_in_jax, JaxRun(rule))
     return found
 
 
@@ -90,7 +92,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     result = measure(arguments.models, LATTICES, arguments.rounds)
     if arguments.out:
         write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())

@@ -1,4 +1,4 @@
-"""The fused 3x3 convolutions with fewer products (`kernels/cpu/winograd.h`) against those that multiply every tap.
+"""The fused 3x3 convolutions with fewer products (`runtime/cpu/winograd.h`) against those that multiply every tap.
 
 Time and error against float64 of layers of the models for photographs, on one thread, with every instruction set
 there is, then whole restorations.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from rich import print as show
 from torch import Tensor, nn
@@ -20,10 +21,13 @@ from torch import Tensor, nn
 import lnca
 from lnca.benchmark.measure import environment, time_together
 from lnca.files import write_whole
-from lnca.kernels import convolution
-from lnca.kernels.convolution import Band, FusedConvolution
-from lnca.kernels.native import LEVELS, best_level
+from lnca.kernels.cpu import weights_of
+from lnca.kernels.devices import use_threads
 from lnca.memory import keep_freed_memory
+from lnca.runtime import convolution
+from lnca.runtime.convolution import Band, NativeConvolution
+from lnca.runtime.layers import convolution as layer_of
+from lnca.runtime.native import LEVELS, best_level
 
 RESULT = Path(__file__).parent / "results" / "convolutions.json"
 WAYS = {"every tap": convolution.WIDEST + 1, "transformed": convolution.FEWEST}
@@ -44,14 +48,14 @@ def compared(ways: dict[str, Callable[[], Any]]) -> dict[str, Any]:
 
 def layer(inputs: int, outputs: int, level: str) -> dict[str, Any]:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    x = torch.randn(1, SIDE, SIDE, inputs)
+    made, x = layer_of(weights_of(conv), inputs, outputs), torch.randn(1, SIDE, SIDE, inputs)
     with torch.no_grad():
         expected = conv.double()(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     ways: dict[str, Callable[[], Band]] = {}
     for name, fewest in WAYS.items():
         with patch.object(convolution, "FEWEST", fewest):
-            ways[name] = partial(FusedConvolution(conv, level, "none"), Band(x, 0, SIDE), 0, SIDE)
-    errors = {name: (way().values - expected).abs().max().item() for name, way in ways.items()}
+            ways[name] = partial(NativeConvolution(made, level), Band(x.numpy(), 0, SIDE), 0, SIDE)
+    errors = {name: float(np.abs(way().values - expected.numpy()).max()) for name, way in ways.items()}
     return {"level": level, "inputs": inputs, "outputs": outputs, "largest error": errors, **compared(ways)}
 
 
@@ -68,7 +72,7 @@ def restoration(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
+    use_threads(1)
     torch.manual_seed(0)
     keep_freed_memory()
     content: dict[str, Any] = {"environment": environment(torch.device("cpu"))}

@@ -42,8 +42,9 @@ from lnca.degradation.shake import shaken_kernel
 from lnca.evaluation.protocols import bytes_of
 from lnca.evaluation.public_sets import read, set_pictures
 from lnca.files import write_whole
-from lnca.nn.deblurring import Blur
+from lnca.kernels.devices import use_threads
 from lnca.randomness import derive
+from lnca.runtime.deblurring import Blur
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -196,7 +197,7 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
     return {
         "given": lambda case: {"picture": case.given},
         "unsharp mask": sharpened,
-        "Xu 2013 + Wiener": lambda case: {"picture": wiener_of(case, found(case).kernel.numpy())},
+        "Xu 2013 + Wiener": lambda case: {"picture": wiener_of(case, found(case).kernel)},
         f"{model}": ours,
         "Wiener, true kernel": lambda case: {"picture": wiener_of(case, case.kernel)},
         "Richardson-Lucy, true kernel": lucy,
@@ -211,7 +212,7 @@ def run(options: argparse.Namespace) -> None:
         held = json.loads(options.out.read_text("utf-8"))
         known = held["scores"] if held["weights"] == digest else {}
     every, all_methods = list(cases(options)), methods(options.model)
-    torch.set_num_threads(1)
+    use_threads(1)
     with Progress() as progress:
         bar = progress.add_task("deblurring", total=len(every) * len(all_methods))
         for case in every:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 import lnca
 from lnca import metrics
-from lnca.corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
-from lnca.degradation import moved
-from lnca.demo import corruption, photograph
+from lnca.corruption import PAPER_DIFFICULTY
+from lnca.degradation import camera_noise, moved
+from lnca.degradation.paper import masked_noise, motion_blur
+from lnca.demo import NIGHT, photograph
 from lnca.files import write_whole
 from lnca.randomness import generator
 from lnca.restoration.mask import mask_of
@@ -122,7 +123,7 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
 
     gallery.text("## A camera at night")
     gallery.text("Noise that grows with the light, behind a colour filter, developed: coarse and coloured.")
-    night = as_file(corruption("photo-denoise")(clean, generator("cpu", SEED, "demo")))
+    night = as_file(camera_noise(clean, generator("cpu", SEED, "demo"), (NIGHT, NIGHT)))
     shown = {label: part(x, 160, 160) for label, x in {
         "as the camera saw it": night, "restored": photo.restore(night), "clean": clean}.items()}  # fmt: skip
     gallery.row("night", shown, shown["clean"])
@@ -162,7 +163,8 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
         "red, which settled early, to white. The paper's noise, `latent-vitca-denoise`."
     )
     model = load("latent-vitca-denoise")
-    view = part(as_file(corruption("denoise")(clean, generator("cpu", SEED, "demo"))), 170, 120, WIDE)
+    noisy = masked_noise(clean, PAPER_DIFFICULTY["denoise"], generator("cpu", SEED, "demo"))
+    view = part(as_file(noisy), 170, 120, WIDE)
     taken = model.settle(view).steps[0]
     gallery.save("heat-map", [to_image(view[0]), draw_heat_map(taken, WIDE // len(taken))])
 

@@ -19,11 +19,11 @@ from lnca.benchmark.measure import environment, time_together
 from lnca.benchmark.tables import as_text
 from lnca.benchmark.training import measure_backward, measure_latency, measure_memory
 from lnca.files import write_whole
-from lnca.kernels.cpu import Precision
 from lnca.kernels.gpu import BLOCK, WARPS, TritonRun
 from lnca.kernels.select import OnDevice
 from lnca.nn.nafca import NAFCA
 from lnca.paper.columns import GROUPS
+from lnca.runtime.native import Precision
 
 MODELS = GROUPS["all"]
 AUTOMATA = ["latent-nafca", "latent-vitca", "vitca"]

@@ -40,9 +40,10 @@ from lnca.benchmark.measure import Timing, environment, matrix_rate, time_togeth
 from lnca.errors import LncaError
 from lnca.evaluation.protocols import bytes_of, noisy
 from lnca.evaluation.public_sets import SETS
-from lnca.kernels.native import BFLOAT16_LEVELS, best_level
+from lnca.kernels.devices import use_threads
 from lnca.memory import keep_freed_memory
 from lnca.nn.model import SteppedModel
+from lnca.runtime.native import BFLOAT16_LEVELS, best_level
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -135,7 +136,7 @@ def chosen(names: Sequence[str]) -> list[Denoiser]:
 def speed(methods: list[Denoiser], rounds: int) -> dict[str, Any]:
     """Seconds a megapixel on one core, all methods in turn, of a colour picture of sigma 25."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    torch.set_num_threads(1)
+    use_threads(1)
     keep_freed_memory()
     small = np.random.default_rng(0).integers(0, 256, (SPEED_SIDE // 16,) * 2 + (3,), np.uint8)
     picture = noisy(small.repeat(16, 0).repeat(16, 1), SPEED_SIGMA, True, "speed")
@@ -179,7 +180,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=positive, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     record = Record(options.out)
     if options.table:
         print(tables(Judged(record.read(), options.methods.split(",") if options.methods else None)))

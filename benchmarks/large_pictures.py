@@ -22,7 +22,7 @@ from lnca.benchmark.measure import environment, register_rate
 from lnca.benchmark.memory import peak_memory
 from lnca.demo import photograph
 from lnca.files import write_whole
-from lnca.kernels.cpu import Precision
+from lnca.runtime.native import Precision
 
 RESULTS = Path(__file__).parent / "results" / "large-pictures-cpu.json"
 MODEL = "latent-nafca-denoise"

@@ -33,6 +33,7 @@ from lnca.benchmark.measure import Timing, environment, time_together
 from lnca.degradation import PhotoTask, gaussian_noise, photo_kernels, straight_kernels
 from lnca.evaluation.photographs import CONDITIONS, Case, cases, chosen_pictures, scores, summary
 from lnca.files import write_whole
+from lnca.kernels.devices import use_threads
 from lnca.memory import keep_freed_memory
 from lnca.paper.figures import figure
 from lnca.randomness import generator
@@ -203,7 +204,7 @@ def measure(method: Method, task: PhotoTask, data: Path, advance: Callable[[], N
 def speed(methods: dict[str, Method], task: PhotoTask) -> dict[str, Any]:
     """Seconds a megapixel on one core, all methods in turn."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    torch.set_num_threads(1)
+    use_threads(1)
     cv2.setNumThreads(1)
     keep_freed_memory()
     picture = torch.rand(1, 3, SPEED_SIDE // 16, SPEED_SIDE // 16, generator=generator("cpu", 0, "speed"))

@@ -21,12 +21,13 @@ from torch import Tensor
 import lnca
 from lnca import metrics
 from lnca.benchmark.measure import environment, time_together
-from lnca.corruption import PAPER_DIFFICULTY, Task, corrupt
+from lnca.corruption import PAPER_DIFFICULTY, Task
+from lnca.degradation.paper import corrupt
 from lnca.demo import photograph
 from lnca.files import write_whole
-from lnca.kernels.cpu import Precision
 from lnca.randomness import generator
 from lnca.restoration.pictures import to_tensor
+from lnca.runtime.native import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 SIDE, CROP, CROPS = 768, 256, 12

@@ -9,13 +9,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.progress import Progress
 
 from lnca.data.tile_set import open_tiles
 from lnca.errors import LncaError
 from lnca.evaluation.quality import steps_curve
 from lnca.files import write_whole
+from lnca.kernels.devices import use_threads
 from lnca.restoration.restorer import Restorer
 from lnca.training.checkpoint import checkpoints
 from lnca.training.plan import Plan
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--variants", type=int, nargs="*", default=range(len(VARIANTS)), help="Numbers, from 0.")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     with Progress() as progress:
         for index in options.variants:
             name = list(VARIANTS)[index]

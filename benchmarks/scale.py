@@ -33,14 +33,17 @@ from lnca.demo import photograph
 from lnca.files import write_whole
 from lnca.images.reading import open_photo
 from lnca.images.writing import save_photo
-from lnca.nn.latent import LatentAutomaton
+from lnca.kernels.devices import use_threads
 from lnca.restoration.bands import BLOCK_STEPS
 from lnca.restoration.batch import Record, Way, restore_file
 from lnca.restoration.jobs import Job
 from lnca.restoration.restorer import Restorer
 from lnca.restoration.split import BORDER_SHARE
 from lnca.restoration.stores import plan_stored
+from lnca.restoration.streaming import Streamer
 
+# The model of what devices share: the default one has no lattice that could be cut.
+SHARED_MODEL = "lnca-denoise"
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
 # Sides of pictures on one core; of each of many; of one picture that devices share.
 SIDES, SIDE, SHARED = (512, 1024, 1536, 2048), 1024, 2560
@@ -62,7 +65,7 @@ def picture(width: int, height: int) -> Image.Image:
 
 def one_core(folder: Path, rounds: int) -> dict[str, Any]:
     """Seconds of a picture, in one process with one thread; and of each megapixel, which is the slope of a line."""
-    torch.set_num_threads(1)
+    use_threads(1)
     way = Way(DEFAULT_MODEL, "cpu")
     calls: dict[str, Callable[[], object]] = {}
     rows: list[dict[str, Any]] = []
@@ -157,7 +160,9 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
     picture(SHARED, SHARED).save(paths["whole"], quality=92)
     picture(32, 32).save(paths["start"], quality=92)
     calls = {
-        (name, devices): partial(command, path, "-o", folder / f"{name}-{devices}.jpg", "--devices", devices)
+        (name, devices): partial(
+            command, path, "-o", folder / f"{name}-{devices}.jpg", "--devices", devices, "--model", SHARED_MODEL
+        )
         for name, path in paths.items()
         for devices in (1, 2)
     }
@@ -165,18 +170,19 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
     if (folder / "whole-1.jpg").read_bytes() != (folder / "whole-2.jpg").read_bytes():
         raise SystemExit("one device and two gave different pictures")
     seconds = {key: timing.median for key, timing in timings.items()}
-    module = Restorer(DEFAULT_MODEL, "cpu").module
-    assert isinstance(module, LatentAutomaton)
+    streamer = Restorer(SHARED_MODEL, "cpu").streamer
+    assert isinstance(streamer, Streamer)
+    coder, channels = streamer.coder, streamer.model.rule.channels
     half, one = (seconds[name, 1] - seconds["start", 1] for name in ("half", "whole"))
     two = seconds["whole", 2] - seconds["start", 2]
-    columns = SHARED // module.autoencoder.multiple
+    columns = SHARED // coder.multiple
     return {
-        "megapixels": SHARED**2 / 1e6, "start": [seconds["start", 1], seconds["start", 2]],
+        "model_restored_with": SHARED_MODEL, "megapixels": SHARED**2 / 1e6,
+        "start": [seconds["start", 1], seconds["start", 2]],
         "strong": seconds["whole", 1] / seconds["whole", 2], "weak": seconds["half", 1] / seconds["whole", 2],
         "strong_without_start": one / two, "weak_without_start": half / two,
-        "steps": module.steps, "channels": module.automaton.channels, "reach": module.autoencoder.reach,
-        "multiple": module.autoencoder.multiple,
-        "bytes_a_step_and_border": exchanged(columns, module.automaton.channels),
+        "steps": streamer.steps, "channels": channels, "reach": coder.reach, "multiple": coder.multiple,
+        "bytes_a_step_and_border": exchanged(columns, channels),
         "seconds": [{"picture": key[0], "devices": key[1], **timing.as_json()} for key, timing in timings.items()],
     }  # fmt: skip
 
@@ -227,18 +233,19 @@ def planning() -> dict[str, Any]:
 def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     """What the measurements come to for more than can be measured here; docs/scale.md has the formulas."""
     core, shared, plan = found["one_core"], found["one_picture"], found["planning"]
-    # Seconds of a megapixel rise with the size; those of the largest picture, of 6.6 megapixels, are the nearest here.
+    # Seconds of a megapixel rise with the size; those of the largest pictures are the nearest here.
     whole, start = (
         next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
         for name in ("whole", "start")
     )
     a_megapixel = (whole - start) / shared["megapixels"]
     row = core["rows"][-1]
+    of_many = row["whole"]["median"] / row["megapixels"]
     bytes_in, bytes_out = (row[key] / row["megapixels"] * PHOTOGRAPH for key in ("bytes_in", "bytes_out"))
-    seconds = a_megapixel * PHOTOGRAPH
+    seconds = of_many * PHOTOGRAPH
     handed = {row["engine"]: row["seconds_a_picture"] for row in found["overhead"]}
     many = {
-        "core_seconds_a_megapixel": a_megapixel, "core_seconds_a_picture": seconds,
+        "core_seconds_a_megapixel": of_many, "core_seconds_a_picture": seconds,
         "bytes_a_picture": bytes_in + bytes_out,
         "cores_for_a_million_a_day": 1e6 * seconds / 86400,
         "bytes_a_second_for_a_million_a_day": 1e6 * (bytes_in + bytes_out) / 86400,

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if not os.path.exists("/dev/nvidiactl"):
     os.environ["TRITON_INTERPRET"] = "1"
 
-import far
+import far  # noqa: F401
 import numpy as np
 import pytest
 import torch
@@ -17,8 +17,6 @@ from PIL import Image
 
 import lnca
 from lnca.nn.weights_file import save_weights
-
-far.install()
 
 
 def pytest_xdist_auto_num_workers(config):

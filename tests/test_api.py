@@ -70,7 +70,8 @@ def test_the_model_beside_the_papers_stays_after_640_steps():
     import torch
 
     from lnca import metrics
-    from lnca.corruption import PAPER_DIFFICULTY, corrupt
+    from lnca.corruption import PAPER_DIFFICULTY
+    from lnca.degradation.paper import corrupt
     from lnca.demo import photograph
     from lnca.restoration.pictures import to_tensor
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from lnca.corruption import motion_kernels
 from lnca.degradation import (
     KERNEL,
     LENGTHS,
@@ -30,6 +29,7 @@ from lnca.degradation.colour import GREY_LEVEL, YCC, hue_and_saturation, times, 
 from lnca.degradation.demosaicing import WAYS, demosaiced, mosaic
 from lnca.degradation.filters import blurred
 from lnca.degradation.noises import correlated_noise, grain, smooth_noise
+from lnca.degradation.paper import motion_kernels
 from lnca.degradation.processing import bilateral, curve, resized, sharpened, smoothed_noise
 
 

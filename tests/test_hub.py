@@ -8,10 +8,11 @@ from huggingface_hub import constants
 
 import lnca
 from lnca import LncaError
+from lnca.architectures import ARCHITECTURES
 from lnca.hub import AUTOMATA, push_to_hub, save_pretrained
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.pixel import PixelAutomaton
-from lnca.nn.registry import ARCHITECTURES
+from lnca.nn.registry import module_of
 from lnca.nn.weights_file import save_weights
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
@@ -84,7 +85,7 @@ def test_a_card_says_what_kind_of_model_it_is(tmp_path, architecture, settings, 
 def test_all_automata_are_called_so():
     automata = {
         name for name, settings in ARCHITECTURES.items()
-        if isinstance(settings().build(), LatentAutomaton | PixelAutomaton)
+        if isinstance(module_of(settings()), LatentAutomaton | PixelAutomaton)
     }  # fmt: skip
     assert automata == set(AUTOMATA)
 

@@ -3,7 +3,7 @@
     python tools/release_check.py               # builds into dist/ first
     python tools/release_check.py WHEEL         # checks a wheel that is there
     python tools/release_check.py --page WHEEL  # which has to hold the page in the browser
-    python tools/release_check.py --without-torch WHEEL  # only that its kernels load: where there is no torch
+    python tools/release_check.py --without-torch WHEEL  # not what needs torch: where there is none
 
 Everything after the installation runs in a folder of its own, outside the repository.
 """
@@ -25,7 +25,7 @@ import page_check
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = "io,export"
+EXTRAS = "train,io,export"
 MODEL = "photo-denoise"
 
 # Run by the new environment's Python: the graphs give what the model gives, on the kernels that the wheel should have.
@@ -52,20 +52,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("wheel", nargs="?", type=Path)
     parser.add_argument("--page", action="store_true", help="the wheel has to hold the page in the browser")
-    parser.add_argument("--without-torch", action="store_true", help="only look whether the kernels can be loaded")
+    parser.add_argument("--without-torch", action="store_true", help="leave out what needs torch")
     options = parser.parse_args()
     try:
         wheel = (options.wheel or build()).resolve()
-        if options.without_torch:
-            check_kernels(wheel, options.page)
-        else:
-            check(wheel, options.page)
+        check(wheel, options.page, not options.without_torch)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
         sys.exit(f"release check failed; {type(error).__name__}: {error}")
 
 
-def check(wheel: Path, with_page: bool) -> None:
-    """Installs a wheel and uses it."""
+def check(wheel: Path, with_page: bool, with_torch: bool) -> None:
+    """Installs a wheel and uses it, first without torch, as most people have it."""
     expect(wheel.is_file(), f"a wheel at {wheel}")
     pages = pages_of(wheel, with_page)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,10 +70,8 @@ def check(wheel: Path, with_page: bool) -> None:
         venv.create(room / "venv", with_pip=True)
         programs = room / "venv" / ("Scripts" if os.name == "nt" else "bin")
         pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # First and pinned, so that the platform's own build of it is taken.
-        torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
-        run([*pip, *torch])
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
+        expect("torch" not in run([*pip[:-3], "list"]).split(), "no torch")
         version(str(programs / "python"), room, wheel)
         use(programs, room)
         if pages:
@@ -84,24 +79,14 @@ def check(wheel: Path, with_page: bool) -> None:
             expect(wrong is None, f"the page: {wrong}")
         else:
             print(f"{wheel.name} has no page, and `lnca app` was not tried")
-        run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
-        export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
+        if with_torch:
+            # First and pinned, so that the platform's own build of it is taken.
+            torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
+            run([*pip, *torch])
+            run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
+            evaluate(programs, room)
+            export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
     print(f"{wheel.name} is fit for release")
-
-
-def check_kernels(wheel: Path, with_page: bool) -> None:
-    """Installs a wheel without torch, and loads its kernels."""
-    expect(wheel.is_file(), f"a wheel at {wheel}")
-    pages_of(wheel, with_page)
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        venv.create(room / "venv", with_pip=True)
-        python = str(room / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, "-c", str(CONSTRAINTS), "numpy", "pillow", "safetensors", "typer", "rich"])
-        run([*pip, "--no-deps", str(wheel)])
-        version(python, room, wheel)
-    print(f"the kernels of {wheel.name} can be loaded; nothing else was tried, as there is no torch here")
 
 
 def pages_of(wheel: Path, wanted: bool) -> dict[str, bytes]:
@@ -130,7 +115,7 @@ def build() -> Path:
 
 
 def use(programs: Path, room: Path) -> None:
-    """The first five minutes, with nothing but the wheel: a demonstration, a folder of pictures, scores."""
+    """The first five minutes, with nothing but the wheel: a demonstration, a folder of pictures."""
     lnca = str(programs / "lnca")
     run([lnca, "models"], room)
     run([lnca, "demo", "--out", "demo"], room)
@@ -152,9 +137,13 @@ def use(programs: Path, room: Path) -> None:
         for picture in (holiday / "lake.png", restored / "lake.png")
     )
     expect(after > before + 3, f"a better picture, got {before:.1f} -> {after:.1f} dB")
+
+
+def evaluate(programs: Path, room: Path) -> None:
+    """A score, which needs torch."""
     shutil.copytree(room / "demo", room / "pictures", ignore=shutil.ignore_patterns("c[!l]*", "r*", "s*"))
     arguments = ("--data", "pictures", "--split", "all", "--limit", "4", "--json")
-    scores = json.loads(run([lnca, "evaluate", "--model", MODEL, *arguments], room))
+    scores = json.loads(run([str(programs / "lnca"), "evaluate", "--model", MODEL, *arguments], room))
     expect(scores["pictures"] == 1, f"a score of one photograph, got {scores}")
 
 

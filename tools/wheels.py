@@ -105,7 +105,7 @@ def run(name: str, wheel: Path) -> str:
 def extracted(wheel: Path, folder: Path, library: str) -> Path:
     """The library in a wheel, as a file."""
     with zipfile.ZipFile(wheel) as archive:
-        (inside,) = [name for name in archive.namelist() if name.startswith("lnca/kernels/_cpu")]
+        (inside,) = [name for name in archive.namelist() if name.startswith("lnca/runtime/_cpu")]
         content = archive.read(inside)
     path = folder / library
     path.write_bytes(content)

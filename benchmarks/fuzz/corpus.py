@@ -9,10 +9,10 @@ import torch
 from PIL import Image, ImageCms
 
 import lnca
+from lnca.architectures import resolve
 from lnca.catalogue import HEADER
 from lnca.images.photo import Photo
 from lnca.images.writing import write_photo
-from lnca.nn.registry import resolve
 from lnca.training.recipe import shipped_recipes
 
 SIDES = (24, 16)

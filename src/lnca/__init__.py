@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from .kernels.cpu import Precision
-    from .kernels.select import Backend
-    from .nn.deblurring import Blur
     from .nn.model import RestorationModel
     from .restoration.kernel import Kernel
     from .restoration.noise import NoiseLevel
     from .restoration.restorer import Restorer
+    from .runtime.deblurring import Blur
+    from .runtime.native import Backend, Precision
 
 # What goes in comes out.
 PictureT = TypeVar("PictureT", "Image.Image", "np.ndarray", "Tensor")

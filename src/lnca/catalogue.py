@@ -1,15 +1,11 @@
 """Which trained models there are, read from the headers of their weight files, without torch."""
 
-import difflib
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from .errors import LncaError, in_short
 from .files import kind_of
@@ -50,6 +46,9 @@ def models() -> list[ModelInfo]:
 
 def describe(path: Path) -> ModelInfo:
     """What the header of a weight file says; raises `LncaError` when it is no whole weight file of this version."""
+    # Which takes a while to import, and a command that is asked for help does not need.
+    from safetensors import SafetensorError, safe_open
+
     if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
         raise LncaError(f"{path} may hold a pickle, which can run code; only safetensors files are read")
     if _begins_with(path, CHECKPOINT):
@@ -89,6 +88,8 @@ def _begins_with(path: Path, mark: bytes) -> bool:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
     """The error for a name that is not there, with the near names."""
+    import difflib
+
     known = list(known)
     near = difflib.get_close_matches(name, known, 3, 0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
@@ -97,7 +98,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
 
 def shipped_weights() -> dict[str, Path]:
     """Names and files of the weights inside the package."""
-    folder = Path(str(resources.files("lnca"))) / "weights"
+    folder = Path(__file__).parent / "weights"
     return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
 
 

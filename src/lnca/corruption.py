@@ -1,101 +1,101 @@
-"""The paper's corruptions (4.1) as batched tensor operations on the pictures' device, from a seeded generator."""
+"""The paper's corruptions (4.1) of one picture, in numpy, and how hard they are.
+
+`lnca.degradation.paper` has them for batches of tensors, as training draws them; the numbers that it draws are others.
+"""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
 from .errors import LncaError
 
 NOISE_DEVIATION = 0.2
 
 Task = Literal["denoise", "deblur"]
+Border = Literal["zero", "reflect"]
 
 # Intensity and length at the paper's validation and test (4.1).
 PAPER_DIFFICULTY: dict[Task, float] = {"denoise": 0.5, "deblur": 7}
 
 
-def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generator) -> Tensor:
+def masked_noise(image_HWC: np.ndarray, intensity: float, generator: np.random.Generator) -> np.ndarray:
     """Channel-coherent Gaussian noise on a random part of the pixels.
 
     Each pixel is hit with probability `intensity` and then gets one N(0, 0.2) value, the same for all channels.
 
     Args:
-        image_BCHW: pictures in [0, 1].
+        image_HWC: a picture (H, W, 3), float32 in [0, 1].
         intensity: share of the pixels that are hit, in [0, 1].
-        generator: on the pictures' device.
 
     Returns:
-        Pictures of the same shape, clipped to [0, 1].
+        The same shape, float32, clipped to [0, 1].
 
     Raises:
         LncaError: an intensity outside [0, 1].
     """
-    if not 0 <= intensity <= 1:
-        raise LncaError(f"the intensity of noise should lie between 0 and 1, got {intensity:g}")
-    batch, _, height, width = image_BCHW.shape
-    mask = image_BCHW.new_empty((batch, 1, height, width)).uniform_(generator=generator) < intensity
-    noise = image_BCHW.new_empty((batch, 1, height, width)).normal_(0, NOISE_DEVIATION, generator=generator)
-    return (image_BCHW + mask * noise).clamp(0, 1)
+    check_intensity(intensity)
+    shape = (*image_HWC.shape[:2], 1)
+    mask = generator.random(shape, np.float32) < intensity
+    noise = NOISE_DEVIATION * generator.standard_normal(shape, np.float32)
+    return (image_HWC + mask * noise).clip(0, 1)
 
 
-def motion_kernels(length: int, angles_B: Tensor) -> Tensor:
-    """Line kernels (B, K, K) of `length` pixels at the given angles in radians; each sums to 1, K is odd.
+def motion_kernels(length: int, angles_B: np.ndarray) -> np.ndarray:
+    """Line kernels (B, K, K), float64, of `length` pixels at the given angles in radians; each sums to 1, K is odd.
 
     The line is `length` points one pixel apart, each spread bilinearly over the four pixels around it.
     """
     size = 2 * math.ceil((length - 1) / 2) + 1
-    along = torch.arange(length, device=angles_B.device, dtype=angles_B.dtype) - (length - 1) / 2
-    columns = along * angles_B.cos()[:, None] + size // 2
-    rows = along * angles_B.sin()[:, None] + size // 2
-    grid = torch.arange(size, device=angles_B.device, dtype=angles_B.dtype)
-    near_row = (1 - (rows[:, :, None] - grid).abs()).clamp(min=0)
-    near_column = (1 - (columns[:, :, None] - grid).abs()).clamp(min=0)
-    kernels = torch.einsum("bpr,bpc->brc", near_row, near_column)
-    return kernels / kernels.sum((1, 2), keepdim=True)
+    along = np.arange(length) - (length - 1) / 2
+    grid = np.arange(size) - size // 2
+    rows, columns = (along * turn(angles_B)[:, None] for turn in (np.sin, np.cos))
+    near_row, near_column = ((1 - abs(place[:, :, None] - grid)).clip(min=0) for place in (rows, columns))
+    kernels = near_row.transpose(0, 2, 1) @ near_column
+    return kernels / kernels.sum((1, 2), keepdims=True)
 
 
 def motion_blur(
-    image_BCHW: Tensor,
-    length: int,
-    generator: torch.Generator,
-    border: Literal["zero", "reflect"] = "zero",
-) -> Tensor:
-    """Camera motion blur: each picture is averaged along a line of its own random direction.
+    image_HWC: np.ndarray, length: int, generator: np.random.Generator, border: Border = "zero"
+) -> np.ndarray:
+    """Camera motion blur: a picture is averaged along a line of random direction.
 
     Args:
-        image_BCHW: pictures in [0, 1].
+        image_HWC: a picture (H, W, 3), float32 in [0, 1].
         length: pixels of the line, >= 1.
-        generator: on the pictures' device.
         border: "zero" darkens the rim, as the authors' pictures are; "reflect" does not.
 
+    Returns:
+        The same shape, float32, clipped to [0, 1].
+
     Raises:
-        LncaError: a length below 1, or longer than the pictures' shorter side.
+        LncaError: a length below 1, or longer than the picture's shorter side.
     """
-    if not 1 <= length <= min(image_BCHW.shape[-2:]):
-        sides = "x".join(map(str, image_BCHW.shape[:-3:-1]))
+    height, width = image_HWC.shape[:2]
+    check_length(length, height, width)
+    kernel = motion_kernels(length, math.pi * generator.random(1))[0]
+    margin = len(kernel) // 2
+    pads = ((margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(image_HWC, pads, mode="constant" if border == "zero" else "reflect")
+    blurred = np.zeros_like(image_HWC)
+    for row, column in zip(*kernel.nonzero(), strict=True):
+        blurred += np.float32(kernel[row, column]) * padded[row : row + height, column : column + width]
+    return blurred.clip(0, 1)
+
+
+def check_intensity(intensity: float) -> None:
+    """Raises an LncaError for an intensity outside [0, 1]."""
+    if not 0 <= intensity <= 1:
+        raise LncaError(f"the intensity of noise should lie between 0 and 1, got {intensity:g}")
+
+
+def check_length(length: int, height: int, width: int) -> None:
+    """Raises an LncaError for a length below 1, or longer than the shorter side."""
+    if not 1 <= length <= min(height, width):
         raise LncaError(
-            f"the length of a blur should lie between 1 and the picture's shorter side ({sides}), got {length}"
+            f"the length of a blur should lie between 1 and the picture's shorter side ({width}x{height}), got {length}"
         )
-    batch, channels, height, width = image_BCHW.shape
-    angles = math.pi * torch.rand(batch, generator=generator, device=image_BCHW.device, dtype=image_BCHW.dtype)
-    kernels = motion_kernels(length, angles)
-    margin = kernels.shape[-1] // 2
-    mode = "constant" if border == "zero" else "reflect"
-    padded = F.pad(image_BCHW, (margin,) * 4, mode=mode)
-    filters = kernels.repeat_interleave(channels, 0)[:, None]
-    blurred = F.conv2d(padded.reshape(1, batch * channels, *padded.shape[-2:]), filters, groups=batch * channels)
-    return blurred.reshape(batch, channels, height, width).clamp(0, 1)
-
-
-def corrupt(image_BCHW: Tensor, task: Task, difficulty: float, generator: torch.Generator) -> Tensor:
-    """The paper's corruption of a task: masked noise of an intensity, or motion blur of a length (dark rims)."""
-    if task == "denoise":
-        return masked_noise(image_BCHW, difficulty, generator)
-    return motion_blur(image_BCHW, int(difficulty), generator)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from . import metrics
 from .corruption import PAPER_DIFFICULTY, masked_noise, motion_blur
-from .degradation import camera_noise, moved
+from .demo_noise import night_noise
 from .errors import LncaError
 from .images.eight_bit import check_output, open_rgb, save_picture
-from .randomness import generator
-from .restoration.pictures import to_image, to_tensor
+from .randomness import numpy_generator
+from .restoration.pictures import to_array
 from .restoration.restorer import Restorer
 from .restoration.showing import save_film
 
@@ -32,13 +31,13 @@ def photograph() -> Image.Image:
         return open_rgb(path)
 
 
-def corruption(task: str) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """What the photograph suffers from, to show what a model of that task does."""
+def corruption(task: str) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """What the photograph, (H, W, 3) float32 in [0, 1], suffers from, to show what a model of that task does."""
     return {
         "denoise": lambda x, draw: masked_noise(x, PAPER_DIFFICULTY["denoise"], draw),
         "deblur": lambda x, draw: motion_blur(x, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect"),
-        "photo-denoise": lambda x, draw: camera_noise(x, draw, (NIGHT, NIGHT)),
-        "photo-deblur": lambda x, draw: moved(x, draw, SHAKEN),
+        "photo-denoise": lambda x, draw: night_noise(x, NIGHT, draw),
+        "photo-deblur": lambda x, draw: motion_blur(x, SHAKEN, draw, "reflect"),
     }[task]
 
 
@@ -70,31 +69,35 @@ def run_demo(
         raise LncaError(f"{files['steps.gif']} exists; add --overwrite to replace it")
     restorer = Restorer(model, device)
     task = restorer.info.card["task"]
-    clean = to_tensor(photograph())
-    draw = generator("cpu", seed, "demo")
-    corrupted = to_tensor(to_image(corruption(task)(clean, draw)[0]))
+    clean = to_array(photograph())
+    corrupted = to_array(_image(corruption(task)(clean, numpy_generator(seed, "demo"))))
     begin = time.perf_counter()
     restored = restorer.restore(corrupted)
     seconds = time.perf_counter() - begin
 
-    steps = restorer.stepped.steps
-    top = (clean.shape[-2] - CLOSE_UP) // 2
-    left = (clean.shape[-1] - CLOSE_UP) // 2
-    close_up = corrupted[..., top : top + CLOSE_UP, left : left + CLOSE_UP]
-    frames = [to_image(close_up[0])]
+    # Of a model without steps, `iterate` says so.
+    steps = restorer.steps or 0
+    top, left = ((side - CLOSE_UP) // 2 for side in clean.shape[:2])
+    close_up = corrupted[top : top + CLOSE_UP, left : left + CLOSE_UP]
+    frames = [_image(close_up)]
     for frame in restorer.iterate(close_up):
-        frames.append(to_image(frame[0]))
+        frames.append(_image(frame))
         advance(steps + 1)
 
     for name, picture in zip(names[:3], (clean, corrupted, restored), strict=True):
-        save_picture(to_image(picture[0]), files[name])
-    save_picture(to_image(torch.cat([corrupted, restored, clean], -1)[0]), files["comparison.jpg"])
+        save_picture(_image(picture), files[name])
+    save_picture(_image(np.concatenate([corrupted, restored, clean], 1)), files["comparison.jpg"])
     save_film(frames, files["steps.gif"])
     scores = {
-        name: {"ssim": metrics.ssim(x, clean).item(), "psnr": metrics.psnr(x, clean).item()}
+        name: {"ssim": metrics.ssim_of(x, clean), "psnr": metrics.psnr_of(x, clean)}
         for name, x in (("corrupted", corrupted), ("restored", restored))
     }
     return {
         **scores, "seconds": seconds, "steps": steps, "size": photograph().size, "device": str(restorer.device),
         "files": list(files.values()),
     }  # fmt: skip
+
+
+def _image(x_HWC: np.ndarray) -> Image.Image:
+    """A picture (H, W, 3), clipped to [0, 1], as an 8-bit RGB image."""
+    return Image.fromarray((x_HWC.clip(0, 1) * 255).round().astype(np.uint8))

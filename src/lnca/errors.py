@@ -1,5 +1,8 @@
 """Errors a user can act on."""
 
+# How what trains, and uses GPUs, is got.
+HOW_TO_GET_TORCH = "pip install 'lnca[train]'"
+
 
 class LncaError(Exception):
     """A sentence that says what is wrong and what to do; the command line prints it and exits with status 2."""

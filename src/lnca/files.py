@@ -7,7 +7,6 @@ own: a short write that a library overlooks would be a damaged file.
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -175,7 +174,7 @@ class _Pending:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(TEMPORARY + secrets.token_hex(8))
+    return path.with_name(TEMPORARY + os.urandom(8).hex())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,14 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
-import torch
-import torch.distributed as dist
-from torch import Tensor
+import numpy as np
 
-from .errors import LncaError
+from .errors import HOW_TO_GET_TORCH, LncaError
 
 # The first process may read a large picture for long before the others hear of it.
 PATIENCE = timedelta(days=2)
@@ -40,7 +39,14 @@ def start(count: int) -> int:
 
     Returns:
         The exit status: the first that is not 0, whereupon the others are ended.
+
+    Raises:
+        LncaError: PyTorch is not installed.
     """
+    if find_spec("torch") is None:
+        raise LncaError(f"several processes share a picture by PyTorch: {HOW_TO_GET_TORCH}")
+    import torch.distributed as dist
+
     # Handed over open, so that nobody else can take the port, and on the loopback address only.
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -112,35 +118,47 @@ class Peers:
     """
 
     def __init__(self) -> None:
+        import torch.distributed as dist
+
         self.number, self.count = dist.get_rank(), dist.get_world_size()
 
     def tell(self, what: dict[str, Any] | None) -> None:
         """Says something, made of what JSON has, to the others, which are to `hear` it."""
+        import torch
+        import torch.distributed as dist
+
         words = torch.tensor(list(json.dumps(what).encode()), dtype=torch.uint8)
         dist.broadcast(torch.tensor([len(words)]), 0)
         dist.broadcast(words, 0)
 
     def hear(self) -> dict[str, Any] | None:
         """What the first process tells."""
+        import torch
+        import torch.distributed as dist
+
         size = torch.zeros(1, dtype=torch.int64)
         dist.broadcast(size, 0)
         words = torch.empty(int(size), dtype=torch.uint8)
         dist.broadcast(words, 0)
         return json.loads(bytes(words.tolist()))
 
-    def send(self, rows: Tensor, dimension: int, to: int) -> None:
-        """Sends a tensor in pieces along one dimension, so that no copy of all of it is made."""
-        for piece in _pieces(rows, dimension):
-            dist.send(piece.contiguous(), to)
+    def send(self, rows: np.ndarray, axis: int, to: int) -> None:
+        """Sends an array in pieces along one axis, so that no copy of all of it is made."""
+        import torch.distributed as dist
 
-    def receive(self, rows: Tensor, dimension: int, sender: int) -> None:
-        """Fills a tensor with what `send` sends there."""
-        for piece in _pieces(rows, dimension):
-            received = torch.empty(piece.shape, dtype=piece.dtype)
-            dist.recv(received, sender)
-            piece.copy_(received)
+        for piece in _pieces(rows, axis):
+            dist.send(_bytes_of(np.ascontiguousarray(piece)), to)
 
-    def exchange(self, rows: Tensor, bands: Sequence[range], border: int) -> None:
+    def receive(self, rows: np.ndarray, axis: int, sender: int) -> None:
+        """Fills an array with what `send` sends there."""
+        import torch.distributed as dist
+
+        for piece in _pieces(rows, axis):
+            received = np.empty(piece.shape, piece.dtype)
+            dist.recv(_bytes_of(received), sender)
+            piece[...] = received
+
+    def exchange(self, rows: np.ndarray, bands: Sequence[range], border: int) -> None:
         """Fills the borders of a band with the neighbours' rows.
 
         Args:
@@ -148,6 +166,8 @@ class Peers:
             bands: of all processes.
             border: rows; those of a neighbour whose band is shorter come from further neighbours.
         """
+        import torch.distributed as dist
+
         height = bands[-1].stop
         own, here = bands[self.number], widened(bands[self.number], border, height)
         operations, received = [], []
@@ -156,37 +176,46 @@ class Peers:
                 continue
             out, into = overlap(own, widened(band, border, height)), overlap(band, here)
             if out:
-                sent = rows[:, out.start - here.start : out.stop - here.start].contiguous()
-                operations.append(dist.P2POp(dist.isend, sent, number))
+                sent = np.ascontiguousarray(rows[:, out.start - here.start : out.stop - here.start])
+                operations.append(dist.P2POp(dist.isend, _bytes_of(sent), number))
             if into:
                 place = rows[:, into.start - here.start : into.stop - here.start]
-                room = torch.empty_like(place, memory_format=torch.contiguous_format)
-                operations.append(dist.P2POp(dist.irecv, room, number))
+                room = np.empty(place.shape, place.dtype)
+                operations.append(dist.P2POp(dist.irecv, _bytes_of(room), number))
                 received.append((place, room))
         if operations:
             for work in dist.batch_isend_irecv(operations):
                 work.wait()
         for place, room in received:
-            place.copy_(room)
+            place[...] = room
 
 
-def _pieces(rows: Tensor, dimension: int) -> tuple[Tensor, ...]:
-    if not rows.numel():
-        return ()
-    count = max(1, int(PIECE // (rows.nbytes / rows.shape[dimension])))
-    return rows.split(count, dimension)
+def _bytes_of(x: np.ndarray) -> Any:
+    """A contiguous array as a tensor of its bytes, in the same memory: torch sends few types of numbers."""
+    import torch
+
+    return torch.from_numpy(x.reshape(-1).view(np.uint8))
+
+
+def _pieces(rows: np.ndarray, axis: int) -> list[np.ndarray]:
+    """Views of an array, one behind the other along an axis."""
+    if not rows.size:
+        return []
+    count = max(1, int(PIECE // (rows.nbytes / rows.shape[axis])))
+    return [rows[(slice(None),) * axis + (slice(begin, begin + count),)] for begin in range(0, rows.shape[axis], count)]
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Peers]:
-    """Meets the others of this command; they talk by gloo, and by NCCL about what lies on GPUs.
+def joined() -> Iterator[Peers]:
+    """Meets the others of this command; they talk by gloo.
 
     Raises:
         LncaError: they do not come, or one of them ends early.
     """
+    import torch.distributed as dist
+
     try:
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group("gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LncaError(f"the processes that share this work do not find each other: {_first_line(error)}") from error
     try:

@@ -1,12 +1,24 @@
 """Random numbers that depend on where they are drawn, not on what was drawn before.
 
 A generator for (seed, phase, epoch, batch) is made anew each time: a resumed run sees what an uninterrupted one sees.
+Torch is imported by what gives its generators and tensors, and not before.
 """
 
-import hashlib
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+import hashlib
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+
+# int64, of either library.
+Integers = TypeVar("Integers", np.ndarray, "Tensor")
 
 
 def derive(*key: int | str) -> int:
@@ -15,32 +27,52 @@ def derive(*key: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def numpy_generator(*key: int | str) -> np.random.Generator:
+    """A generator of numpy, seeded by `derive(*key)`; what it draws is not what `generator` of the same key draws."""
+    return np.random.default_rng(derive(*key))
+
+
 def generator(device: torch.device | str, *key: int | str) -> torch.Generator:
     """A generator on `device`, seeded by `derive(*key)`."""
+    import torch
+
     return torch.Generator(device).manual_seed(derive(*key))
 
 
 def uniform_grid(
     seed: int, step: int, height: int, width: int, *, device: torch.device | str = "cpu", top: int = 0
 ) -> Tensor:
-    """Uniform numbers in [0, 1), (height, width), each a function of seed, step, row and column alone; the first row is
-    row `top`.
+    """Uniform numbers in [0, 1), (height, width) float64, each a function of seed, step, row and column alone; the
+    first row is row `top`.
 
     A counter-based generator: rounds of the 32-bit PCG hash (Jarzynski and Olano, "Hash Functions for GPU Rendering",
     JCGT 2020).
     """
+    import torch
+
     row = torch.arange(top, top + height, device=device)[:, None]
     column = torch.arange(width, device=device)
-    value = _pcg(torch.tensor(derive(seed, step) & _MASK, device=device))
+    start = torch.tensor(derive(seed, step) & _MASK, device=device)
+    return _scattered(start, row, column).double().mul(2.0**-32)
+
+
+def uniform_grid_of(seed: int, step: int, height: int, width: int, top: int = 0) -> np.ndarray:
+    """`uniform_grid` as an array (height, width) float64, equal to the bit."""
+    row = np.arange(top, top + height, dtype=np.int64)[:, None]
+    column = np.arange(width, dtype=np.int64)
+    start = np.array(derive(seed, step) & _MASK, dtype=np.int64)
+    return _scattered(start, row, column) * 2.0**-32
+
+
+def _scattered(start: Integers, row: Integers, column: Integers) -> Integers:
+    """32-bit numbers (height, width) of a start, rows (height, 1) and columns (width,)."""
+    value = _pcg(start)
     for coordinate in (row, column):
         value = _pcg(value + coordinate & _MASK)
-    return value.double().mul(2.0**-32)
+    return value
 
 
-_MASK = 0xFFFFFFFF
-
-
-def _pcg(value: Tensor) -> Tensor:
+def _pcg(value: Integers) -> Integers:
     """A permutation of the 32-bit numbers that scatters neighbours."""
     state = value * 747796405 + 2891336453 & _MASK
     word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737 & _MASK

@@ -9,15 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-
-def let_idle_threads_sleep() -> None:
-    """Has this process, and those that it starts, let threads of OpenMP sleep that have nothing to do, unless the
-    environment says otherwise. Before torch is imported, which reads it.
-
-    Such threads spin otherwise. Where another program wants the processor too, they use up their share of it doing
-    nothing, and may then keep the rest waiting when there is something to do (`benchmarks/busy.py` measures it).
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from .idle import let_idle_threads_sleep
 
 
 class QuietWorkers(ProcessPoolExecutor):

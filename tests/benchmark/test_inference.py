@@ -10,8 +10,8 @@ import lnca
 from lnca.benchmark.inference import model_of, operations, ways
 from lnca.benchmark.measure import matrix_rate, register_rate, time_together
 from lnca.benchmark.tables import paper_table
-from lnca.kernels.native import library
 from lnca.paper.columns import MODELS
+from lnca.runtime.native import library
 
 CPU = torch.device("cpu")
 

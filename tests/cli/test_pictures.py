@@ -147,6 +147,26 @@ def test_compare(command, refused, pictures, tmp_path):
     assert "at least 11x11" in refused("compare", tmp_path / "tiny.png", tmp_path / "tiny.png")
 
 
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys(("torch", "torchmetrics")))
+from lnca.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("corrupt", "a.png", "-o", "b.png", "--noise", "0.5"), ("corrupt", "a.png", "-o", "b.png", "--blur", "7"),
+     ("compare", "a.png", "a.png"), ("demo", "--out", "demo", "--device", "cpu")],
+    ids=["noise", "blur", "compare", "demo"],
+)  # fmt: skip
+def test_without_torch(tmp_path, arguments):
+    textured(40, 30).save(tmp_path / "a.png")
+    run = subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_the_demonstration(command, refused, weights, tmp_path):
     status, out, _ = command("demo", "--out", tmp_path / "demo", "--model", weights, "--device", "cpu")
     assert status == 0

@@ -105,7 +105,7 @@ def test_one_picture_is_too_few_and_train_says_nothing_of_evaluate(tmp_path):
 
 
 def test_help_names_all_models_and_recipes():
-    from lnca.nn.registry import ARCHITECTURES, PRESETS
+    from lnca.architectures import ARCHITECTURES, PRESETS
     from lnca.training.recipe import shipped_recipes
 
     words = set(lnca("train", "--help").replace(",", " ").replace(".", " ").split())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lnca
-from lnca.kernels import native
+from lnca.runtime import native
 
 
 def test_it_names_what_is_there(command):

@@ -5,8 +5,8 @@ import torch
 
 import lnca
 from lnca import metrics
-from lnca.corruption import motion_blur
 from lnca.data.tile_set import open_tiles
+from lnca.degradation.paper import motion_blur
 from lnca.evaluation.quality import evaluate, pairs, steps_curve
 
 

@@ -1,12 +1,14 @@
 """Rules with random weights, for the tests of every way to run them."""
 
 import copy
+from contextlib import contextmanager
 
 import pytest
 import torch
 
 import lnca
-from lnca.kernels.native import LEVELS, best_level
+from lnca.runtime import threads
+from lnca.runtime.native import LEVELS, best_level
 
 RULES = {
     "nafca": ("latent-nafca", {}),
@@ -38,6 +40,17 @@ def cells_of(rule, batch, rows, columns):
 @torch.no_grad()
 def plain(rule, cells, steps, seed=0):
     return copy.deepcopy(rule).double().run(cells.double(), steps, seed)
+
+
+@contextmanager
+def allowed(count):
+    """So many threads."""
+    before = threads.count()
+    threads.allow(count)
+    try:
+        yield
+    finally:
+        threads.allow(before)
 
 
 def at_levels(precision, *levels, bfloat16=()):

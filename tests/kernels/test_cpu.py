@@ -8,13 +8,13 @@ import sys
 
 import pytest
 import torch
-from rules import RULES, at_levels, cells_of, plain, random_rule
+from rules import RULES, allowed, at_levels, cells_of, plain, random_rule
 
 import lnca
 from lnca import LncaError, metrics
-from lnca.kernels import native
 from lnca.kernels.cpu import FusedRun
-from lnca.kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, library
+from lnca.runtime import native
+from lnca.runtime.native import BFLOAT16_LEVELS, LEVELS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 # The float32 that is taken here, and each way to multiply in bfloat16.
@@ -51,7 +51,7 @@ class Stack(ctypes.Structure):
     _fields_ = (("memory", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 memory = ctypes.create_string_buffer(6000)
 assert ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(ctypes.addressof(memory), 0, 6000)), None) == 0
-from lnca.kernels.native import best_level
+from lnca.runtime.native import best_level
 print(best_level())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -97,15 +97,11 @@ def test_threads_batches_and_single_steps_change_no_bit(name, level, precision):
     rule = random_rule(name)
     run = FusedRun(rule, precision, level)
     cells = cells_of(rule, 3, 7, 37)
-    threads = torch.get_num_threads()
     results = []
-    try:
-        for count in (1, 2, 5):
-            torch.set_num_threads(count)
+    for count in (1, 2, 5):
+        with allowed(count):
             results.append(run(cells, 5, 7))
             results.append(torch.cat([run(cells[i : i + 1], 5, 7) for i in range(3)]))
-    finally:
-        torch.set_num_threads(threads)
     stepped = cells
     for step in range(5):
         stepped = run(stepped, 1, 7, step)
@@ -127,7 +123,8 @@ def test_a_part_of_a_lattice_with_a_border_of_its_steps_is_the_same_to_the_bit(n
 @needs_library
 @pytest.mark.parametrize("name", [model.name for model in lnca.models() if model.architecture != "deblur"])
 def test_real_restorations_are_the_same(name):
-    from lnca.corruption import PAPER_DIFFICULTY, corrupt
+    from lnca.corruption import PAPER_DIFFICULTY
+    from lnca.degradation.paper import corrupt
     from lnca.demo import photograph
     from lnca.randomness import generator
     from lnca.restoration.pictures import to_tensor
@@ -135,15 +132,18 @@ def test_real_restorations_are_the_same(name):
     task = name.rpartition("-")[2]
     clean = to_tensor(photograph())[..., 100:260, 200:360]
     corrupted = corrupt(clean, task, PAPER_DIFFICULTY[task], generator("cpu", 1))
-    reference = lnca.load(name, "cpu", "plain")
-    assert reference.backend == "plain"
-    expected = reference.restore(corrupted)
-    fused = lnca.load(name, "cpu", "fused")
-    assert fused.backend == f"fused {best_level()} float32"
-    torch.testing.assert_close(fused.restore(corrupted), expected, rtol=0, atol=1e-5)
-    frames = [frame for _, frame in zip(range(4), fused.iterate(corrupted), strict=False)]
-    for step, frame in enumerate(frames):
-        torch.testing.assert_close(frame, reference.restore(corrupted, step), rtol=0, atol=1e-5)
+    module = copy.deepcopy(lnca.load(name, "cpu", "plain").module).double()
+    states = []
+    with torch.no_grad():
+        states += [state.float() for state in module.frames(corrupted.double())]
+    expected = states[-1]
+    for backend, called in (("plain", "plain"), ("fused", f"fused {best_level()} float32")):
+        restorer = lnca.load(name, "cpu", backend)
+        assert restorer.backend == called
+        torch.testing.assert_close(restorer.restore(corrupted), expected, rtol=0, atol=1e-5)
+        frames = [frame for _, frame in zip(range(4), restorer.iterate(corrupted), strict=False)]
+        for frame, state in zip(frames, states, strict=False):
+            torch.testing.assert_close(frame, state, rtol=0, atol=1e-5)
     if best_level() in BFLOAT16_LEVELS:
         half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)
         difference = metrics.ssim(half, clean) - metrics.ssim(expected, clean)
@@ -176,11 +176,9 @@ def test_changed_weights_are_noticed_and_gradients_go_the_plain_way():
 
 @needs_library
 def test_what_cannot_be_had_is_said(command, tmp_path, picture):
-    rule = random_rule("vitca")
-    rule.heads = 3
-    with pytest.raises(LncaError, match="no fused kernel for this ViTCA"):
-        FusedRun(rule)
-    with pytest.raises(LncaError, match="no fused kernel for this NAFCA"):
+    with pytest.raises(LncaError, match="no fused kernel for a vitca of these widths"):
+        FusedRun(lnca.build("latent-vitca", embed=120, heads=3).automaton)
+    with pytest.raises(LncaError, match="no fused kernel for a nafca of these widths"):
         FusedRun(lnca.build("latent-nafca", hidden_channels=600).automaton)
     with pytest.raises(LncaError, match="no backend 'fast'; choose auto, plain, compiled, fused"):
         lnca.load("latent-nafca-denoise", "cpu", "fast")
@@ -204,5 +202,5 @@ def test_what_cannot_be_had_is_said(command, tmp_path, picture):
         "restore", tmp_path / "p.png", "--model", "lnca-denoise", "--backend", "plain", "--precision", "bfloat16"
     )
     assert status == 2
-    assert "precision bfloat16 works for" in error
+    assert "bfloat16 needs the fused kernels" in error
     assert command("restore", tmp_path / "p.png", "--device", "cpu", "--backend", "fused")[0] == 0

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from lnca.nn.noise_level import SIDE, NoiseEstimator, estimated
+from lnca.nn.noise_level import NoiseEstimator
 from lnca.nn.pyramid import Cells, DenseRule, PyramidAutomaton, Step, spread
+from lnca.runtime.pyramid import reach
 
 CHANNELS = (8, 12, 16)
 
@@ -79,16 +79,14 @@ def test_any_size(model, size):
 
 
 def test_a_pixel_depends_on_those_that_the_reach_names_and_no_others(model):
-    from lnca.kernels.pyramid import FusedPyramid
-
     level = torch.full((1, 2, 1, 1), 20.0)
     image = torch.rand(1, 3, 304, 304, requires_grad=True)
     list(model.unrolled(image, level.expand(1, 2, 38, 38), 3))[-1][..., 152, 152].sum().backward()
     assert image.grad is not None
     rows = image.grad.abs().amax((0, 1, 3)).nonzero().flatten()
-    reach = FusedPyramid.reach(3)
-    assert 152 - reach <= rows.min() < 152 - reach // 2
-    assert 152 + reach // 2 < rows.max() <= 152 + reach
+    far = reach(3)
+    assert 152 - far <= rows.min() < 152 - far // 2
+    assert 152 + far // 2 < rows.max() <= 152 + far
 
 
 def test_a_told_level_takes_the_place_of_the_estimate(model):
@@ -105,19 +103,6 @@ def test_levels_are_spread_without_edges():
     assert wide.shape == (1, 1, 4, 8)
     assert wide.diff(dim=-1).amin() >= 0
     assert wide.diff(dim=-1).amax() == 2
-
-
-def test_the_estimate_from_bands_is_that_of_the_whole():
-    estimator = shaken(NoiseEstimator())
-    image = torch.rand(2, 3, 41 * SIDE, 5 * SIDE)
-    asked: list[tuple[int, int]] = []
-
-    def rows(begin: int, end: int) -> Tensor:
-        asked.append((begin, end))
-        return image[:, :, begin:end]
-
-    torch.testing.assert_close(estimated(estimator, rows, 41 * SIDE), estimator(image), rtol=1e-5, atol=1e-5)
-    assert len(asked) == 3
 
 
 def test_an_estimate_is_a_level_whatever_the_picture():

@@ -3,7 +3,8 @@
 import pytest
 
 import lnca
-from lnca.nn.registry import resolve
+from lnca.architectures import resolve
+from lnca.nn.registry import module_of
 
 
 @pytest.mark.parametrize(
@@ -53,4 +54,4 @@ def test_models_are_small(name, most):
 @pytest.mark.parametrize(("given", "steps"), [({}, 3), ({"rules": 2}, 2), ({"rules": 2, "steps": 5}, 5)])
 def test_a_pyramid_makes_as_many_steps_as_it_has_rules(given, steps):
     _, settings = resolve("pyramid", given)
-    assert settings.steps == settings.build().steps == steps
+    assert settings.steps == module_of(settings).steps == steps

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 import lnca
 from disks import failing
+from lnca.architectures import LatentNAFCASettings
 from lnca.catalogue import HEADER, describe
-from lnca.nn.registry import LatentNAFCASettings
 from lnca.nn.weights_file import load_weights, save_weights
 
 CARD = {"task": "denoise"}

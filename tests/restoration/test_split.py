@@ -11,11 +11,12 @@ import torch
 import lnca
 from conftest import textured
 from lnca import LncaError
-from lnca.kernels.native import library
 from lnca.nn.weights_file import save_weights
 from lnca.peers import LOST, joined, overlap, share, widened
 from lnca.restoration.restorer import Restorer
-from lnca.restoration.split import follow, split
+from lnca.restoration.split import SplitStreamer, by_its_module, follow, split
+from lnca.runtime import threads
+from lnca.runtime.native import library
 
 RANDOM = {
     "nafca": ("latent-nafca", {"steps": 7}),
@@ -59,11 +60,11 @@ def pictures():
 
 def work(number, count, port, said, task, *arguments):
     """One of the processes."""
-    torch.set_num_threads(1)
+    threads.allow(1)
     os.environ |= {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
                    "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
     try:
-        with joined(torch.device("cpu")) as peers:
+        with joined() as peers:
             task(peers, said, *arguments)
     except LncaError as error:
         said.put(str(error))
@@ -92,12 +93,15 @@ def compare(peers, said, models, backend, some=()):
     """Says what differs, by model and picture."""
     different = {}
     for name, path in models.items():
-        restorer = Restorer(path, "cpu", backend)
-        split(restorer, peers)
+        restorer = Restorer(path, "cpu", "plain" if backend == "module" else backend)
+        if backend == "module":
+            restorer.streamer = SplitStreamer(by_its_module(restorer), peers)
+        else:
+            split(restorer, peers)
         if peers.number:
             follow(restorer)
             continue
-        alone = Restorer(path, "cpu", backend)
+        alone = Restorer(path, "cpu", "plain" if backend == "module" else backend)
         for kind, asked in pictures():
             if some and kind not in some:
                 continue
@@ -119,10 +123,16 @@ def test_four_processes_give_the_bits_of_one(models):
 
 
 @pytest.mark.slow
+def test_so_they_do_in_numpy(models):
+    some = {name: models[name] for name in ("nafca, masked", "residual, blocks")}
+    assert run(3, compare, some, "plain", ("flat", "tensors")) == {}
+
+
+@pytest.mark.slow
 def test_torchs_own_convolutions_in_bands_round_differently_and_no_more(models):
     """As GPUs have them."""
     some = {name: models[name] for name in ("nafca, masked", "residual", "residual, blocks")}
-    different = run(3, compare, some, "plain", ("flat", "tensors"))
+    different = run(3, compare, some, "module", ("flat", "tensors"))
     assert all(worst <= (1e-5 if kind == "tensors" else 1) for (_, kind), worst in different.items()), different
 
 

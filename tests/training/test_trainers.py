@@ -9,7 +9,7 @@ import torch
 import lnca
 from golden import NAFCA, Golden, needs_golden
 from lnca import metrics
-from lnca.corruption import masked_noise
+from lnca.degradation.paper import masked_noise
 from lnca.training.autoencoder import AutoencoderTrainer
 from lnca.training.automaton import AutomatonTrainer, PixelTrainer
 from lnca.training.batch import Batch, Exploded, derangement

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import lnca
-from lnca.corruption import masked_noise
+from lnca.degradation.paper import masked_noise
 from lnca.demo import photograph
 from lnca.randomness import generator
 from lnca.restoration.pictures import to_image, to_tensor

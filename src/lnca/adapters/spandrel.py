@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from ..architectures import resolve
 from ..catalogue import describe, shipped_weights
 from ..errors import LncaError, in_short
 from ..kernels.select import accelerate
 from ..nn.latent import SMALLEST_SIDE
 from ..nn.model import SteppedModel
 from ..nn.recognition import DEBLURRER, PYRAMID, architecture_of, settings_of
-from ..nn.registry import resolve
+from ..nn.registry import module_of
 
 try:
     from spandrel import MAIN_REGISTRY, Architecture, ArchRegistry, ArchSupport, ImageModelDescriptor, SizeRequirements
@@ -54,7 +55,7 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
             raise LncaError("these are no weights of an automaton of lnca")
         try:
             settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
-            module = resolve(name, settings)[1].build().eval()
+            module = module_of(resolve(name, settings)[1]).eval()
             # Half precision is too rough for a blur that is to be undone.
             descriptor = ImageModelDescriptor(
                 module, state_dict, self, "Restoration",

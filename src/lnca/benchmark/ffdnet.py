@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import LncaError
-from ..kernels.native import BFLOAT16_LEVELS, best_level
 from ..nn.model import RestorationModel
+from ..runtime.native import BFLOAT16_LEVELS, best_level
 from .denoisers import LEVELS, Denoiser, Run, known
 from .inference import operations
 from .opponents import onnx_runtime, onnx_runtime_is_here

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..kernels.cpu import FusedRun, Precision
+from ..kernels.cpu import FusedRun, coder_of, latent_of, rule_of
 from ..kernels.gpu import CompiledRun, TritonRun
-from ..kernels.native import BFLOAT16_LEVELS, best_level
 from ..kernels.select import OnDevice
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
@@ -20,6 +19,9 @@ from ..nn.pixel import PixelAutomaton
 from ..nn.registry import build
 from ..restoration.pictures import Rows
 from ..restoration.streaming import Streamer
+from ..runtime.engine import Native
+from ..runtime.models import Latent
+from ..runtime.native import BFLOAT16_LEVELS, Precision, best_level
 from .measure import environment, matrix_rate, register_rate, time_together
 from .opponents import JaxRun, compiled, jax_is_here, onnx_runtime, onnx_runtime_is_here
 
@@ -59,7 +61,7 @@ def ways(model: RestorationModel, device: torch.device) -> list[Way]:
     if level in BFLOAT16_LEVELS:
         result.append(("fused bfloat16", _fused(model, "bfloat16")))
     if isinstance(model, LatentAutomaton) and isinstance(model.automaton, NAFCA) and jax_is_here():
-        result.append(("cells in JAX float32", _streamed(model, JaxRun(model.automaton, level))))
+        result.append(("cells in JAX float32", _streamed(_in_jax(model, level))))
     return result
 
 
@@ -82,14 +84,23 @@ def _on_gpu(model: LatentAutomaton | PixelAutomaton) -> list[Way]:
 
 
 def _fused(model: LatentAutomaton | PixelAutomaton, precision: Precision) -> Callable[[Tensor], object]:
-    fused = FusedRun(model.automaton, precision)
     if isinstance(model, LatentAutomaton):
-        return _streamed(model, fused)
+        level = best_level()
+        assert level is not None
+        return _streamed(latent_of(model, Native(level, precision)))
+    fused = FusedRun(model.automaton, precision)
     return lambda x: model.image(fused(model.automaton.seed(x.permute(0, 2, 3, 1)), model.steps))
 
 
-def _streamed(model: LatentAutomaton, run: FusedRun | JaxRun) -> Callable[[Tensor], object]:
-    streamer = Streamer(model, run)  # type: ignore[arg-type]
+def _in_jax(model: LatentAutomaton, level: str) -> Latent:
+    """The model with cells in JAX, and the coder that fused cells have."""
+    assert isinstance(model.automaton, NAFCA)
+    coder = coder_of(model.autoencoder, Native(level))
+    return Latent(coder, rule_of(model.automaton), JaxRun(model.automaton), model.steps)
+
+
+def _streamed(model: Latent) -> Callable[[Tensor], object]:
+    streamer = Streamer(model)
     return lambda x: streamer.restore(Rows(x))
 
 

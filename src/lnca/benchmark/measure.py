@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from ..kernels.native import BFLOAT16_LEVELS, LEVELS, best_level, loaded_library
 from ..paper.experiment import device_name
+from ..runtime.native import BFLOAT16_LEVELS, LEVELS, best_level, loaded_library
 from ..training.plan import commit
 
 Key = TypeVar("Key", bound=Hashable)

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..kernels.coders import fused_coder
-from ..nn.autoencoder import Coder
 from ..nn.model import RestorationModel
 from ..nn.nafca import NAFCA
+from ..runtime.native import Precision
 
 
 def compiled(model: RestorationModel, precision: torch.dtype) -> Callable[[Tensor], object]:
@@ -75,31 +74,26 @@ def _session(model: RestorationModel, x: Tensor) -> Any:
 class JaxRun:
     """NAFCA's steps in JAX: the rule as it is written in `lnca.nn.nafca`, compiled with its loop (jit and scan).
 
-    Stands where a `FusedRun` does, so that the autoencoder beside it is the same.
+    Stands where a `lnca.runtime.automaton.NativeRun` does, so that the autoencoder beside it is the same.
 
     Args:
         rule: its weights are copied; the update rate has to be 1.
-        level: instruction set of the autoencoder's kernels.
     """
 
-    def __init__(self, rule: NAFCA, level: str):
+    precision: Precision = "float32"
+
+    def __init__(self, rule: NAFCA):
         import jax
 
         if rule.update_rate != 1:
             raise ValueError(f"the update rate has to be 1, got {rule.update_rate}")
-        self.level = level
         self._weights = {name: value.detach().cpu().numpy() for name, value in rule.state_dict().items()}
         self._run = jax.jit(_steps, static_argnames=("steps", "inputs"))
         self._inputs = rule.input_channels
 
-    def in_bands(self, coder: Coder) -> Any:
-        """As `FusedRun.in_bands`."""
-        return fused_coder(coder, self.level)
-
-    def advance(self, cells: Tensor, steps: int, *_: Any, **__: Any) -> None:
-        """Runs steps in place: cells (B, H, W, C), float32, on the CPU."""
-        result = self._run(self._weights, cells.numpy(), steps, self._inputs)
-        cells.copy_(torch.from_numpy(np.array(result)))
+    def advance(self, cells: np.ndarray, steps: int, *_: Any, **__: Any) -> None:
+        """Runs steps in place: cells (B, H, W, C), float32."""
+        cells[...] = self._run(self._weights, cells, steps, self._inputs)
 
 
 def _steps(weights: dict[str, Any], cells: Any, steps: int, inputs: int) -> Any:

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from ..nn.registry import resolve
+from ..architectures import resolve
+from ..kernels.devices import use_threads
 from ..randomness import generator
 from ..training.batch import Batch
 from ..training.optimizer import OptimizerSettings
@@ -94,7 +95,7 @@ class Bench:
     """A model, its trainer and a batch, in this process."""
 
     def __init__(self, job: Job):
-        torch.set_num_threads(job.threads)
+        use_threads(job.threads)
         self.job, self.device = job, torch.device(job.device)
         self.model = model_of(job.model, self.device).train()
         self.trainer = trainer_of(phase_of(job), self.model, _recipe(job), BATCHES)

@@ -5,6 +5,14 @@ import sys
 from ..errors import LncaError
 from .plain import plain
 
+# What brings packages that some commands need.
+EXTRAS = {
+    "torch": "train", "torchmetrics": "train", "tensorboard": "train", "yaml": "train",
+    "onnx": "export", "onnxruntime": "export", "onnxscript": "export", "optuna": "search", "lightning": "distributed",
+    "fastapi": "serve", "uvicorn": "serve", "prometheus_client": "serve", "datasets": "hub", "huggingface_hub": "hub",
+    "matplotlib": "figures", "fsspec": "ray",
+}  # fmt: skip
+
 
 def main() -> None:
     """Entry point of `lnca`: an `LncaError` becomes one sentence on stderr and exit status 2."""
@@ -17,6 +25,12 @@ def main() -> None:
         app()
     except LncaError as error:
         print(f"lnca: {plain(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"lnca: this needs {error.name}: pip install 'lnca[{extra}]'", file=sys.stderr)
         sys.exit(2)
     # Of a file that was named, where no command has a better word for it: too long a name, a disk that fails.
     except OSError as error:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ..idle import let_idle_threads_sleep
 from ..version import __version__
-from ..workers import let_idle_threads_sleep
 from .bench import app as bench
 from .data import app as data
 from .export import export
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from ..kernels.native import description
+        from ..runtime.native import description
 
         print(__version__)
         print(f"kernels for the processor: {description()}")

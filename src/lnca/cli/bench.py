@@ -129,12 +129,11 @@ def _backward(models: str, size: int, batch: int, rounds: int, device: "torch.de
 
 
 def _machine(device: str, threads: int | None) -> "torch.device":
-    import torch
 
-    from ..restoration.restorer import choose_device
+    from ..kernels.devices import choose_device, use_threads
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        use_threads(threads)
     return choose_device(device)
 
 

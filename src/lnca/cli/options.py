@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from ..corruption import Task
     from ..data.splits import Split
     from ..degradation import PhotoTask
-    from ..kernels.cpu import Precision
-    from ..kernels.select import Backend
+    from ..runtime.native import Backend, Precision
 
 Engine = Literal["local", "ray"]
 

@@ -9,7 +9,6 @@ import typer
 
 from ..errors import LncaError
 from .options import Data, Device, Json, checked_paper_task
-from .progress import training_bars
 
 app = typer.Typer(help="The paper's experiments: Tables 1 and 2 made again, beside the paper's figures.")
 
@@ -41,11 +40,12 @@ def run(
     device: Device = "auto",
 ) -> None:
     """Train and score models for columns of a table; what is done is skipped, what was begun goes on."""
+    from ..kernels.devices import choose_device
     from ..paper.columns import chosen_columns, chosen_models, shared_epochs
     from ..paper.experiment import Experiment, run_experiment
-    from ..restoration.restorer import choose_device
     from ..training.recipe import load_recipe
     from ..training.run import Interrupted
+    from .progress import training_bars
 
     kind, _, count = budget.partition("=")
     if kind != "epochs" or not count.isdecimal() or int(count) < 1:

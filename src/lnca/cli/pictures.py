@@ -25,19 +25,19 @@ def corrupt(
     """Add the paper's noise or motion blur to a picture."""
     from ..corruption import masked_noise, motion_blur
     from ..images.eight_bit import check_output, open_picture, save_picture
-    from ..randomness import generator
-    from ..restoration.pictures import like, to_tensor
+    from ..randomness import numpy_generator
+    from ..restoration.pictures import like_array, to_array
 
     if (noise is None) == (blur is None):
         raise LncaError("give either --noise or --blur, such as --noise 0.5 or --blur 7")
     check_output(output, overwrite)
     picture = open_picture(source, max_pixels)
-    x, draw = to_tensor(picture), generator("cpu", seed, "corrupt")
+    x, draw = to_array(picture), numpy_generator(seed, "corrupt")
     if noise is not None:
         x = masked_noise(x, noise, draw)
     elif blur is not None:
         x = motion_blur(x, blur, draw, "reflect")
-    save_picture(like(x, picture), output, stamp_of(source))
+    save_picture(like_array(x, picture), output, stamp_of(source))
     print(output)
 
 
@@ -49,13 +49,13 @@ def compare(
     """Print SSIM and PSNR between two pictures."""
     from .. import metrics
     from ..images.eight_bit import open_rgb
-    from ..restoration.pictures import to_tensor
+    from ..restoration.pictures import to_array
 
-    a, b = (to_tensor(open_rgb(path)) for path in (first, second))
+    a, b = (to_array(open_rgb(path)) for path in (first, second))
     if a.shape != b.shape:
-        sizes = " and ".join(f"{x.shape[-1]}x{x.shape[-2]}" for x in (a, b))
+        sizes = " and ".join(f"{x.shape[1]}x{x.shape[0]}" for x in (a, b))
         raise LncaError(f"the pictures have different sizes, {sizes}; compare pictures of one size")
-    ssim, psnr = metrics.ssim(a, b).item(), metrics.psnr(a, b).item()
+    ssim, psnr = metrics.ssim_of(a, b), metrics.psnr_of(a, b)
     if json:
         print(json_format.dumps({"ssim": ssim, "psnr": None if psnr == float("inf") else psnr}))
     else:

@@ -11,7 +11,6 @@ import typer
 
 from ..files import Appended
 from .plain import plain
-from .progress import progress_bar, share_bar
 
 if TYPE_CHECKING:
     from ..restoration.batch import Lines, Record
@@ -104,6 +103,7 @@ def followed(
         restoring: gives the records, and calls what it is given with the share of the picture that is under way.
     """
     from ..restoration.batch import write_manifest
+    from .progress import progress_bar, share_bar
 
     bars = share_bar(shown) if total == 1 else progress_bar(RATE, shown=shown and total > 1)
     with bars as progress:

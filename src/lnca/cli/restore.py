@@ -286,15 +286,15 @@ def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | 
         yield way
         return
     from ..restoration.batch import restorer_of
-    from ..restoration.restorer import choose_device
+    from ..restoration.devices import device_named
     from ..restoration.split import follow, split
 
-    device = choose_device(way.device)
-    if device.type == "mps":
+    device = device_named(way.device)
+    if device == "mps":
         raise LncaError("several processes share a picture on the CPU or on CUDA; add --device cpu")
-    if device.type == "cuda":
+    if device.startswith("cuda"):
         way = replace(way, device=f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
-    with peers.joined(device) as all_of_them:
+    with peers.joined() as all_of_them:
 
         def ready() -> "Restorer":
             restorer = restorer_of(way.model, way.device, way.backend, way.precision)
@@ -438,7 +438,7 @@ def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, f
         save_picture(side_by_side(Image.fromarray(before), Image.fromarray(after)), compare, stamp)
     if heat_map is not None and isinstance(restorer.streamer, Streamer):
         taken = restorer.settle(before, None, way.tolerance, way.max_memory).steps[0]
-        save_picture(draw_heat_map(taken, restorer.streamer.autoencoder.multiple, mask), heat_map, stamp)
+        save_picture(draw_heat_map(taken, restorer.streamer.coder.multiple, mask), heat_map, stamp)
     if frames is not None:
         steps = way.steps if isinstance(way.steps, int) else None
         options = told(way.noise, restorer, before).options | way.told_kernel(restorer)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import Data, Device, SkipBroken, checked_task
-from .progress import training_bars
 
 if TYPE_CHECKING:
     from ..training.run import Run
@@ -51,12 +50,13 @@ def train(
 ) -> None:
     """Train a model on a folder of pictures."""
     from ..catalogue import locate
+    from ..kernels.devices import choose_device
     from ..memory import keep_freed_memory
-    from ..restoration.restorer import choose_device
     from ..training.plan import Plan
     from ..training.recipe import load_recipe, with_epochs
     from ..training.run import Interrupted, Run
     from ..training.world import launch
+    from .progress import training_bars
 
     changes = [*(change or []), *([] if batch_size is None else [f"batch_size={batch_size}"])]
     chosen = load_recipe(recipe, changes)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..corruption import Task, corrupt
+from ..corruption import Task
 from ..degradation import PhotoTask
+from ..degradation.paper import corrupt
 from ..errors import LncaError
 from ..randomness import generator
 from .prepared import Prepared, is_prepared, whole

@@ -1,7 +1,7 @@
 """What real photographs suffer from, for training and comparing models: noise, compression, motion and defocus.
 
-Like the paper's corruptions (`lnca.corruption`) these are batched tensor operations on pictures (B, 3, H, W) in [0, 1],
-and all that is random comes from one seeded generator; each picture of a batch draws its own conditions.
+Like the paper's corruptions (`lnca.degradation.paper`) these are batched tensor operations on pictures (B, 3, H, W) in
+[0, 1], and all that is random comes from one seeded generator; each picture of a batch draws its own conditions.
 """
 
 from typing import Literal

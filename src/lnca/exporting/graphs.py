@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from .. import metrics
 from ..catalogue import ModelInfo
 from ..demo import corruption, photograph
-from ..randomness import generator
-from ..restoration.pictures import to_tensor
+from ..randomness import numpy_generator
+from ..restoration.pictures import to_array, to_tensor
 
 OPSET = 18
 LARGEST_CELLS = 16384
@@ -111,8 +111,9 @@ def _leading_to(graph: Any, wanted: set[str]) -> list[str]:
 
 def probe(info: ModelInfo) -> tuple[Tensor, Tensor]:
     """A photograph, and how the model's task spoils it, (1, 3, 190, 237), whose sides are no multiples of a cell's."""
-    clean = to_tensor(photograph())[..., 100:290, 100:337]
-    return clean, corruption(info.card.get("task", "denoise"))(clean, generator("cpu", 0, "export"))
+    clean = to_array(photograph())[100:290, 100:337]
+    given = corruption(info.card.get("task", "denoise"))(clean, numpy_generator(0, "export"))
+    return to_tensor(clean), to_tensor(given)
 
 
 def compared(found: Tensor, expected: Tensor, clean: Tensor) -> dict[str, float]:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..catalogue import ModelInfo
-from ..kernels.pyramid import FusedPyramid
-from ..nn.noise_level import SAID_REACH, SIDE
 from ..nn.pyramid import LEVELS, PyramidAutomaton
 from ..onnx import AUTO, FLOAT32, GRAPHS, Form, OnnxRestorer, Variant, file_name, session
+from ..runtime.noise_level import SAID_REACH, SIDE
+from ..runtime.pyramid import reach
 from .graphs import LARGEST_CELLS, compared, graph, halved, probe, to_bytes
 
 # A told level to check graphs at, in 255ths.
@@ -92,7 +92,7 @@ class ImageExport:
         """`reach` and `guess_reach` are in cells of `multiple` pixels on a side."""
         steps = self.model.steps
         return {
-            "steps": steps, "multiple": SIDE, "reach": FusedPyramid.reach(steps) // SIDE, "guess_reach": SAID_REACH,
+            "steps": steps, "multiple": SIDE, "reach": reach(steps) // SIDE, "guess_reach": SAID_REACH,
             "noise_level": True,
         }  # fmt: skip
 

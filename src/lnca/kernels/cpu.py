@@ -1,29 +1,91 @@
-"""Fused steps on the CPU."""
+"""Modules of `lnca.nn` as `lnca.runtime` runs them: their weights as they are now, and fused steps on tensors."""
 
-import ctypes
-from typing import Any, Literal
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..errors import LncaError
-from ..nn.autoencoder import Coder
+from ..nn.autoencoder import Autoencoder, Coder
 from ..nn.automaton import Automaton
-from ..nn.vitca import ViTCA, position_code
-from ..randomness import derive
-from .bfloat16 import pairs, tiles
-from .folding import Folded, Map, fold, padded, versions
-from .native import BFLOAT16_LEVELS, FLOAT_P, LEVELS, WORD_P, PlainLattice, PlainMap, PlainRule, address, loaded_library
-from .settling import Settling
+from ..nn.latent import LatentAutomaton
+from ..nn.nafca import NAFCA
+from ..nn.residual import ResidualCoder
+from ..nn.vitca import ViTCA
+from ..runtime.autoencoder import BandAutoencoder
+from ..runtime.automaton import NativeRun
+from ..runtime.coders import BandCoder
+from ..runtime.engine import Engine
+from ..runtime.models import Latent
+from ..runtime.native import NoKernelError, Precision
+from ..runtime.residual import BandResidualCoder
+from ..runtime.rules import Rule, nafca, vitca
+from ..runtime.settling import Settling
+from ..runtime.weights import Weights
 
-Precision = Literal["float32", "bfloat16"]
 
-KINDS = {"nafca": 0, "vitca": 1}
+def weights_of(module: nn.Module) -> Weights:
+    """A module's tensors as they are now."""
+    return Weights({name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()})
+
+
+def versions(tensors: Iterable[Tensor]) -> list[tuple[int, int]]:
+    """Changes when a tensor does, so that what was folded from them can be folded anew."""
+    return [(x.data_ptr(), x._version) for x in tensors]
+
+
+def rule_of(rule: Automaton) -> Rule:
+    """A rule as it is run without torch.
+
+    Raises:
+        LncaError: it is neither NAFCA nor ViTCA.
+    """
+    channels = (rule.input_channels, rule.output_channels, rule.hidden_channels)
+    if type(rule) is NAFCA:
+        expansion = rule.update_embed.out_features // rule.channels
+        embed = rule.perception_embed.out_features
+        return nafca(weights_of(rule), channels, rule.update_rate, embed=embed, expansion=expansion)
+    if type(rule) is ViTCA:
+        return vitca(
+            weights_of(rule), channels, rule.update_rate, embed=rule.embed.out_features, heads=rule.heads,
+            mlp=rule.mlp_in.out_features, numbered=rule.position != "none",
+        )  # fmt: skip
+    raise NoKernelError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
+
+
+@singledispatch
+def coder_of(coder: Coder, engine: Engine) -> BandCoder:
+    """A coder in evaluation mode as it is run without torch; a further kind registers its own.
+
+    Raises:
+        LncaError: there is nothing that runs this kind of coder, or no room for its channels.
+    """
+    raise NoKernelError(f"there is no fused kernel for a {type(coder).__name__}")
+
+
+@coder_of.register
+def _(coder: Autoencoder, engine: Engine) -> BandAutoencoder:
+    return BandAutoencoder(weights_of(coder), 2 * coder.width, len(coder.down) + 1, engine)
+
+
+@coder_of.register
+def _(coder: ResidualCoder, engine: Engine) -> BandResidualCoder:
+    return BandResidualCoder(
+        weights_of(coder), engine, width=coder.width, shrink=coder.shrink,
+        latent=coder.gather[2].out_channels, output=coder.scatter[0].in_channels,  # type: ignore[arg-type]
+        mixing=coder.gather[0].out_channels,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def latent_of(model: LatentAutomaton, engine: Engine) -> Latent:
+    """A latent automaton as it is run without torch, with its weights as they are now; raises as `coder_of`."""
+    rule = rule_of(model.automaton)
+    return Latent(coder_of(model.autoencoder, engine), rule, engine.steps(rule), model.steps)
 
 
 class FusedRun:
-    """`Automaton.run` in one call.
+    """`Automaton.run` in one call, for tensors.
 
     Args:
         rule: a NAFCA or ViTCA; its weights are copied, and copied anew when they have changed.
@@ -35,66 +97,18 @@ class FusedRun:
     """
 
     def __init__(self, rule: Automaton, precision: Precision = "float32", level: str | None = None):
-        loaded = loaded_library()
-        best = LEVELS[loaded.lnca_best()]
-        level = level or best
-        if LEVELS.index(level) > LEVELS.index(best):
-            raise LncaError(f"this processor has no {level}; the best it has is {best}")
-        if precision == "bfloat16" and level not in BFLOAT16_LEVELS:
-            raise LncaError(f"bfloat16 needs a processor with AVX-512 BF16; this one runs {level} in float32")
         self.rule, self.precision, self.level = rule, precision, level
-        self.vector = loaded.lnca_vector_size(LEVELS.index(level))
         self._fold()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy folds its own rule's weights, when it is first used."""
-        return _unfolded, (self.rule, self.precision, self.level, self.vector)
-
-    def in_bands(self, coder: Coder) -> Any:
-        """The coder around these steps, by fused kernels of the same level; raises as `fused_coder`."""
-        from .coders import fused_coder
-
-        return fused_coder(coder, self.level, self.precision)
+        return _unfolded, (self.rule, self.precision, self.level)
 
     def _fold(self) -> None:
         """Copies the rule's weights as they are now."""
-        rule = self.rule
-        self._versions = self._weights()
-        folded = fold(rule, self.vector)
-        if folded is None or not self._fits(folded):
-            raise LncaError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
-        self._kept: list[Tensor] = []
-        self._description = PlainRule(
-            KINDS[folded.kind], rule.channels, rule.input_channels, folded.embed, folded.heads,
-            folded.epsilon, folded.attention_bias,
-            (PlainMap * 6)(*map(self._map, folded.maps)), self._floats(folded.extra),
-        )  # fmt: skip
-
-    def _fits(self, folded: Folded) -> bool:
-        """Whether a cell's padded channels fit the kernel's buffers; maps to two or three parts are that much wider."""
-        parts = {"nafca": (2, 1, 1, 2, 1, 1), "vitca": (1, 3, 1, 1, 1, 1)}[folded.kind]
-        largest = loaded_library().lnca_largest()
-        widths = (max(m.weight.shape[0], m.weight.shape[1] // n) for m, n in zip(folded.maps, parts, strict=True))
-        return max(widths) <= largest
-
-    def _weights(self) -> list[tuple[int, int]]:
-        """Changes when a weight does."""
-        return versions(self.rule.parameters())
-
-    def _keep(self, array: np.ndarray) -> int:
-        """Address of a copy; torch's begin at a line of the cache, so that no vector or tile lies across two."""
-        self._kept.append(torch.from_numpy(np.ascontiguousarray(array)).clone())
-        return self._kept[-1].data_ptr()
-
-    def _floats(self, array: np.ndarray) -> Any:
-        return ctypes.cast(self._keep(array.astype(np.float32)), FLOAT_P)
-
-    def _map(self, folded: Map) -> PlainMap:
-        inputs, outputs = folded.weight.shape
-        words = self._keep(tiles(folded.weight) if self.level == "amx" else pairs(folded.weight))
-        return PlainMap(
-            inputs, outputs, self._floats(folded.weight), self._floats(folded.bias), ctypes.cast(words, WORD_P)
-        )
+        self._versions = versions(self.rule.parameters())
+        self.run = NativeRun(rule_of(self.rule), self.precision, self.level)
+        self.level = self.run.level
 
     def __call__(
         self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0)
@@ -105,53 +119,21 @@ class FusedRun:
         return cells
 
     def advance(
-        self, cells: Tensor, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self, cells: Tensor | np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
     ) -> None:  # fmt: skip
-        """Runs steps in place.
+        """Runs steps in place; see `lnca.runtime.automaton.Run`.
 
         Args:
             cells: (B, H, W, C), float32, contiguous, on the CPU.
-            seed: of the update masks.
-            first: number of the first step, for the masks.
-            corner: row and column of the first cell in a larger lattice, for the masks.
-            settling: leaves out the cells that it says are settled, and is kept up to date.
-
-        Raises:
-            MemoryError: there is no memory for the rows the kernel keeps.
         """
-        if self._weights() != self._versions:
+        if versions(self.rule.parameters()) != self._versions:
             self._fold()
-        batch, rows, columns, _ = cells.shape
-        if not steps or not cells.numel():
-            return
-        threads = torch.get_num_threads()
-        keys = np.array([derive(seed, first + step) & 0xFFFFFFFF for step in range(steps)], np.uint32)
-        position = self._position(rows, columns)
-        tracked: tuple[Any, ...] = (None, None, None, 0.0)
-        if settling is not None:
-            tracked = (*(x.data_ptr() for x in (*settling.buffers, settling.steps)), settling.tolerance)
-        lattice = PlainLattice(
-            address(cells), batch, rows, columns,
-            keys.ctypes.data_as(WORD_P), None if position is None else address(position), *corner,
-            self.rule.update_rate, steps, threads, self.precision == "bfloat16", *tracked,
-        )  # fmt: skip
-        if loaded_library().lnca_run(LEVELS.index(self.level), self._description, lattice):
-            raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
-        if settling is not None:
-            settling.advanced(steps)
-
-    def _position(self, rows: int, columns: int) -> Tensor | None:
-        if not isinstance(self.rule, ViTCA) or self.rule.position == "none":
-            return None
-        size = self.rule.embed.out_features
-        code = torch.zeros(rows * columns, padded(size, self.vector))
-        code[:, :size] = position_code(rows * columns, size)
-        return code
+        values = cells.numpy() if isinstance(cells, Tensor) else cells
+        self.run.advance(values, steps, seed, first, corner, settling)
 
 
-def _unfolded(rule: Automaton, precision: Precision, level: str, vector: int) -> FusedRun:
+def _unfolded(rule: Automaton, precision: Precision, level: str) -> FusedRun:
     run = FusedRun.__new__(FusedRun)
-    run.rule, run.precision, run.level, run.vector = rule, precision, level, vector
-    run._versions = []
+    run.rule, run.precision, run.level, run._versions = rule, precision, level, []
     return run

@@ -13,8 +13,9 @@ from ..errors import LncaError
 from ..nn.automaton import Automaton
 from ..nn.vitca import ViTCA
 from ..randomness import derive
-from .cpu import Precision
-from .folding import fold, versions
+from ..runtime.folding import fold
+from ..runtime.native import Precision
+from .cpu import rule_of, versions
 from .packing import SMALLEST, Packed, Settings
 
 TORCH_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -100,7 +101,7 @@ class TritonRun:
             from .triton_vitca import VitcaSteps
         except ImportError as error:
             raise LncaError("fused steps on a GPU need Triton; install lnca[gpu]") from error
-        folded = fold(self.rule, SMALLEST)
+        folded = fold(rule_of(self.rule), SMALLEST)
         if folded is None:
             raise LncaError(f"there is no fused kernel for this {type(self.rule).__name__}; use the plain rule")
         settings = Settings.of(self.rule, self.block, self.warps)

@@ -4,12 +4,14 @@ Runtimes on graphs run one operator after another, each over all cells, so that 
 tensors cost as much as the products. The folded weights need none of them, and make the same cells to rounding.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.nafca import NAFCA
-from .folding import double, linear
+from ..runtime.folding import linear
+from .cpu import rule_of
 
 TAPS = 9
 
@@ -20,32 +22,32 @@ class GraphNAFCA(nn.Module):
     def __init__(self, rule: NAFCA):
         super().__init__()
 
-        keep = self._keep
-        weight, bias = linear(rule.perception_embed, rule.perception_norm)
-        assert rule.widen.bias is not None
-        assert rule.attention.bias is not None
+        keep, layers, vectors = self._keep, rule_of(rule).linear, rule_of(rule).vectors
+        weight, bias = linear(layers["perception_embed"], layers["perception_norm"])
         # The grouped map makes channels 2i and 2i + 1 of channel i.
-        twice = torch.arange(weight.shape[1]).repeat_interleave(2)
-        factor = double(rule.widen.weight).flatten()
-        self._keep_halves("gate", weight[:, twice] * factor, bias[twice] * factor + double(rule.widen.bias))
-        keep("taps", double(rule.attention.weight[0]).flatten(1).T)
+        twice = np.arange(weight.shape[1]).repeat(2)
+        factor, shift = vectors["widen.weight"], vectors["widen.bias"]
+        self._keep_halves("gate", weight[:, twice] * factor, bias[twice] * factor + shift)
+        keep("taps", vectors["attention.weight"].T)
         # Output of tap t, taken from the neighbour it belongs to.
-        keep("shift", torch.eye(TAPS).reshape(1, TAPS, 3, 3), double(rule.attention.bias))
-        keep("perceive", *linear(rule.perception_project, scale=rule.beta))
-        self._keep_halves("update", *linear(rule.update_embed, rule.update_norm))
-        keep("project", *linear(rule.update_project, scale=rule.gamma))
+        keep("shift", np.eye(TAPS).reshape(1, TAPS, 3, 3), vectors["attention.bias"])
+        keep("perceive", *linear(layers["perception_project"], scale=vectors["beta"]))
+        self._keep_halves("update", *linear(layers["update_embed"], layers["update_norm"]))
+        keep("project", *linear(layers["update_project"], scale=vectors["gamma"]))
         # Input channels get an increment of zero.
-        keep("head", *(F.pad(x, (rule.input_channels, 0)) for x in linear(rule.head, rule.head_norm)))
+        beside = (rule.input_channels, 0)
+        weight, bias = linear(layers["head"], layers["head_norm"])
+        keep("head", np.pad(weight, ((0, 0), beside)), np.pad(bias, beside))
         self.epsilon = rule.perception_norm.eps
 
-    def _keep(self, name: str, weight: Tensor, bias: Tensor | None = None) -> None:
+    def _keep(self, name: str, weight: np.ndarray, bias: np.ndarray | None = None) -> None:
         for kind, x in (("weight", weight), ("bias", bias)):
             if x is not None:
-                self.register_buffer(f"{name}_{kind}", x.float().contiguous())
+                self.register_buffer(f"{name}_{kind}", torch.from_numpy(np.array(x, np.float32)))
 
-    def _keep_halves(self, name: str, weight: Tensor, bias: Tensor) -> None:
+    def _keep_halves(self, name: str, weight: np.ndarray, bias: np.ndarray) -> None:
         """The maps of the two factors of a gate."""
-        for number, (part, shift) in enumerate(zip(weight.chunk(2, 1), bias.chunk(2), strict=True)):
+        for number, (part, shift) in enumerate(zip(np.split(weight, 2, 1), np.split(bias, 2), strict=True)):
             self._keep(f"{name}_{number}", part, shift)
 
     def forward(self, cells_BHWC: Tensor) -> Tensor:

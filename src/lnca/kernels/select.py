@@ -1,24 +1,20 @@
-"""Which way a model's steps are run: chosen here, once, for everything else."""
+"""Which way a module's steps are run where no gradient is wanted."""
 
 from functools import singledispatch
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import LncaError
 from ..nn.automaton import Automaton, Runner
-from ..nn.deblurring import Deblurrer
 from ..nn.latent import LatentAutomaton
 from ..nn.model import RestorationModel
 from ..nn.pixel import PixelAutomaton
-from ..nn.pyramid import PyramidAutomaton
-from .cpu import FusedRun, Precision
+from ..runtime.native import Backend, Precision
+from .cpu import FusedRun
 from .gpu import CompiledRun, TritonRun
-from .native import BFLOAT16_LEVELS, best_level
-
-Backend = Literal["auto", "plain", "compiled", "fused"]
 
 
 class OnCpu:
@@ -98,20 +94,6 @@ def _of_automaton(
         else:
             return name
     return _chosen.dispatch(RestorationModel)(model, device, backend, precision)
-
-
-@_chosen.register
-def _of_pyramid(
-    model: PyramidAutomaton | Deblurrer, device: torch.device, backend: Backend, precision: Precision
-) -> str:
-    """How an automaton on three lattices is run: its dense convolutions are what a GPU's own library is for, and on the
-    CPU those of `FusedPyramid`, which a `RollingStreamer` calls."""
-    fused = device.type == "cpu" and backend in ("auto", "fused") and best_level() is not None
-    if backend == "compiled" or (backend == "fused" and not fused):
-        raise LncaError(f"this model has no {backend} steps here; leave the backend out")
-    if precision == "bfloat16" and not (fused and best_level() in BFLOAT16_LEVELS):
-        raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
-    return f"fused {best_level()} {precision}" if fused else "plain"
 
 
 def _fused(automaton: Automaton, device: torch.device, precision: Precision) -> tuple[Runner, str]:

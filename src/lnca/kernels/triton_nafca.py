@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .folding import Folded
+from ..runtime.folding import Folded
 from .packing import Packed, Packer, Settings, power
 from .triton_cells import inside, load_rows, normalise, product, store_rows, takes_part, vector, where
 

@@ -10,35 +10,25 @@ that are too low more than those that are too high, since noise that is left is 
 al., "Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
 """
 
-import math
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .surroundings import reach, widened
-
-# Pixels of a cell's side.
-SIDE = 8
-SCALES = 3
-# Mean squares: a twentieth of a step of 8 bits.
-LITTLE = (0.05 / 255) ** 2
-# Doublings of the surroundings that what cells say is averaged over, that energies are, and that levels are.
-WIDE, NEAR, SMOOTH = 5, 3, 2
-# Brightness and colour; of red, green and blue in Y, Cb and Cr (BT.601).
-LEVELS = 2
-YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
-# A level at most, in standard deviations of the picture in cells around; noise that is blurred over pixels varies
-# less there.
-MOST = 1.5
-# Of a level's logarithm: from a twentieth to 256.
-LOWEST, HIGHEST = -3.0, math.log(256)
-
-# Rows of cells that say something at a time in `estimated`, always the same ones, so that rounding is the same too.
-AT_ONCE = 16
-# Rows of cells that it depends on to either side: energies around it, and the pixels around those.
-SAID_REACH = reach(NEAR) + 1
+from ..runtime.noise_level import (
+    HIGHEST,
+    LEVELS,
+    LITTLE,
+    LOWEST,
+    MOST,
+    NEAR,
+    SCALES,
+    SIDE,
+    SMOOTH,
+    SUREST,
+    WIDE,
+    YCBCR,
+)
+from .surroundings import widened
 
 
 class NoiseEstimator(nn.Module):
@@ -86,7 +76,7 @@ class NoiseEstimator(nn.Module):
         own, H / 8, W / 8)."""
         around = widened(energies_BChw[:, :-LEVELS].permute(0, 2, 3, 1), NEAR)
         said = self.say(torch.cat(around, -1).permute(0, 3, 1, 2))
-        trust = said[:, self.shared : 2 * self.shared].clamp(-8, 8).exp()
+        trust = said[:, self.shared : 2 * self.shared].clamp(-SUREST, SUREST).exp()
         variances = _wide(energies_BChw[:, -LEVELS:], NEAR)
         return torch.cat([said[:, : self.shared] * trust, trust, said[:, 2 * self.shared :], variances], 1)
 
@@ -118,24 +108,3 @@ def _variances(image_BCHW: Tensor) -> Tensor:
 def _wide(x_BChw: Tensor, scales: int) -> Tensor:
     """The widest of the `widened` means, channels first."""
     return widened(x_BChw.permute(0, 2, 3, 1), scales)[-1].permute(0, 3, 1, 2)
-
-
-@torch.no_grad()
-def estimated(estimator: NoiseEstimator, image: Callable[[int, int], Tensor], height: int) -> Tensor:
-    """What an estimator says of a picture that is read in bands of rows.
-
-    Args:
-        image: gives rows [begin, end) of the picture, (B, 3, rows, W); W is a multiple of 8.
-        height: its rows, a multiple of 8.
-
-    Returns:
-        (B, 2, height / 8, W / 8); differs from the estimator's own map by rounding only.
-    """
-    rows, parts = height // SIDE, []
-    for begin in range(0, rows, AT_ONCE):
-        end = min(begin + AT_ONCE, rows)
-        top, bottom = max(begin - SAID_REACH, 0), min(end + SAID_REACH, rows)
-        energies = estimator.energies(image(top * SIDE, bottom * SIDE))
-        # A row of cells at an end that is no border of the picture has seen a mirrored one.
-        parts.append(estimator.said(energies)[:, :, begin - top : end - top])
-    return estimator.agreed(torch.cat(parts, 2))

@@ -17,18 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..runtime.noise_level import LEVELS, SIDE
+from ..runtime.pyramid import FINE, FULL, LOUDEST
 from .latent import SMALLEST_SIDE
 from .model import SteppedModel
-from .noise_level import SIDE, NoiseEstimator
-
-# Pixels of a side of the fine lattice's cells.
-FINE = 2
-# Of the correction: brightness and colour noise.
-LEVELS = 2
-# What a noise level of 255 is to the cells: inputs of the first convolution should be of one size.
-LOUDEST = 4.0
-# The noise level, in 255ths, from which on a correction is taken as it is.
-FULL = 2.0
+from .noise_level import NoiseEstimator
 
 
 class Cells(NamedTuple):

@@ -9,11 +9,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from ..architectures import RetiredError, resolve
 from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError, in_short
 from ..files import write_whole
 from .model import RestorationModel
-from .registry import RetiredError, resolve
+from .registry import module_of
 
 
 def save_weights(
@@ -47,8 +48,8 @@ def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         # First without memory for its numbers, so that a small file cannot ask for a large model.
         with torch.device("meta"):
-            settings.build().load_state_dict(tensors, strict=True, assign=True)
-        model = settings.build()
+            module_of(settings).load_state_dict(tensors, strict=True, assign=True)
+        model = module_of(settings)
         model.load_state_dict(tensors, strict=True)
         finite = all(tensor.isfinite().all() for tensor in tensors.values())
     except RetiredError as error:

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
+from ..architectures import resolve
 from ..data.prepared import is_prepared
 from ..data.tile_set import open_tiles
 from ..errors import LncaError
 from ..evaluation.quality import evaluate, steps_curve
 from ..files import write_whole
 from ..nn.model import SteppedModel
-from ..nn.registry import resolve
 from ..restoration.restorer import Restorer
 from ..training.checkpoint import checkpoints
 from ..training.plan import Plan, commit

@@ -24,6 +24,7 @@ import yaml
 from ..corruption import Task
 from ..errors import LncaError, in_short
 from ..files import write_whole
+from ..kernels.devices import use_threads
 from ..training.checkpoint import checkpoints
 from ..training.plan import Plan
 from ..training.recipe import Recipe, load_recipe
@@ -223,7 +224,7 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
 
 def _work(search: Search, threads: int) -> None:
     """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     study, awaited_since = search.study(), None
     while True:
         with _quiet():

@@ -1,18 +1,12 @@
-"""How a picture is cut into bands and blocks, and what a coder has to be able to do with them."""
+"""How a picture is cut into bands and blocks."""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.autoencoder import Source
+from ..runtime.coders import BandCoder
 
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
-# Columns of cells at which a band of columns may begin: every value has then the place that it has in the whole picture
-# among those that are computed together.
-ALIGNED = 8
 # Of the memory that is allowed: the rest is for what an allocator does not give back at once.
 SHARE = 0.84
 
@@ -66,19 +60,6 @@ class DoesNotFit(LncaError):
         self.least = least
 
 
-def margin_of(reach: int) -> int:
+def margin_of(coder: BandCoder) -> int:
     """Columns of cells beyond a band of columns, on either side, that are computed with it."""
-    return -(-reach // ALIGNED) * ALIGNED
-
-
-class BandCoder(Protocol):
-    """Encoder and decoder in bands; see `FusedAutoencoder`."""
-
-    multiple: int
-    border: int
-    floats: int
-    halo: int
-
-    def encode(self, image: Source, height: int, begin: int, end: int) -> Tensor: ...
-
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> Tensor: ...
+    return -(-coder.reach // coder.aligned) * coder.aligned

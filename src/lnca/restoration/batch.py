@@ -23,10 +23,10 @@ from ..images.photo import Photo
 from ..images.ranges import stretched, unstretched
 from ..images.reading import open_photo, read_photo
 from ..images.writing import save_photo, write_photo
-from ..kernels.cpu import Precision
-from ..kernels.select import Backend
 from ..memory import manage_freed_memory
 from ..peers import started
+from ..runtime import threads
+from ..runtime.native import Backend, Precision
 from ..version import __version__
 from ..workers import QuietWorkers
 from .jobs import Job, plan
@@ -229,7 +229,7 @@ def restore_together(photos: list[Photo], way: Way) -> list[Done]:
 
 def _steps(restorer: Restorer, asked: int | None) -> float | None:
     """Steps that cells take; None of models without."""
-    own = getattr(restorer.module, "steps", None)
+    own = restorer.steps
     return None if own is None else float(own if asked is None else asked)
 
 
@@ -408,11 +408,7 @@ def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None,
 
 
 def _in_worker(job: Job, way: Way, workers: int) -> Record:
-    import os
-
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    threads.allow(threads.available() // workers)
     manage_freed_memory(limited=way.max_memory is not None)
     return restore_file(job, way)
 

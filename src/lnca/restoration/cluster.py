@@ -19,6 +19,7 @@ from ..errors import LncaError
 from ..files import stamp_of, write_whole
 from ..images.photo import Photo
 from ..images.reading import read_photo
+from ..runtime import threads
 from .batch import Record, Way, check_inside, note_other_kind, recorded
 from .stores import StoredJob, is_address, read_bytes, save_stored
 
@@ -128,9 +129,7 @@ def _placed(way: Way, gpus: bool) -> tuple[Way, dict[str, float]]:
 
 def _restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
     """What a worker does with one picture."""
-    import torch
-
-    torch.set_num_threads(1)
+    threads.allow(1)
     job = StoredJob(**json.loads(row["job"]))
     record = Record(job.source, job.output, way.model)
     try:

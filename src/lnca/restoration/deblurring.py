@@ -8,19 +8,16 @@ are depends on the picture's size and the kernel's alone, so that any plan gives
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.cpu import Precision
-from ..nn.deblurring import (
+from ..runtime.deblurring import (
     LOOK,
+    ROUNDS,
     SQUARE,
     Blur,
-    Deblurrer,
     brightness,
     edges,
     estimated,
@@ -29,15 +26,14 @@ from ..nn.deblurring import (
     trusted_rounds,
     where_to_look,
 )
-from .pictures import Range, Rows
-from .rolling import SHARE, RollingStreamer, levels_of
+from .pictures import Rows
+from .restoring import Restoring, Wish
+from .rolling import SHARE
 
 # Rows and columns of a window, and those that two share; more for kernels that are larger than an eighth of a window.
 WINDOW, OVERLAP = 768, 128
 # Floats of each pixel of a window that are in use at a time, beside those of the cells.
 FLOATS = 48
-# Those of the cells where they run by plain modules.
-PLAIN_FLOATS = 160
 
 
 @dataclass(frozen=True)
@@ -62,28 +58,31 @@ class DeblurPlan:
         )
 
 
-class DeblurStreamer:
-    """Restores with a `Deblurrer`.
+class CleaningCells(Protocol):
+    """What cleans the picture that a filter leaves; see `RollingStreamer`."""
+
+    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray: ...
+
+    def levels(self, picture: Rows) -> np.ndarray: ...
+
+    def bytes_of(self, height: int, width: int) -> int: ...
+
+
+class DeblurStreamer(Restoring):
+    """Restores with a deblurrer.
 
     Args:
-        model: in evaluation mode.
-        device: where it is.
-        fused: whether the cells run by the fused kernels.
-        precision: of these.
+        cells: of its automaton.
+        steps: the model's own number of rounds.
     """
 
-    def __init__(self, model: Deblurrer, device: torch.device, fused: bool, precision: Precision = "float32"):
-        self.model, self.device = model, device
-        self.cells = RollingStreamer(model.cells, precision) if fused else None
+    steps: int
+    takes_noise_level = True
+    takes_kernel = True
 
-    @torch.no_grad()
-    def clean(self, image_BCHW: Tensor, level: float) -> Tensor:
-        """`Deblurrer.clean`, by the fused kernels where there are any."""
-        if self.cells is None:
-            return self.model.clean(image_BCHW, level)
-        rows = Rows(image_BCHW, values=Range(open=True))
-        plan = self.cells.plan(rows)
-        return self.cells.restore(rows, None, plan, image_BCHW.new_full((1, 2, plan.rows, plan.columns), level))
+    def __init__(self, cells: CleaningCells, steps: int = ROUNDS):
+        self.cells, self.steps = cells, steps
+        self.clean = cells.clean
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False, kernel: int = 0) -> DeblurPlan:
         """How a picture is restored in `max_memory` bytes.
@@ -99,12 +98,7 @@ class DeblurStreamer:
         side, overlap = _window(kernel)
         rows, columns = (len(_starts(size, side, overlap)) for size in (picture.height, picture.width))
         high, wide = (min(side, size) + 2 * max(kernel, 64) for size in (picture.height, picture.width))
-        per_pixel = FLOATS
-        if self.cells is None:
-            per_pixel += PLAIN_FLOATS
-        window = high * wide * 4 * per_pixel
-        if self.cells is not None:
-            window += self.cells.plan(Rows(torch.zeros(1, 3, 1, 1).expand(1, 3, high, wide))).memory
+        window = high * wide * 4 * FLOATS + self.cells.bytes_of(high, wide)
         band = picture.batch * min(side, picture.height) * picture.width * 3 * 4 * 2
         memory = picture.bytes + picture.result_bytes + window + band
         if max_memory is not None and memory > SHARE * max_memory:
@@ -114,37 +108,53 @@ class DeblurStreamer:
             )
         return DeblurPlan(rows, columns, side, memory)
 
-    def levels(self, picture: Rows) -> Tensor:
-        """The noise levels that the picture itself tells, (B, 2, H / 8, W / 8) in 255ths."""
-        levels = levels_of(picture, self.model.cells.estimator, self.device)
+    def levels(self, picture: Rows) -> np.ndarray:
+        """See `Restoring.levels`."""
+        levels = self.cells.levels(picture)
         parts = [self._part_to_look_at(picture, number) for number in range(picture.batch)]
-        return torch.cat([quieted(level, part) for level, part in zip(levels.split(1), parts, strict=True)])
+        return np.concatenate([quieted(levels[number : number + 1], part) for number, part in enumerate(parts)])
 
-    def _part_to_look_at(self, picture: Rows, number: int) -> Tensor:
-        """As `nn.deblurring.part_to_look_at`, band by band."""
+    def _part_to_look_at(self, picture: Rows, number: int) -> np.ndarray:
+        """As `lnca.runtime.deblurring.part_to_look_at`, band by band."""
         bands = [
             edges(brightness(self._part(picture, number, top, SQUARE, 0, picture.width))[0])
             for top in range(0, picture.height // SQUARE * SQUARE, SQUARE)
         ]
-        top, left = where_to_look(torch.cat(bands), picture.height, picture.width) if bands else (0, 0)
+        top, left = where_to_look(np.concatenate(bands), picture.height, picture.width) if bands else (0, 0)
         return self._part(picture, number, top, LOOK, left, LOOK)
 
-    @torch.no_grad()
-    def blurs(self, picture: Rows, level_BLhw: Tensor, kernel: Tensor | None = None) -> list[Blur]:
-        """What is known of each picture: the kernel (K, L) that is told, or else its own estimate."""
-        levels = map(level_of, level_BLhw.expand(picture.batch, -1, -1, -1).split(1))
+    def blurs(self, picture: Rows, level_BLhw: np.ndarray, kernel: np.ndarray | None = None) -> list[Blur]:
+        """See `Restoring.blurs`."""
+        maps = np.broadcast_to(level_BLhw, (picture.batch, *level_BLhw.shape[1:]))
+        levels = [level_of(level[None]) for level in maps]
         if kernel is not None:
-            return [Blur(kernel.to(self.device), 1.0, level) for level in levels]
+            return [Blur(kernel, 1.0, level) for level in levels]
         return [
             estimated(self._part_to_look_at(picture, number), level, self.clean) for number, level in enumerate(levels)
         ]
+
+    def restored(self, picture: Rows, wish: Wish) -> Any:
+        """See `Restoring.restored`."""
+        told = wish.kernel
+        shape = told.kernel.shape if isinstance(told, Blur) else (0,) if told is None else told.shape
+        self.plan(picture, wish.max_memory, kernel=max(shape))
+        return self.restore(picture, wish.steps, self._known(picture, wish))
+
+    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
+        """See `Restoring.states`."""
+        return self.frames(picture, self.steps if wish.steps is None else wish.steps, self._known(picture, wish))
+
+    def _known(self, picture: Rows, wish: Wish) -> list[Blur]:
+        """What is known of each picture's blur."""
+        if isinstance(wish.kernel, Blur):
+            return [wish.kernel]
+        return self.blurs(picture, wish.level(), wish.kernel)
 
     def frames(self, picture: Rows, steps: int, blurs: list[Blur]) -> Iterator[Any]:
         """Yields the picture after 0, 1, ..., `steps` rounds of `steps`."""
         for step in range(steps + 1):
             yield self.restore(picture, steps, blurs, step)
 
-    @torch.no_grad()
     def restore(self, picture: Rows, steps: int | None, blurs: list[Blur], step: int | None = None) -> Any:
         """The picture restored, as the kind it came in.
 
@@ -153,15 +163,15 @@ class DeblurStreamer:
             blurs: as of `blurs`, one for each picture.
             step: the rounds after which it ends; all of them when None.
         """
-        steps = self.model.steps if steps is None else steps
+        steps = self.steps if steps is None else steps
         step = steps if step is None else step
         side, overlap = _window(max(max(blur.kernel.shape) for blur in blurs))
         tops, lefts = _starts(picture.height, side, overlap), _starts(picture.width, side, overlap)
         room = picture.empty()
-        carried = torch.zeros(picture.batch, 0, picture.width, 3)
+        carried = np.zeros((picture.batch, 0, picture.width, 3), np.float32)
         for top in tops:
             bottom = min(top + side, picture.height)
-            band = torch.zeros(picture.batch, bottom - top, picture.width, 3)
+            band = np.zeros((picture.batch, bottom - top, picture.width, 3), np.float32)
             band[:, : carried.shape[1]] = carried
             for left in lefts:
                 right = min(left + side, picture.width)
@@ -171,20 +181,20 @@ class DeblurStreamer:
                 for number, blur in enumerate(blurs):
                     given = self._part(picture, number, top, side, left, side)
                     made = next(islice(trusted_rounds(given, blur, steps, self.clean), step, None))
-                    band[number, :, left:right] += share[..., None] * made[0].permute(1, 2, 0).cpu()
+                    band[number, :, left:right] += share[..., None] * made[0].transpose(1, 2, 0)
                 picture.say((tops.index(top) + (lefts.index(left) + 1) / len(lefts)) / len(tops))
             done = bottom if bottom == picture.height else bottom - overlap
             picture.write(room, top, band[:, : done - top])
             carried = band[:, done - top :]
         return picture.finish(room)
 
-    def _part(self, picture: Rows, number: int, top: int, rows: int, left: int, columns: int) -> Tensor:
-        """A part of one picture as far as it goes, (1, 3, rows, columns) on the device."""
+    def _part(self, picture: Rows, number: int, top: int, rows: int, left: int, columns: int) -> np.ndarray:
+        """A part of one picture as far as it goes, (1, 3, rows, columns)."""
         columns = min(columns, picture.width - left)
         part = picture.read(top, min(top + rows, picture.height), columns, left)
-        return part[number : number + 1].permute(0, 3, 1, 2).contiguous().to(self.device)
+        return np.ascontiguousarray(part[number : number + 1].transpose(0, 3, 1, 2))
 
-    def settle(self, picture: Rows, tolerance: float, steps: int | None, plan: Any) -> tuple[Any, np.ndarray]:
+    def settle(self, *_: Any, **__: Any) -> NoReturn:
         """Raises `LncaError`."""
         _refuse("steps that end where cells settle are for others")
 
@@ -200,13 +210,13 @@ def _starts(size: int, side: int, overlap: int) -> list[int]:
     return [0] if size <= side else list(range(0, size - overlap, side - overlap))
 
 
-def _share(begin: int, end: int, size: int, overlap: int) -> Tensor:
+def _share(begin: int, end: int, size: int, overlap: int) -> np.ndarray:
     """How much a window counts in each row or column, so that all windows together count once: nothing in the outer
     quarters of what it shares with another, then more and more."""
-    along = torch.arange(begin, end)
-    ramp = overlap // 2
-    up = ((along - begin - overlap // 4 + 0.5) / ramp).clamp(0, 1) if begin else torch.ones(end - begin)
-    down = ((end - 0.5 - overlap // 4 - along) / ramp).clamp(0, 1) if end < size else torch.ones(end - begin)
+    along, all_of_it = np.arange(begin, end, dtype=np.float32), np.ones(end - begin, np.float32)
+    ramp = np.float32(overlap // 2)
+    up = np.clip((along - np.float32(begin + overlap // 4 - 0.5)) / ramp, 0, 1) if begin else all_of_it
+    down = np.clip((np.float32(end - 0.5 - overlap // 4) - along) / ramp, 0, 1) if end < size else all_of_it
     return up * down
 
 

@@ -2,18 +2,20 @@
 
 import io
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Union
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from ..errors import LncaError, in_short
 from ..files import write_whole
+from .pictures import is_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # A point spread function (K, L), or "auto".
-Kernel = Literal["auto"] | np.ndarray | Tensor
+Kernel = Union[Literal["auto"], np.ndarray, "Tensor"]
 # Of a kernel's sides.
 LARGEST_SIDE = 1023
 # Modes of pictures whose values are taken as they are.
@@ -22,7 +24,7 @@ GREYS = ("1", "L", "I", "I;16", "I;16B", "F")
 KERNEL_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 
-def kernel_of(kernel: Kernel, height: int, width: int) -> Tensor | None:
+def kernel_of(kernel: Kernel, height: int, width: int) -> np.ndarray | None:
     """A told kernel as a model takes it, float32 (K, L), of sum 1; None for "auto".
 
     Args:
@@ -37,7 +39,7 @@ def kernel_of(kernel: Kernel, height: int, width: int) -> Tensor | None:
             raise LncaError(f"the kernel should be auto or an array (K, L), got {kernel[:40]!r}")
         return None
     try:
-        array = np.asarray(kernel.cpu() if isinstance(kernel, Tensor) else kernel, np.float64)
+        array = np.asarray(kernel.cpu() if is_tensor(kernel) else kernel, np.float64)  # type: ignore[union-attr]
     except (TypeError, ValueError) as error:
         raise LncaError(f"the kernel should be auto or an array (K, L), got {str(kernel)[:40]!r}") from error
     if array.ndim != 2 or not array.size:
@@ -47,7 +49,7 @@ def kernel_of(kernel: Kernel, height: int, width: int) -> Tensor | None:
     if array.shape[0] > min(height, LARGEST_SIDE) or array.shape[1] > min(width, LARGEST_SIDE):
         sizes = f"{array.shape[1]}x{array.shape[0]}, the picture {width}x{height}"
         raise LncaError(f"the kernel is {sizes}; it should fit into the picture and have {LARGEST_SIDE} rows at most")
-    return torch.from_numpy((array / array.sum()).astype(np.float32))
+    return (array / array.sum()).astype(np.float32)
 
 
 def read_kernel(path: Path) -> np.ndarray:

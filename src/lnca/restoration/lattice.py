@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..errors import LncaError
+from ..runtime.arrays import empty
+from ..runtime.settling import along
 
 
 class Lattice:
@@ -21,23 +22,23 @@ class Lattice:
     """
 
     def __init__(self, shape: tuple[int, ...], across: bool = False):
-        self.shape, self.dim = shape, 2 if across else 1
+        self.shape, self.axis = shape, 2 if across else 1
         self.cells = self._room()
 
-    def _room(self) -> Tensor:
-        return torch.empty(self.shape)
+    def _room(self) -> np.ndarray:
+        return empty(*self.shape)
 
     @property
     def lines(self) -> int:
-        return self.shape[self.dim]
+        return self.shape[self.axis]
 
-    def read(self, begin: int, end: int) -> Tensor:
+    def read(self, begin: int, end: int) -> np.ndarray:
         """Lines [begin, end), as they lie in the lattice: (B, rows, columns, channels) of them."""
-        return self.cells.narrow(self.dim, begin, end - begin)
+        return along(self.cells, self.axis, begin, end)
 
-    def write(self, begin: int, cells: Tensor) -> None:
+    def write(self, begin: int, cells: np.ndarray) -> None:
         """Puts lines from line `begin` on."""
-        self.cells.narrow(self.dim, begin, cells.shape[self.dim]).copy_(cells)
+        along(self.cells, self.axis, begin, begin + cells.shape[self.axis])[...] = cells
 
 
 class FileLattice(Lattice):
@@ -52,27 +53,27 @@ class FileLattice(Lattice):
         super().__init__(shape, across)
         self.file = file
 
-    def _room(self) -> Tensor:
-        return torch.empty(0)
+    def _room(self) -> np.ndarray:
+        return empty(0)
 
     def _seek(self, picture: int, line: int) -> None:
         _, rows, columns, channels = self.shape
         length = rows * columns // self.lines
         self.file.seek((picture * self.lines + line) * length * channels * 4)
 
-    def read(self, begin: int, end: int) -> Tensor:
+    def read(self, begin: int, end: int) -> np.ndarray:
         batch, channels = self.shape[0], self.shape[3]
-        lines = torch.empty(batch, end - begin, self.shape[3 - self.dim], channels)
-        for picture, part in enumerate(lines.numpy()):
+        room = empty(batch, end - begin, self.shape[3 - self.axis], channels)
+        for picture, part in enumerate(room):
             self._seek(picture, begin)
             if self.file.readinto(part.data) != part.nbytes:  # type: ignore[attr-defined]
                 raise OSError("the file of cells was cut off")
-        return lines.transpose(1, self.dim)
+        return room.swapaxes(1, self.axis)
 
-    def write(self, begin: int, cells: Tensor) -> None:
-        for picture, lines in enumerate(cells.transpose(1, self.dim).contiguous().numpy()):
+    def write(self, begin: int, cells: np.ndarray) -> None:
+        for picture, part in enumerate(np.ascontiguousarray(cells.swapaxes(1, self.axis))):
             self._seek(picture, begin)
-            self.file.write(lines.data)
+            self.file.write(part.data)
 
 
 @contextmanager

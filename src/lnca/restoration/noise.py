@@ -3,12 +3,9 @@
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from ..errors import LncaError
-from ..nn.noise_level import SIDE
+from ..runtime.noise_level import SIDE
 from .notation import LOUDEST, Noise
 from .pictures import LUMA, Rows
 
@@ -21,7 +18,7 @@ NoiseLevel = Literal["auto"] | float | np.ndarray
 SHARE_OF_LUMA = float(np.linalg.norm(LUMA))
 
 
-def level_map(noise_level: float | np.ndarray, rows: Rows) -> Tensor:
+def level_map(noise_level: float | np.ndarray, rows: Rows) -> np.ndarray:
     """Told noise levels as a model takes them, (1, 2, H / 8, W / 8), rounded up.
 
     Noise of a grey picture, whose channels are equal, is all in its brightness.
@@ -42,21 +39,21 @@ def level_map(noise_level: float | np.ndarray, rows: Rows) -> Tensor:
         ) from error
     if not (array.size and array.min() >= 0 and array.max() <= LOUDEST):
         raise LncaError(f"noise levels are standard deviations in 255ths, 0 to {LOUDEST:g}, got {_found(array)}")
-    given = torch.from_numpy(array.copy())
     if array.shape[-3:] == (height, width, 2) and (array.ndim == 3 or array.shape[:-3] == (rows.batch,)):
-        return given.view(-1, height, width, 2).permute(0, 3, 1, 2)
+        return array.reshape(-1, height, width, 2).transpose(0, 3, 1, 2)
     if array.ndim and array.shape != (rows.height, rows.width):
         sizes = "x".join(map(str, reversed(array.shape[:2])))
         raise LncaError(
             f"the map of noise levels is {sizes}, the picture {rows.width}x{rows.height}; give one of its size"
         )
     if array.ndim:
-        beyond = (0, width * SIDE - rows.width, 0, height * SIDE - rows.height)
-        squares = F.avg_pool2d(F.pad(given.square()[None, None], beyond, mode="replicate"), SIDE)
-        cells = squares.sqrt()
+        beyond = ((0, height * SIDE - rows.height), (0, width * SIDE - rows.width))
+        squares = np.pad(np.square(array), beyond, "edge").reshape(height, SIDE, width, SIDE)
+        cells = np.sqrt(squares.mean((1, 3)))
     else:
-        cells = given.expand(1, 1, height, width)
-    return torch.cat([cells / SHARE_OF_LUMA, 0 * cells] if rows.grey else [cells, cells], 1)
+        cells = np.full((height, width), array)
+    pair = (cells / np.float32(SHARE_OF_LUMA), 0 * cells) if rows.grey else (cells, cells)
+    return np.stack(pair)[None].astype(np.float32)
 
 
 def _found(array: np.ndarray) -> str:

@@ -1,13 +1,12 @@
-"""PIL images, arrays and tensors to (B, 3, H, W) tensors in [0, 1], and back to the same kind."""
+"""PIL images, arrays and tensors as arrays (B, H, W, 3) of colours, and back to the same kind."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from ..errors import LncaError
 from ..images.hidden import filled, restore_hidden
@@ -15,13 +14,22 @@ from ..images.limits import SMALLEST_SIDE
 from ..images.photo import CHANNELS, LUMA
 from ..images.pillow import GREY_16, MODES
 
-# The value of white; 16 bits are kept as int32, since torch does little with uint16.
-WHITE = {torch.uint8: 255, torch.int32: 65535}
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# The value of white.
+WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 # So far beyond [0, 1] a value may be by rounding, as after a convolution.
 ROUNDING = 1e-3
 
-Picture = TypeVar("Picture", Image.Image, np.ndarray, Tensor)
+Picture = TypeVar("Picture", Image.Image, np.ndarray, "Tensor")
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether it is a tensor of torch, which is not imported for that."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +55,22 @@ class Range:
         """The value of white."""
         return 1.0 if self.data_range is None else float(self.data_range)
 
-    def checked(self, x: Tensor) -> Tensor:
+    def checked(self, x: np.ndarray) -> np.ndarray:
         """Floating-point values divided by white, clipped where they may be.
 
         Raises:
             LncaError: NaN or infinite values; values farther outside [0, 1] than rounding brings them.
         """
-        x = x if self.data_range is None else x / self.white
-        if not x.numel():
+        x = x if self.data_range is None else x / x.dtype.type(self.white)
+        if not x.size:
             return x
-        low, high = x.amin(), x.amax()
-        if not (low.isfinite() and high.isfinite()):
+        low, high = float(x.min()), float(x.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
             raise LncaError("the picture holds NaN or infinite values; replace them first")
         if self.open or (low >= 0 and high <= 1):
             return x
         if self.clip or (low >= -ROUNDING and high <= 1 + ROUNDING):
-            return x.clamp(0, 1)
+            return np.clip(x, 0, 1)
         raise LncaError(
             f"values should lie in [0, {self.white:g}], got {low * self.white:g} to {high * self.white:g}; "
             "say what white is with data_range, or let clip=True cut them off"
@@ -73,42 +81,58 @@ UNIT = Range()
 
 
 class Parts(NamedTuple):
-    """A picture's colours (B, 3, H, W), uint8, int32 of 16 bits, or floating point in [0, 1]; its alpha channel (H, W),
-    if it has one, and whether it is grey. Colours that alpha hides are those of what is seen around."""
+    """A picture's colours (B, H, W, 3), uint8, uint16, or floating point in [0, 1]; its alpha channel (H, W), if it has
+    one, and whether it is grey. Colours that alpha hides are those of what is seen around."""
 
-    colours: Tensor
+    colours: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
 
 
-def to_tensor(picture: Image.Image | np.ndarray | Tensor, values: Range = UNIT) -> Tensor:
-    """A picture as (B, 3, H, W) float32 in [0, 1].
+def to_array(picture: Image.Image | np.ndarray, values: Range = UNIT) -> np.ndarray:
+    """A picture as (H, W, 3) float32 in [0, 1].
 
     Args:
         picture: a PIL image, of 8 bits or 16-bit grey; an array (H, W), (H, W, 1) grey, (H, W, 2) grey and alpha,
-            (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1]; a floating-point tensor (B, 3, H, W),
-            (3, H, W), or grey (B, 1, H, W) or (1, H, W), in [0, 1].
+            (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1].
 
     Raises:
         LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
     """
-    return _to_float(_parts(picture, values).colours)
+    return np.array(_to_float(_parts(picture, values).colours)[0])
 
 
-def _to_float(x: Tensor) -> Tensor:
-    return x.float() / WHITE[x.dtype] if x.dtype in WHITE else x.float()
+def to_tensor(picture: "Image.Image | np.ndarray | Tensor", values: Range = UNIT) -> "Tensor":
+    """A picture as a tensor (B, 3, H, W), float32 in [0, 1].
+
+    Args:
+        picture: as of `to_array`; or a floating-point tensor (B, 3, H, W), (3, H, W), or grey (B, 1, H, W) or (1, H,
+            W), in [0, 1].
+
+    Raises:
+        LncaError: as `to_array`.
+    """
+    import torch
+
+    colours = _to_float(_parts(picture, values).colours)
+    return torch.from_numpy(np.ascontiguousarray(colours.transpose(0, 3, 1, 2)))
 
 
-def _parts(picture: Image.Image | np.ndarray | Tensor, values: Range = UNIT) -> Parts:
+def _to_float(x: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1]."""
+    return np.divide(x, np.float32(WHITE[x.dtype]), dtype=np.float32) if x.dtype in WHITE else x.astype(np.float32)
+
+
+def _parts(picture: Any, values: Range = UNIT) -> Parts:
     """Raises as `to_tensor`."""
     parts = _split(picture)
     x = parts.colours
-    if min(x.shape[-2:]) < SMALLEST_SIDE:
-        raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[-1]}x{x.shape[-2]}")
+    if min(x.shape[1:3]) < SMALLEST_SIDE:
+        raise LncaError(f"a picture needs at least 8x8 pixels, got {x.shape[2]}x{x.shape[1]}")
     return parts if x.dtype in WHITE else parts._replace(colours=values.checked(x))
 
 
-def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
+def _split(picture: Any) -> Parts:
     if isinstance(picture, Image.Image):
         if picture.mode == GREY_16:
             return _split_array(np.array(picture).astype(np.uint16))
@@ -118,20 +142,27 @@ def _split(picture: Image.Image | np.ndarray | Tensor) -> Parts:
         if picture.has_transparency_data:
             alpha = np.asarray(picture.convert("RGBA"))[..., 3]
             pixels = filled(pixels, alpha == 0)
-        return Parts(torch.from_numpy(pixels).permute(2, 0, 1)[None], alpha, picture.mode in ("1", "L", "LA"))
+        return Parts(pixels[None], alpha, picture.mode in ("1", "L", "LA"))
     if isinstance(picture, np.ndarray):
         return _split_array(picture)
-    if isinstance(picture, Tensor):
-        if picture.ndim not in (3, 4) or picture.shape[-3] not in (1, 3):
-            raise LncaError(
-                f"a tensor should have the shape (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W), got "
-                f"{tuple(picture.shape)}"
-            )
-        if not picture.is_floating_point():
-            raise LncaError(f"a tensor should be floating point with values in [0, 1], got {picture.dtype}")
-        batch = picture if picture.ndim == 4 else picture[None]
-        return Parts(batch.expand(-1, 3, -1, -1), grey=batch.shape[1] == 1)
+    if is_tensor(picture):
+        return _split_tensor(picture)
     raise LncaError(f"give a PIL image, a numpy array or a torch tensor, not {type(picture).__name__}")
+
+
+def _split_tensor(picture: "Tensor") -> Parts:
+    if picture.ndim not in (3, 4) or picture.shape[-3] not in (1, 3):
+        raise LncaError(
+            f"a tensor should have the shape (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W), got "
+            f"{tuple(picture.shape)}"
+        )
+    if not picture.is_floating_point():
+        raise LncaError(f"a tensor should be floating point with values in [0, 1], got {picture.dtype}")
+    batch = (picture if picture.ndim == 4 else picture[None]).detach().cpu()
+    # numpy has no bfloat16.
+    batch = batch.float() if batch.itemsize < 4 else batch
+    colours = batch.permute(0, 2, 3, 1).numpy()
+    return Parts(np.broadcast_to(colours, (*colours.shape[:3], 3)), grey=colours.shape[3] == 1)
 
 
 def _split_array(array: np.ndarray) -> Parts:
@@ -147,22 +178,32 @@ def _split_array(array: np.ndarray) -> Parts:
     colours = planes[..., : count - 1] if count in (2, 4) else planes
     if count in (2, 4):
         colours = filled(colours, planes[..., -1] == 0)
-    kept = colours.astype(np.int32) if array.dtype == np.uint16 else colours.copy()
-    x = torch.from_numpy(kept).permute(2, 0, 1)[None]
-    return Parts(x.expand(-1, 3, -1, -1), planes[..., -1] if count in (2, 4) else None, count < 3)
+    # In the byte order of this machine, whatever that of a file was.
+    kept = np.array(colours, colours.dtype.newbyteorder("="))[None]
+    return Parts(np.broadcast_to(kept, (*kept.shape[:3], 3)), planes[..., -1] if count in (2, 4) else None, count < 3)
 
 
-def to_image(x_3HW: Tensor) -> Image.Image:
+def to_image(x_3HW: "Tensor") -> Image.Image:
     """One picture (3, H, W), clipped to [0, 1], as an 8-bit RGB image."""
-    return Image.fromarray((x_3HW.clamp(0, 1).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy())
+    return as_image(x_3HW.detach().permute(1, 2, 0).cpu().numpy())
 
 
-def like(x_BCHW: Tensor, picture: Any) -> Any:
+def as_image(x_HWC: np.ndarray) -> Image.Image:
+    """One picture (H, W, 3), clipped to [0, 1], as an 8-bit RGB image."""
+    return Image.fromarray(np.round(np.clip(x_HWC, 0, 1) * 255).astype(np.uint8))
+
+
+def like(x_BCHW: "Tensor", picture: Any) -> Any:
     """`x_BCHW`, clipped to [0, 1], as the kind, data type, channels and device of `picture`.
 
     A grey picture gives a grey one, an alpha channel passes through, a palette and CMYK become RGB.
     """
-    return _finished(x_BCHW.clamp(0, 1).permute(0, 2, 3, 1), picture, _split(picture))
+    return _finished(x_BCHW.detach().cpu().clamp(0, 1).permute(0, 2, 3, 1).numpy(), picture, _split(picture))
+
+
+def like_array(x_HWC: np.ndarray, picture: Any) -> Any:
+    """As `like`, of one picture (H, W, 3)."""
+    return _finished(np.clip(x_HWC, 0, 1)[None], picture, _split(picture))
 
 
 class Rows:
@@ -181,8 +222,8 @@ class Rows:
     """
 
     def __init__(
-        self, picture: Image.Image | np.ndarray | Tensor | list, strength: float = 1.0, mask: np.ndarray | None = None,
-        *, luma: float = 1.0, chroma: float = 1.0, values: Range = UNIT,
+        self, picture: "Image.Image | np.ndarray | Tensor | list", strength: float = 1.0,
+        mask: np.ndarray | None = None, *, luma: float = 1.0, chroma: float = 1.0, values: Range = UNIT,
         progress: Callable[[float], None] | None = None,
     ):  # fmt: skip
         for name, share in (("strength", strength), ("luma", luma), ("chroma", chroma)):
@@ -195,8 +236,8 @@ class Rows:
         if len({(parts.colours.shape[1:], parts.colours.dtype) for parts in self._parts}) != 1:
             raise LncaError("pictures that are restored together should have one size and depth; restore them apart")
         colours = [parts.colours for parts in self._parts]
-        self._pixels = colours[0] if len(colours) == 1 else torch.cat(colours)
-        self.batch, _, self.height, self.width = self._pixels.shape
+        self._pixels = colours[0] if len(colours) == 1 else np.concatenate(colours)
+        self.batch, self.height, self.width, _ = self._pixels.shape
         self.first = 0
         if mask is not None and mask.shape != (self.height, self.width):
             sizes = f"{mask.shape[-1]}x{mask.shape[0]}, the picture {self.width}x{self.height}"
@@ -206,12 +247,12 @@ class Rows:
 
     @classmethod
     def part(
-        cls, pixels: Tensor, first: int, height: int, strength: float = 1.0, mask: np.ndarray | None = None
+        cls, pixels: np.ndarray, first: int, height: int, strength: float = 1.0, mask: np.ndarray | None = None
     ) -> "Rows":
         """Rows of a picture that another process holds; all but `finish` works for them.
 
         Args:
-            pixels: (B, 3, rows, W), of the kind that `pixels` gives.
+            pixels: (B, rows, W, 3), of the kind that `pixels` gives.
             first, height: number of the first of these rows, and of the picture's rows.
             strength, mask: as above, the mask of these rows only.
         """
@@ -219,50 +260,52 @@ class Rows:
         rows._pixels, rows.first, rows.height, rows.strength, rows.mask = pixels, first, height, strength, mask
         rows.luma = rows.chroma = 1.0
         rows.progress, rows._written, rows._said = None, 0, 0.0
-        rows.batch, _, _, rows.width = pixels.shape
+        rows.batch, _, rows.width, _ = pixels.shape
         return rows
 
-    def pixels(self, begin: int, end: int) -> Tensor:
-        """Rows [begin, end) as they are kept: (B, 3, rows, W), uint8, int32 of 16 bits, or floating point."""
-        return self._pixels[:, :, begin - self.first : end - self.first]
+    def pixels(self, begin: int, end: int) -> np.ndarray:
+        """Rows [begin, end) as they are kept: (B, rows, W, 3), uint8, uint16, or floating point."""
+        return self._pixels[:, begin - self.first : end - self.first]
 
     @property
     def bytes(self) -> int:
         """Size of the pixels that are kept here."""
-        return min(self._pixels.untyped_storage().nbytes(), self._pixels.nbytes)
+        # Channels of a grey picture are the same numbers.
+        return self._pixels.nbytes // (3 if self._pixels.strides[3] == 0 else 1)
 
     @property
     def result_bytes(self) -> int:
         """Size of what `empty` gives."""
-        return self._pixels.numel() * (1 if self._pixels.dtype == torch.uint8 else 4)
+        return self._pixels.size * (self._pixels.itemsize if self._pixels.dtype in WHITE else 4)
 
-    def read(self, begin: int, end: int, width: int, left: int = 0) -> Tensor:
+    def read(self, begin: int, end: int, width: int, left: int = 0) -> np.ndarray:
         """Rows [begin, end) of columns [left, left + width), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the
         lower and the right border."""
-        row, column = torch.arange(begin, end), torch.arange(left, left + width)
-        rows = torch.where(row < self.height, row, 2 * (self.height - 1) - row) - self.first
-        assert rows.min() >= 0, f"rows from {begin} on reach above row {self.first}"
-        columns = torch.where(column < self.width, column, 2 * (self.width - 1) - column)
-        first, last = int(columns.min()), int(columns.max())
-        x = self._pixels[..., first : last + 1][:, :, rows]
+        rows, columns = _mirrored(begin, end, self.height), _mirrored(left, left + width, self.width)
+        assert rows.min() >= self.first, f"rows from {begin} on reach above row {self.first}"
+        low, high = int(rows.min()), int(rows.max()) + 1
+        first, last = int(columns.min()), int(columns.max()) + 1
+        x = _to_float(self._pixels[:, low - self.first : high - self.first, first:last])
+        if end > self.height:
+            x = x[:, rows - low]
         if left + width > self.width:
-            x = x[..., columns - first]
-        return _to_float(x.permute(0, 2, 3, 1)).contiguous()
+            x = x[:, :, columns - first]
+        return np.ascontiguousarray(x)
 
-    def empty(self, rows: int | None = None) -> Tensor:
+    def empty(self, rows: int | None = None) -> np.ndarray:
         """Room for a restored picture, or some rows of it: (B, H, W, 3), of the kind of the pixels, or float32."""
-        kind = self._pixels.dtype if self._pixels.dtype in WHITE else torch.float32
-        return torch.empty(self.batch, self.height if rows is None else rows, self.width, 3, dtype=kind)
+        kind = self._pixels.dtype if self._pixels.dtype in WHITE else np.dtype(np.float32)
+        return np.empty((self.batch, self.height if rows is None else rows, self.width, 3), kind)
 
-    def write(self, room: Tensor, begin: int, values: Tensor, top: int = 0, left: int = 0) -> None:
+    def write(self, room: np.ndarray, begin: int, values: np.ndarray, top: int = 0, left: int = 0) -> None:
         """Puts restored rows (B, rows, columns, 3) from row `begin` and column `left` on into `room`, whose first row
         is row `top`, as far as the picture goes."""
-        values = values[:, : self.height - begin, : self.width - left].clamp(0, 1)
+        values = np.clip(values[:, : self.height - begin, : self.width - left], 0, 1)
         end, right = begin + values.shape[1], left + values.shape[2]
         if min(self.strength, self.luma, self.chroma) != 1 or self.mask is not None:
-            values = self._mixed(values.cpu().float(), begin, end, left, right)
+            values = self._mixed(values.astype(np.float32), begin, end, left, right)
         if room.dtype in WHITE:
-            values = (values * WHITE[room.dtype]).round()
+            values = np.round(values * values.dtype.type(WHITE[room.dtype]))
         room[:, begin - top : end - top, left:right] = values
         self._written += (end - begin) * (right - left)
         self.say(self._written / (self.height * self.width))
@@ -273,61 +316,76 @@ class Rows:
         if self.progress is not None:
             self.progress(self._said)
 
-    def _mixed(self, restored: Tensor, begin: int, end: int, left: int, right: int) -> Tensor:
+    def _mixed(self, restored: np.ndarray, begin: int, end: int, left: int, right: int) -> np.ndarray:
         """The given rows and columns with the shares of the correction that are asked for. A correction that is the
         same in all channels is of brightness, what is left of it changes colour only."""
-        given = self.read(begin, end, right - left, left).cpu()
-        share = torch.tensor(self.strength)
+        given, share = self.read(begin, end, right - left, left), np.asarray(self.strength, np.float32)
         if self.mask is not None:
-            share = share * torch.from_numpy(self.mask[begin - self.first : end - self.first, left:right, None])
-        if self.luma == self.chroma:
-            return torch.lerp(given, restored, (share * self.luma).float())
+            share = share * self.mask[begin - self.first : end - self.first, left:right, None].astype(np.float32)
         correction = restored - given
-        luma = (correction * torch.tensor(LUMA)).sum(-1, keepdim=True)
-        return (given + share.float() * (self.luma * luma + self.chroma * (correction - luma))).clamp(0, 1)
+        if self.luma == self.chroma:
+            share = share * np.float32(self.luma)
+            # As exact at either end: all of the given picture, and all of the restored one.
+            return np.where(share < 0.5, given + share * correction, restored - (1 - share) * correction)
+        luma = (correction @ np.array(LUMA, np.float32))[..., None]
+        changed = np.float32(self.luma) * luma + np.float32(self.chroma) * (correction - luma)
+        return np.clip(given + share * changed, 0, 1)
 
     @property
     def grey(self) -> bool:
         """Whether the channels of all pixels are equal."""
-        red, green, blue = self._pixels.unbind(1)
+        red, green, blue = np.moveaxis(self._pixels, 3, 0)
         return bool((red == green).all() and (green == blue).all())
 
-    def finish(self, room: Tensor) -> Any:
+    def finish(self, room: np.ndarray) -> Any:
         """The filled room as the kind of the picture."""
         if room.dtype not in WHITE and self.values.data_range is not None:
-            room = room * self.values.white
+            room = room * room.dtype.type(self.values.white)
         if not isinstance(self.picture, list):
             return _finished(room, self.picture, self._parts[0])
-        rooms = room.split([parts.colours.shape[0] for parts in self._parts])
+        rooms = np.split(room, np.cumsum([len(parts.colours) for parts in self._parts])[:-1])
         return list(map(_finished, rooms, self.picture, self._parts))
 
 
-def _finished(x_BHWC: Tensor, picture: Any, parts: Parts) -> Any:
+def _mirrored(begin: int, end: int, size: int) -> np.ndarray:
+    """Places [begin, end) of a line of `size`, mirrored beyond its end."""
+    place = np.arange(begin, end)
+    return np.where(place < size, place, 2 * (size - 1) - place)
+
+
+def _finished(x_BHWC: np.ndarray, picture: Any, parts: Parts) -> Any:
     """Colours in [0, 1], or of the kind of the parts' as they are, as the kind of the picture."""
-    if isinstance(picture, Tensor):
-        if parts.grey:
-            x_BHWC = (x_BHWC.double() @ torch.tensor(LUMA, dtype=torch.float64, device=x_BHWC.device))[..., None]
-        return x_BHWC.permute(0, 3, 1, 2).to(picture.device, picture.dtype).reshape(picture.shape)
-    kind = parts.colours.dtype
-    values = x_BHWC[0].cpu()
+    if is_tensor(picture):
+        return _tensor(x_BHWC, picture, parts)
+    kind, values = parts.colours.dtype, x_BHWC[0]
     if isinstance(picture, Image.Image) and picture.mode != GREY_16:
-        return _image(values if values.dtype in WHITE else (values * 255).round().to(torch.uint8), picture, parts)
+        return _image(values if values.dtype in WHITE else np.round(values * 255).astype(np.uint8), picture, parts)
+    whole = values.dtype in WHITE
     if parts.grey:
-        values = (values.double() @ torch.tensor(LUMA, dtype=torch.float64))[..., None]
-        values = values if x_BHWC.dtype not in WHITE else values / WHITE[kind]
-    if kind in WHITE and values.dtype not in WHITE:
-        values = (values * WHITE[kind]).round()
-    dtype = np.uint16 if isinstance(picture, Image.Image) else picture.dtype
-    array = values.numpy().astype(dtype, copy=False)
+        values = (values.astype(np.float64) @ np.array(LUMA))[..., None]
+        values = values / WHITE[kind] if whole else values
+        whole = False
+    if kind in WHITE and not whole:
+        values = np.round(values * WHITE[kind])
+    array = values.astype(np.uint16 if isinstance(picture, Image.Image) else picture.dtype, copy=False)
     if parts.alpha is not None:
         array = np.concatenate([array, parts.alpha[..., None]], -1)
         restore_hidden(array, picture)
     return Image.fromarray(array[..., 0]) if isinstance(picture, Image.Image) else array.reshape(picture.shape)
 
 
-def _image(values_HWC: Tensor, picture: Image.Image, parts: Parts) -> Image.Image:
+def _tensor(x_BHWC: np.ndarray, picture: "Tensor", parts: Parts) -> "Tensor":
+    """Colours as a tensor like another."""
+    import torch
+
+    x = (x_BHWC.astype(np.float64) @ np.array(LUMA))[..., None] if parts.grey else x_BHWC
+    tensor = torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2)
+    return tensor.to(picture.device, picture.dtype).reshape(picture.shape)
+
+
+def _image(values_HWC: np.ndarray, picture: Image.Image, parts: Parts) -> Image.Image:
     """uint8 colours as an image with the mode and alpha channel of `picture`."""
-    image = Image.fromarray(values_HWC.numpy())
+    image = Image.fromarray(values_HWC)
     if parts.alpha is not None:
         image.putalpha(Image.fromarray(parts.alpha))
         pixels = np.array(image)

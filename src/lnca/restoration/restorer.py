@@ -1,89 +1,70 @@
 """A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, singledispatch
-from typing import Any, Literal, NamedTuple
+from functools import cached_property, lru_cache, singledispatch
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
 
-from ..catalogue import locate
-from ..errors import LncaError
-from ..kernels.cpu import Precision
-from ..kernels.select import Backend, OnCpu, accelerate
-from ..nn.deblurring import Blur, Deblurrer
-from ..nn.latent import LatentAutomaton
-from ..nn.model import RestorationModel, SteppedModel
-from ..nn.pyramid import PyramidAutomaton
-from ..nn.weights_file import load_weights
+from ..catalogue import ModelInfo, locate
+from ..errors import HOW_TO_GET_TORCH, LncaError
+from ..runtime.deblurring import Blur
+from ..runtime.engine import Engine, Native, Numpy
+from ..runtime.models import Deblurring, Latent, Model, Pyramid, load
+from ..runtime.native import BFLOAT16_LEVELS, Backend, NoKernelError, Precision, best_level, loaded_library
 from .axes import picture_by_picture
-from .bands import Plan
-from .deblurring import DeblurPlan, DeblurStreamer
+from .deblurring import DeblurStreamer
+from .devices import device_named
 from .kernel import Kernel, kernel_of
 from .noise import NoiseLevel, level_map
 from .notation import parse_bytes
 from .pictures import Picture, Range, Rows
-from .rolling import RollingPlan, RollingStreamer
+from .restoring import AnyPlan, Restoring, Wish
+from .rolling import RollingStreamer
 from .streaming import Streamer
 
-# Rounded products keep cells moving.
-SETTLED: dict[Precision, float] = {"float32": 0.01, "bfloat16": 0.03}
+if TYPE_CHECKING:
+    from ..nn.model import RestorationModel, SteppedModel
+
 MOST_STEPS = 10_000
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """The device of a name, "auto" being the fastest there is.
+@singledispatch
+def streamer_of(model: Model) -> Restoring:
+    """What restores pictures with a model; a further kind registers its own."""
+    raise NotImplementedError
+
+
+@streamer_of.register
+def _(model: Latent) -> Streamer:
+    return Streamer(model)
+
+
+@streamer_of.register
+def _(model: Pyramid) -> RollingStreamer:
+    return RollingStreamer(model)
+
+
+@streamer_of.register
+def _(model: Deblurring) -> DeblurStreamer:
+    return DeblurStreamer(RollingStreamer(model.cells), model.steps)
+
+
+def engine_of(backend: Backend, precision: Precision) -> Engine:
+    """What runs a model on the processor.
 
     Raises:
-        LncaError: no such device, or none here.
+        LncaError: the backend or precision was asked for and cannot be had.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
-    kind = name.partition(":")[0]
-    if kind not in available:
-        raise LncaError(f"no device {name!r}; choose auto, cpu, cuda or mps")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise LncaError(f"no device {name!r}; choose auto, cpu, cuda or mps") from error
-    if not available[kind] or (kind == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise LncaError(f"there is no device {name} here; use --device cpu")
-    return device
-
-
-# What restores in bounded memory.
-Streamers = Streamer | RollingStreamer | DeblurStreamer
-# Those that are told how much noise there is.
-LEVELLED = (RollingStreamer, DeblurStreamer)
-
-
-@singledispatch
-def _streamer(module: RestorationModel, backend: str, precision: Precision, device: torch.device) -> Streamers | None:
-    """What restores in bounded memory, where the model and its backend can; a further kind of model registers its
-    own."""
-    return None
-
-
-@_streamer.register
-def _(module: Deblurrer, backend: str, precision: Precision, device: torch.device) -> DeblurStreamer:
-    return DeblurStreamer(module, device, backend.startswith("fused"), precision)
-
-
-@_streamer.register
-def _(module: PyramidAutomaton, backend: str, precision: Precision, device: torch.device) -> RollingStreamer | None:
-    return RollingStreamer(module, precision) if backend.startswith("fused") else None
-
-
-@_streamer.register
-def _(module: LatentAutomaton, backend: str, precision: Precision, device: torch.device) -> Streamer | None:
-    if not isinstance(module.automaton.runner, OnCpu):
-        return None
-    try:
-        return Streamer(module, module.automaton.runner.fused)
-    except LncaError:
-        return None
+    if backend == "fused" or precision == "bfloat16":
+        loaded_library()
+    level = best_level()
+    if precision == "bfloat16" and (backend == "plain" or level not in BFLOAT16_LEVELS):
+        raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
+    return Numpy() if backend == "plain" or level is None else Native(level, precision)
 
 
 @lru_cache(1)
@@ -105,14 +86,15 @@ class Restorer:
     Args:
         name_or_path: a name from `lnca.models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
-        backend: "auto", "plain", "compiled" or "fused"; see `lnca.kernels.select.accelerate`.
+        backend: "auto", "plain", "compiled" or "fused"; see `lnca.load`.
         precision: "float32" or "bfloat16", of fused and compiled steps.
 
     Attributes:
-        module: the `torch.nn.Module`, in evaluation mode.
         backend: how its steps are run, such as "fused avx512 float32".
-        streamer: restores in bounded memory; None where the model or the backend cannot.
+        device: where, such as "cpu" or "cuda:0".
+        streamer: restores pictures, on the CPU in bounded memory.
         info: its `ModelInfo`, with the card.
+        steps: the model's own number; None of a model without steps.
         takes_noise_level: whether the model is told how much noise there is.
         takes_kernel: whether it can be told the blur kernel.
 
@@ -123,20 +105,65 @@ class Restorer:
     def __init__(
         self, name_or_path: Any, device: str = "auto", backend: Backend = "auto", precision: Precision = "float32"
     ):
-        self.device = choose_device(device)
-        module, self.info = load_weights(locate(name_or_path))
-        self.module: RestorationModel = module.to(self.device)
-        self.backend = accelerate(self.module, self.device, backend, precision)
-        self.streamer = _streamer(self.module, self.backend, precision, self.device)
-        self.takes_noise_level = self.module.takes_noise_level
-        self.takes_kernel = self.module.takes_kernel
+        for kind, value, known in (("backend", backend, Backend), ("precision", precision, Precision)):
+            if value not in get_args(known):
+                raise LncaError(f"no {kind} {value!r}; choose {', '.join(get_args(known))}")
+        self.device, self._path = device_named(device), locate(name_or_path)
+        self._way: tuple[Backend, Precision] = (backend, precision)
+        self.streamer, self.backend, self.info = self._found()
+        self.steps = self.streamer.steps
+        self.takes_noise_level = self.streamer.takes_noise_level
+        self.takes_kernel = self.streamer.takes_kernel
+
+    def _found(self) -> tuple[Restoring, str, ModelInfo]:
+        """What restores, its name, and what the weight file says."""
+        backend, precision = self._way
+        if self.device == "cpu" and backend != "compiled":
+            model, name, info = _without_torch(self._path, backend, precision)
+            if model is not None:
+                return streamer_of(model), name, info
+        if find_spec("torch") is None:
+            what = f"backend {backend}" if backend == "compiled" else self._path.stem
+            raise LncaError(f"{what} needs PyTorch: {HOW_TO_GET_TORCH}")
+        from ..nn.weights_file import load_weights
+        from .modules import accelerated, by_module
+
+        module, info = load_weights(self._path)
+        module, name = accelerated(module, self.device, backend, precision)
+        self.__dict__["module"] = module
+        return by_module(module), name, info
+
+    @cached_property
+    def module(self) -> "RestorationModel":
+        """The model as a `torch.nn.Module`, in evaluation mode, on the device; what is changed in it changes nothing
+        here.
+
+        Raises:
+            LncaError: PyTorch is not installed.
+        """
+        if find_spec("torch") is None:
+            raise LncaError(f"modules need PyTorch: {HOW_TO_GET_TORCH}")
+        from ..nn.weights_file import load_weights
+        from .modules import accelerated
+
+        backend, precision = self._way
+        # Models of dense convolutions have no fused steps as modules.
+        way: tuple[Backend, Precision] = ("plain", "float32") if self.takes_noise_level else (backend, precision)
+        return accelerated(load_weights(self._path)[0], self.device, *way)[0]
 
     @property
-    def stepped(self) -> SteppedModel:
+    def stepped(self) -> "SteppedModel":
         """The module, if it is one that works step by step; raises `LncaError` otherwise."""
-        if not isinstance(self.module, SteppedModel):
-            raise LncaError(f"{self.info.name} restores in one go, it has no steps")
+        from ..nn.model import SteppedModel
+
+        self._own_steps()
+        assert isinstance(self.module, SteppedModel)
         return self.module
+
+    def _own_steps(self) -> int:
+        if self.steps is None:
+            raise LncaError(f"{self.info.name} restores in one go, it has no steps")
+        return self.steps
 
     def noise_levels(
         self, picture: Picture, noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, **values: Any
@@ -155,9 +182,8 @@ class Restorer:
                 f"{self.info.name} is not told how much noise there is; noise levels are for models of photographs"
             )
         rows = self._rows(picture, noise_level=noise_level, **values)
-        level = self._level(rows, noise_level, noise_scale)
-        assert level is not None
-        return level.mean(0).permute(1, 2, 0).cpu().numpy()
+        self._check_level(noise_level, noise_scale)
+        return np.ascontiguousarray(self._level(rows, noise_level, noise_scale).mean(0).transpose(1, 2, 0))
 
     def blur(self, picture: Picture, noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, **values: Any) -> Blur:
         """The blur that `restore` finds in a picture, and takes as its `kernel`, so that it is looked for once;
@@ -169,12 +195,13 @@ class Restorer:
         Raises:
             LncaError: as `restore`; a model that takes no kernel, several pictures.
         """
-        if not isinstance(self.streamer, DeblurStreamer):
+        if not self.takes_kernel:
             raise LncaError(f"{self.info.name} takes no blur kernel; kernels are for photo-deblur")
         rows = self._rows(picture, noise_level=noise_level, **values)
         if rows.batch != 1:
             raise LncaError(f"a blur is found in one picture, got {rows.batch}")
-        return self._blurs(self.streamer, rows, noise_level, noise_scale, None)[0]
+        self._check_level(noise_level, noise_scale)
+        return self.streamer.blurs(rows, self._level(rows, noise_level, noise_scale))[0]
 
     def restore(
         self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None,
@@ -262,66 +289,45 @@ class Restorer:
         values = Range(data_range=data_range, clip=clip, open=told and not clip)
         return Rows(picture, strength, mask, luma=luma, chroma=chroma, values=values)
 
-    def _level(self, rows: Rows, noise_level: NoiseLevel, noise_scale: float) -> torch.Tensor | None:
-        """The map that the model is given, (B or 1, 2, rows of cells, columns of cells); None of models without."""
-        if not self.takes_noise_level:
-            if not (isinstance(noise_level, str) and noise_level == "auto") or noise_scale != 1:
-                raise LncaError(f"{self.info.name} is not told how much noise there is; leave the noise level out")
-            return None
+    def _level(self, rows: Rows, noise_level: NoiseLevel, noise_scale: float) -> np.ndarray:
+        """The map that the model is given, (B or 1, 2, rows of cells, columns of cells)."""
+        level = self.streamer.levels(rows) if isinstance(noise_level, str) else level_map(noise_level, rows)
+        return level * np.float32(noise_scale)
+
+    def _check_level(self, noise_level: NoiseLevel, noise_scale: float) -> None:
+        """Raises `LncaError` for what cannot be a level or scale, and for either where the model takes none."""
+        automatic = isinstance(noise_level, str) and noise_level == "auto"
+        if not self.takes_noise_level and not (automatic and noise_scale == 1):
+            raise LncaError(f"{self.info.name} is not told how much noise there is; leave the noise level out")
         if not 0 < noise_scale <= 100:
             raise LncaError(f"the noise scale should lie above 0 and up to 100, got {noise_scale:g}")
-        if isinstance(noise_level, str):
-            if noise_level != "auto":
-                raise LncaError(f"the noise level should be auto or a number from 0 to 255, got {noise_level!r}")
-            if isinstance(self.streamer, LEVELLED):
-                level = self.streamer.levels(rows)
-            else:
-                assert isinstance(self.module, PyramidAutomaton)
-                with torch.no_grad():
-                    level = self.module.estimator(self.module.pad(self._whole(rows)))
-        else:
-            level = level_map(noise_level, rows)
-        return level * noise_scale
+        if isinstance(noise_level, str) and not automatic:
+            raise LncaError(f"the noise level should be auto or a number from 0 to 255, got {noise_level!r}")
 
-    def _whole(self, rows: Rows) -> torch.Tensor:
-        return rows.read(0, rows.height, rows.width).permute(0, 3, 1, 2).contiguous().to(self.device)
+    def _wish(
+        self, rows: Rows, steps: int | None, max_memory: str | int | None, noise_level: NoiseLevel, noise_scale: float,
+        kernel: Kernel | Blur,
+    ) -> Wish:  # fmt: skip
+        """What is asked for, checked."""
+        if steps is not None:
+            self._own_steps()
+        self._check_level(noise_level, noise_scale)
+        return Wish(
+            steps=self._checked(steps), max_memory=_bytes(max_memory), kernel=self._told_kernel(kernel, rows),
+            levels=lambda: self._level(rows, noise_level, noise_scale),
+        )  # fmt: skip
 
     def _restored(
         self, rows: Rows, steps: int | None, max_memory: str | int | None, noise_level: NoiseLevel = "auto",
         noise_scale: float = 1.0, kernel: Kernel | Blur = "auto",
     ) -> Any:  # fmt: skip
-        steps, told = self._checked(steps), self._told_kernel(kernel, rows)
+        wish = self._wish(rows, steps, max_memory, noise_level, noise_scale, kernel)
         try:
-            if isinstance(self.streamer, DeblurStreamer):
-                shape = told.kernel.shape if isinstance(told, Blur) else (0,) if told is None else told.shape
-                self.streamer.plan(rows, _bytes(max_memory), kernel=max(shape))
-                return self.streamer.restore(
-                    rows, steps, self._blurs(self.streamer, rows, noise_level, noise_scale, told)
-                )
-            if isinstance(self.streamer, RollingStreamer):
-                plan = self.streamer.plan(rows, _bytes(max_memory))
-                level = self._level(rows, noise_level, noise_scale)
-                assert level is not None
-                return self.streamer.restore(rows, steps, plan, level)
-            level = self._level(rows, noise_level, noise_scale)
-            if self.streamer is not None:
-                return self.streamer.restore(rows, steps, self.streamer.plan(rows, _bytes(max_memory)))
-            if max_memory is not None:
-                raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
-            x = self._whole(rows)
-            with torch.no_grad():
-                if level is not None:
-                    assert isinstance(self.module, PyramidAutomaton)
-                    restored = self.module(x, steps, noise_level=level.to(self.device))
-                else:
-                    restored = self.module(x) if steps is None else self.stepped(x, steps)
+            return self.streamer.restored(rows, wish)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, rows.width, rows.height) from error
-        room = rows.empty()
-        rows.write(room, 0, restored.permute(0, 2, 3, 1).cpu())
-        return rows.finish(room)
 
-    def _told_kernel(self, kernel: Kernel | Blur, rows: Rows) -> torch.Tensor | Blur | None:
+    def _told_kernel(self, kernel: Kernel | Blur, rows: Rows) -> np.ndarray | Blur | None:
         """What is told of the blur: a kernel of sum 1, or all of it; None where the model finds it, or takes none."""
         told = kernel if isinstance(kernel, Blur) else kernel_of(kernel, rows.height, rows.width)
         if told is not None and not self.takes_kernel:
@@ -329,17 +335,6 @@ class Restorer:
         if isinstance(told, Blur) and rows.batch != 1:
             raise LncaError(f"a blur that was found is of one picture, got {rows.batch}")
         return told
-
-    def _blurs(
-        self, streamer: DeblurStreamer, rows: Rows, noise_level: NoiseLevel, noise_scale: float,
-        told: torch.Tensor | Blur | None,
-    ) -> list[Blur]:  # fmt: skip
-        """What is known of each picture's blur."""
-        if isinstance(told, Blur):
-            return [told]
-        level = self._level(rows, noise_level, noise_scale)
-        assert level is not None
-        return streamer.blurs(rows, level, told)
 
     def settle(
         self, picture: Picture, steps: int | None = None, tolerance: float | None = None,
@@ -363,60 +358,27 @@ class Restorer:
         self, rows: Rows, steps: int | None, tolerance: float | None, max_memory: str | int | None
     ) -> Settled:  # fmt: skip
         steps = self._checked(steps)
-        if isinstance(self.streamer, LEVELLED):
+        if self.takes_noise_level:
             raise LncaError(
                 f"all cells of {self.info.name} take every step; steps that end where cells settle are for others"
             )
-        if self.streamer is None:
-            raise LncaError("steps that end where cells settle need a latent model and the fused kernels, on the CPU")
-        tolerance = SETTLED[self.streamer.run.precision] if tolerance is None else tolerance
-        if not tolerance >= 0:
-            raise LncaError(f"the tolerance must be 0 or more, got {tolerance:g}")
         try:
-            plan = self.streamer.plan(rows, _bytes(max_memory), settle=True)
-            return Settled(*self.streamer.settle(rows, tolerance, steps, plan))
+            return Settled(*self.streamer.settle(rows, tolerance, steps, _bytes(max_memory)))
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, rows.width, rows.height) from error
 
-    @torch.no_grad()
     def iterate(
         self, picture: Picture, steps: int | None = None, strength: float = 1.0, mask: np.ndarray | None = None, *,
         noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, luma: float = 1.0, chroma: float = 1.0,
         kernel: Kernel | Blur = "auto",
     ) -> Iterator[Picture]:  # fmt: skip
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
-        steps = self._checked(steps)
+        steps = self._own_steps() if steps is None else self._checked(steps)
         rows = self._rows(picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)
-        count, told = self.stepped.steps if steps is None else steps, self._told_kernel(kernel, rows)
-        if isinstance(self.streamer, DeblurStreamer):
-            blurs = self._blurs(self.streamer, rows, noise_level, noise_scale, told)
-            yield from self.streamer.frames(rows, count, blurs)
-            return
-        level = self._level(rows, noise_level, noise_scale)
-        if isinstance(self.streamer, RollingStreamer):
-            assert level is not None
-            yield from self.streamer.frames(rows, count, level)
-            return
-        if self.streamer is not None:
-            yield from self.streamer.frames(rows, count)
-            return
-        x = self._whole(rows)
-        if level is not None:
-            assert isinstance(self.module, PyramidAutomaton)
-            frames = self.module.frames(x, count, noise_level=level.to(self.device))
-        else:
-            frames = self.stepped.frames(x, count)
-        for frame in frames:
-            room = rows.empty()
-            rows.write(room, 0, frame.permute(0, 2, 3, 1).cpu())
-            yield rows.finish(room)
+        yield from self.streamer.states(rows, self._wish(rows, steps, None, noise_level, noise_scale, kernel))
 
-    def plan(
-        self, picture: Rows, max_memory: str | int | None = None, settle: bool = False
-    ) -> Plan | RollingPlan | DeblurPlan:
+    def plan(self, picture: Rows, max_memory: str | int | None = None, settle: bool = False) -> AnyPlan:
         """How `restore` or `settle` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""
-        if self.streamer is None:
-            raise LncaError("a plan needs a latent model and the fused kernels, on the CPU")
         return self.streamer.plan(picture, _bytes(max_memory), settle)
 
     def _checked(self, steps: int | None) -> int | None:
@@ -432,6 +394,19 @@ class Restorer:
                 "say how much may be used with --max-memory, or restore it on a device with more"
             )
         return error
+
+
+def _without_torch(path: Path, backend: Backend, precision: Precision) -> tuple[Model | None, str, ModelInfo]:
+    """A model as it is run here, how, and what its weight file says; None for an architecture of torch alone."""
+    engine = engine_of(backend, precision)
+    try:
+        model, info = load(path, engine)
+    except NoKernelError:
+        if backend == "fused" or precision == "bfloat16":
+            raise
+        engine = Numpy()
+        model, info = load(path, engine)
+    return model, engine.name, info
 
 
 def _bytes(max_memory: str | int | None) -> int | None:

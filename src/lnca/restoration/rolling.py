@@ -1,7 +1,7 @@
 """Pictures of any size in bounded memory with an automaton on three lattices, with the same pixels as in one piece.
 
 The picture is restored from top to bottom; of every intermediate picture only the rows that are still needed are kept
-(`kernels.pyramid`). Where even those are too wide for the memory that is allowed, the picture is cut into strips of
+(`runtime.pyramid`). Where even those are too wide for the memory that is allowed, the picture is cut into strips of
 columns, which overlap as far as the automaton sees. The noise levels are found before, by a pass of their own whose
 bands are always the same.
 """
@@ -11,22 +11,16 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.cpu import Precision
-from ..kernels.folding import versions
-from ..kernels.native import best_level, loaded_library
-from ..kernels.pyramid import FusedPyramid, spread_rows
-from ..nn.noise_level import SIDE, NoiseEstimator, estimated
-from ..nn.pyramid import PyramidAutomaton
-from .pictures import Rows
+from ..runtime.models import Pyramid
+from ..runtime.noise_level import SIDE
+from ..runtime.pyramid import reach, spread_rows
+from .pictures import Range, Rows
+from .restoring import Restoring, Wish
 
 COMFORTABLE_BAND = 128
 SMALLEST_BAND = 16
-# Pixels of the side of two coarse cells.
-EVEN = 2 * SIDE
 # Of the memory that is allowed: the rest is for what an allocator does not give back at once.
 SHARE = 0.8
 
@@ -57,32 +51,18 @@ class RollingPlan:
         )
 
 
-class RollingStreamer:
-    """Restores with a `PyramidAutomaton` on the CPU.
+class RollingStreamer(Restoring):
+    """Restores with an automaton on three lattices.
 
     Args:
-        model: in evaluation mode.
-        precision: see `FusedPyramid`.
-
-    Raises:
-        LncaError: the kernels were not built.
+        model: as it is run.
     """
 
-    def __init__(self, model: PyramidAutomaton, precision: Precision = "float32"):
-        loaded_library()
-        self.model, self.precision = model, precision
-        self._fold()
+    steps: int
+    takes_noise_level = True
 
-    def _fold(self) -> None:
-        """Copies the weights as they are now."""
-        self._versions = self._weights()
-        level = best_level()
-        assert level is not None
-        self.fused = FusedPyramid(self.model, level, self.precision)
-
-    def _weights(self) -> list[tuple[int, int]]:
-        """Changes when a weight does."""
-        return versions(self.model.state_dict(keep_vars=True).values())
+    def __init__(self, model: Pyramid):
+        self.model, self.bands, self.steps = model, model.bands, model.steps
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> RollingPlan:
         """The quickest way to restore a picture within `max_memory` bytes.
@@ -93,13 +73,13 @@ class RollingStreamer:
         if settle:
             _refuse()
         rows, columns = -(-picture.height // SIDE), -(-picture.width // SIDE)
-        row, beside = self.fused.floats(len(self.model.rules))
-        reach = self.fused.reach(len(self.model.rules))
+        row, beside = self.bands.floats(len(self.bands.rules))
+        beyond = reach(len(self.bands.rules))
         fixed = picture.bytes + picture.result_bytes + picture.batch * rows * columns * 4 * 60
         fixed += picture.batch * columns * SIDE * 4 * 3 * COMFORTABLE_BAND
 
         def used(band: int, strip: int) -> int:
-            wide = min(strip * SIDE + 2 * reach + SIDE, columns * SIDE)
+            wide = min(strip * SIDE + 2 * beyond + self.bands.aligned * SIDE, columns * SIDE)
             return fixed + picture.batch * wide * 4 * (row * min(band, rows * SIDE) + min(beside, row * rows * SIDE))
 
         if max_memory is None:
@@ -120,63 +100,70 @@ class RollingStreamer:
             f"and --max-memory allows {max_memory / 1e6:.0f} MB"
         )
 
-    def levels(self, picture: Rows) -> Tensor:
-        """The noise levels that the picture itself tells, (B, 2, H / 8, W / 8) in 255ths."""
-        return levels_of(picture, self.model.estimator)
+    def levels(self, picture: Rows) -> np.ndarray:
+        """See `Restoring.levels`."""
+        width, height = -(-picture.width // SIDE) * SIDE, -(-picture.height // SIDE) * SIDE
+        return self.model.estimator.levels(lambda begin, end: picture.read(begin, end, width), height)
 
-    def restore(self, picture: Rows, steps: int | None, plan: RollingPlan, level_BLhw: Tensor) -> Any:
+    def restored(self, picture: Rows, wish: Wish) -> Any:
+        """See `Restoring.restored`."""
+        plan = self.plan(picture, wish.max_memory)
+        return self.restore(picture, wish.steps, plan, wish.level())
+
+    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
+        """See `Restoring.states`."""
+        plan, level = self.plan(picture), wish.level()
+        for step in range((self.steps if wish.steps is None else wish.steps) + 1):
+            yield self.restore(picture, step, plan, level)
+
+    def restore(self, picture: Rows, steps: int | None, plan: RollingPlan, level_BLhw: np.ndarray) -> Any:
         """The picture restored, as the kind it came in."""
         room = picture.empty()
         for begin, left, restored in self._bands(picture, self._steps(steps), plan, level_BLhw):
             picture.write(room, begin, restored, left=left)
         return picture.finish(room)
 
-    def frames(self, picture: Rows, steps: int, level_BLhw: Tensor) -> Iterator[Any]:
-        """Yields the picture as it is restored after 0, 1, ..., `steps` steps."""
-        plan = self.plan(picture)
-        for step in range(steps + 1):
-            yield self.restore(picture, step, plan, level_BLhw)
+    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
+        """A picture (B, 3, H, W), whose values may lie outside [0, 1], as the cells see it at a noise level in
+        255ths."""
+        rows = Rows(list(image_BCHW.transpose(0, 2, 3, 1)), values=Range(open=True))
+        plan = self.plan(rows)
+        levels = np.full((1, 2, plan.rows, plan.columns), level, np.float32)
+        return np.stack(self.restore(rows, None, plan, levels)).transpose(0, 3, 1, 2)
+
+    def bytes_of(self, height: int, width: int) -> int:
+        """Bytes that `clean` uses for a picture of such a size."""
+        return self.plan(Rows(np.broadcast_to(np.zeros(3, np.float32), (height, width, 3)))).memory
 
     def _steps(self, steps: int | None) -> int:
         """Steps that change something."""
-        return min(self.model.steps if steps is None else steps, len(self.model.rules))
+        return min(self.model.steps if steps is None else steps, len(self.bands.rules))
 
     def _bands(
-        self, picture: Rows, steps: int, plan: RollingPlan, level_BLhw: Tensor
-    ) -> Iterator[tuple[int, int, Tensor]]:
+        self, picture: Rows, steps: int, plan: RollingPlan, level_BLhw: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yields bands of restored rows, each with the numbers of its first row and column."""
-        if self._weights() != self._versions:
-            self._fold()
-        reach, width, height = self.fused.reach(steps), plan.columns * SIDE, plan.rows * SIDE
-        level = spread_rows(level_BLhw.expand(picture.batch, -1, plan.rows, plan.columns))
+        beyond, aligned = reach(steps), self.bands.aligned * SIDE
+        width, height = plan.columns * SIDE, plan.rows * SIDE
+        level = spread_rows(np.broadcast_to(level_BLhw, (picture.batch, 2, plan.rows, plan.columns)))
         for left in range(0, width, plan.strip * SIDE):
             right = min(left + plan.strip * SIDE, width)
-            # From where squares of four coarse cells begin (`cpu/winograd.h`).
-            first, last = max(left - reach, 0) // EVEN * EVEN, min(right + reach, width)
+            first, last = max(left - beyond, 0) // aligned * aligned, min(right + beyond, width)
 
-            def image(begin: int, end: int, first: int = first, last: int = last) -> Tensor:
+            def image(begin: int, end: int, first: int = first, last: int = last) -> np.ndarray:
                 return picture.read(begin, end, last - first, first)
 
-            def levels(begin: int, end: int, first: int = first, last: int = last) -> Tensor:
-                return level(begin, end)[:, :, first // 2 : last // 2].contiguous()
+            def levels(begin: int, end: int, first: int = first, last: int = last) -> np.ndarray:
+                return np.ascontiguousarray(level(begin, end)[:, :, first // 2 : last // 2])
 
-            rows = self.fused(image, levels, height, steps)
+            rows = self.bands(image, levels, height, steps)
             for begin in range(0, height, plan.band):
                 restored = rows(begin, min(begin + plan.band, height))
                 yield begin, left, restored[:, :, left - first : right - first]
 
-    def settle(self, picture: Rows, tolerance: float, steps: int | None, plan: RollingPlan) -> tuple[Any, np.ndarray]:
+    def settle(self, *_: Any, **__: Any) -> NoReturn:
         """Raises `LncaError`: each step has a rule of its own, so that no cell settles before the last one."""
         _refuse()
-
-
-@torch.no_grad()
-def levels_of(picture: Rows, estimator: NoiseEstimator, device: torch.device | str = "cpu") -> Tensor:
-    """The noise levels (B, 2, H / 8, W / 8) in 255ths that an estimator on a device sees, band by band."""
-    width, height = -(-picture.width // SIDE) * SIDE, -(-picture.height // SIDE) * SIDE
-    return estimated(
-        estimator, lambda begin, end: picture.read(begin, end, width).permute(0, 3, 1, 2).to(device), height
-    )
 
 
 def _refuse() -> NoReturn:

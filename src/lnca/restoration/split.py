@@ -9,20 +9,16 @@ with the fused kernels the result is that of one process, to the bit.
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..errors import LncaError
-from ..kernels.cpu import FusedRun
-from ..kernels.select import OnCpu
-from ..nn.latent import LatentAutomaton
-from ..nn.vitca import ViTCA
 from ..peers import Peers, share, widened
+from ..runtime.arrays import empty
+from ..runtime.models import Latent
 from .bands import BLOCK_STEPS, Plan
 from .pictures import Rows
 from .restorer import Restorer
 from .streaming import Streamer
-from .windows import ModuleRun
 
 # A border is at most this share of a band: what it adds to the work, on either side.
 BORDER_SHARE = 1 / 32
@@ -34,14 +30,28 @@ def split(restorer: Restorer, peers: Peers) -> None:
     Raises:
         LncaError: a model without a lattice of cells that can be cut.
     """
+    model = restorer.streamer.model if isinstance(restorer.streamer, Streamer) else None
+    if model is None and restorer.device != "cpu":
+        model = by_its_module(restorer)
+    if model is None:
+        raise LncaError(f"{restorer.info.name} has no lattice of cells that several devices could share")
+    if model.rule.numbered:
+        raise LncaError(f"the cells of {restorer.info.name} are numbered, so that their lattice cannot be cut")
+    restorer.streamer = SplitStreamer(model, peers)
+
+
+def by_its_module(restorer: Restorer) -> Latent | None:
+    """A latent automaton that is run by its torch module, as on GPUs; None of another model."""
+    from ..kernels.cpu import rule_of
+    from ..kernels.windows import ModuleRun, WindowedCoder
+    from ..nn.latent import LatentAutomaton
+
     module = restorer.module
     if not isinstance(module, LatentAutomaton):
-        raise LncaError(f"{restorer.info.name} has no lattice of cells that several devices could share")
-    rule = module.automaton
-    if isinstance(rule, ViTCA) and rule.position != "none":
-        raise LncaError(f"the cells of {restorer.info.name} are numbered, so that their lattice cannot be cut")
-    run = rule.runner.fused if isinstance(rule.runner, OnCpu) else ModuleRun(rule)
-    restorer.streamer = SplitStreamer(module, run, peers, restorer.device)
+        return None
+    return Latent(
+        WindowedCoder(module.autoencoder), rule_of(module.automaton), ModuleRun(module.automaton), module.steps
+    )
 
 
 def follow(restorer: Restorer) -> None:
@@ -56,17 +66,13 @@ class SplitStreamer(Streamer):
     """Restores a picture together with other processes, which all have one of their own.
 
     Args:
-        model, run: see `Streamer`; on any device.
+        model: as it is run, on any device.
         peers: all processes.
-        device: where cells lie.
-
-    Raises:
-        LncaError: see `Streamer`.
     """
 
-    def __init__(self, model: LatentAutomaton, run: FusedRun | ModuleRun, peers: Peers, device: torch.device):
-        super().__init__(model, run)
-        self.peers, self.device = peers, device
+    def __init__(self, model: Latent, peers: Peers):
+        super().__init__(model)
+        self.peers = peers
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
         """How the widest share is restored, in `max_memory` bytes of its process.
@@ -99,15 +105,15 @@ class SplitStreamer(Streamer):
         bands = share(self.lattice_of(picture)[0], self.peers.count)
         pixels = picture.pixels(0, picture.height)
         task = {
-            "shape": list(pixels.shape), "kind": str(pixels.dtype).removeprefix("torch."), "steps": steps, "seed": seed,
+            "shape": list(pixels.shape), "kind": str(pixels.dtype), "steps": steps, "seed": seed,
             "band": plan.band, "strength": picture.strength, "mask": picture.mask is not None,
         }  # fmt: skip
         self.peers.tell(task)
         for number, band in enumerate(bands[1:], 1):
             window = self._window(band, picture)
-            self.peers.send(picture.pixels(window.start, window.stop), 2, number)
+            self.peers.send(picture.pixels(window.start, window.stop), 1, number)
             if picture.mask is not None:
-                self.peers.send(torch.from_numpy(picture.mask[window.start : window.stop]), 0, number)
+                self.peers.send(picture.mask[window.start : window.stop].astype(np.float32), 0, number)
         room = picture.empty()
         for number, band in enumerate(bands):
             pixel_rows = self._pixel_rows(band, picture.height)
@@ -115,7 +121,7 @@ class SplitStreamer(Streamer):
             if number:
                 self.peers.receive(part, 1, number)
             else:
-                part.copy_(self._restore_band(picture, bands, steps, plan.band, seed))
+                part[...] = self._restore_band(picture, bands, steps, plan.band, seed)
         return picture.finish(room)
 
     def work_along(self) -> bool:
@@ -123,15 +129,15 @@ class SplitStreamer(Streamer):
         task = self.peers.hear()
         if task is None:
             return False
-        batch, colours, height, width = task["shape"]
-        bands = share(-(-height // self.autoencoder.multiple), self.peers.count)
+        batch, height, width, colours = task["shape"]
+        bands = share(-(-height // self.coder.multiple), self.peers.count)
         window = self._window(bands[self.peers.number], height)
-        pixels = torch.empty(batch, colours, len(window), width, dtype=getattr(torch, task["kind"]))
-        self.peers.receive(pixels, 2, 0)
-        mask = torch.empty(len(window), width, dtype=torch.float32) if task["mask"] else None
+        pixels = np.empty((batch, len(window), width, colours), task["kind"])
+        self.peers.receive(pixels, 1, 0)
+        mask = np.empty((len(window), width), np.float32) if task["mask"] else None
         if mask is not None:
             self.peers.receive(mask, 0, 0)
-        part = Rows.part(pixels, window.start, height, task["strength"], None if mask is None else mask.numpy())
+        part = Rows.part(pixels, window.start, height, task["strength"], mask)
         self.peers.send(self._restore_band(part, bands, task["steps"], task["band"], task["seed"]), 1, 0)
         return True
 
@@ -144,38 +150,38 @@ class SplitStreamer(Streamer):
     def _window(self, band: range, picture: Rows | int) -> range:
         """Rows of pixels that a band is made of."""
         height = picture.height if isinstance(picture, Rows) else picture
-        multiple = self.autoencoder.multiple
+        multiple = self.coder.multiple
         # One row of cells more: what lies beyond the picture's lower border is mirrored.
-        cells = widened(band, self.model.autoencoder.reach + 1, -(-height // multiple))
+        cells = widened(band, self.coder.reach + 1, -(-height // multiple))
         return self._pixel_rows(cells, height)
 
     def _pixel_rows(self, band: range, height: int) -> range:
-        multiple = self.autoencoder.multiple
+        multiple = self.coder.multiple
         return range(min(band.start * multiple, height), min(band.stop * multiple, height))
 
-    def _restore_band(self, picture: Rows, bands: list[range], steps: int, rows_at_once: int, seed: int) -> Tensor:
+    def _restore_band(self, picture: Rows, bands: list[range], steps: int, rows_at_once: int, seed: int) -> np.ndarray:
         """Restored pixels of this process's band, which take `steps` steps together with the others."""
         band, height = bands[self.peers.number], bands[-1].stop
         stride = max(1, min(BLOCK_STEPS, steps, int(len(bands[-1]) * BORDER_SHARE)))
         here = widened(band, stride, height)
         columns = self.lattice_of(picture)[1]
-        automaton = self.model.automaton
-        cells = torch.empty(picture.batch, len(here), columns, automaton.channels, device=self.device)
+        rule = self.model.rule
+        cells = empty(picture.batch, len(here), columns, rule.channels)
         top = band.start - here.start
         for begin, fresh in self._encode(picture, band.start, band.stop, rows_at_once):
             cells[:, begin - here.start : begin - here.start + fresh.shape[1]] = fresh
         for first in range(0, steps, stride):
             self.peers.exchange(cells, bands, stride)
             self.run.advance(cells, min(stride, steps - first), seed, first, (here.start, 0))
-        around = widened(band, self.model.autoencoder.reach, height)
-        read = automaton.read(cells)[:, top : top + len(band)]
-        latent = torch.empty(picture.batch, len(around), *read.shape[2:], device=self.device)
+        around = widened(band, self.coder.reach, height)
+        read = rule.read(cells)[:, top : top + len(band)]
+        latent = empty(picture.batch, len(around), *read.shape[2:])
         latent[:, band.start - around.start : band.stop - around.start] = read
         del cells, read
-        self.peers.exchange(latent, bands, self.model.autoencoder.reach)
+        self.peers.exchange(latent, bands, self.coder.reach)
 
-        def rows(begin: int, end: int) -> Tensor:
-            return latent[:, begin - around.start : end - around.start].contiguous()
+        def rows(begin: int, end: int) -> np.ndarray:
+            return np.ascontiguousarray(latent[:, begin - around.start : end - around.start])
 
         return self._decode(picture, rows, band.start, band.stop, rows_at_once)
 

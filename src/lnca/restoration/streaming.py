@@ -11,53 +11,41 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import LncaError
-from ..kernels.autoencoder import Source
-from ..kernels.cpu import FusedRun
-from ..kernels.folding import versions
-from ..kernels.settling import Settling
-from ..nn.latent import LatentAutomaton
+from ..runtime import threads
+from ..runtime.arrays import Source
+from ..runtime.models import Latent
+from ..runtime.native import Precision
+from ..runtime.settling import Settling, along
 from .bands import (
-    ALIGNED,
     BLOCK_STEPS,
     COMFORTABLE_BAND,
     SHARE,
-    BandCoder,
     DoesNotFit,
     Plan,
     margin_of,
 )
 from .lattice import Lattice, opened_lattice
 from .pictures import Rows
-from .windows import ModuleRun
+from .restoring import Restoring, Wish
+
+# Tolerances of cells that settle; rounded products keep cells moving.
+SETTLED: dict[Precision, float] = {"float32": 0.01, "bfloat16": 0.03}
 
 
-class Streamer:
+class Streamer(Restoring):
     """Restores with a latent model, band by band.
 
     Args:
-        model: in evaluation mode; on the CPU where its steps are fused.
-        run: the steps of its automaton, fused or its own; the coder is then fused or its own too.
-
-    Raises:
-        LncaError: an autoencoder the kernels have no room for.
+        model: as it is run.
     """
 
-    def __init__(self, model: LatentAutomaton, run: FusedRun | ModuleRun):
-        self.model, self.run = model, run
-        self._fold()
+    steps: int
 
-    def _fold(self) -> None:
-        """Copies the autoencoder's weights as they are now."""
-        self._versions = self._weights()
-        self.autoencoder: BandCoder = self.run.in_bands(self.model.autoencoder)
-
-    def _weights(self) -> list[tuple[int, int]]:
-        """Changes when a weight does."""
-        return versions(self.model.autoencoder.state_dict(keep_vars=True).values())
+    def __init__(self, model: Latent):
+        self.model, self.coder, self.run, self.steps = model, model.coder, model.run, model.steps
+        self.precision = model.run.precision
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
         """The quickest way to restore a picture within `max_memory` bytes, or to `settle` it.
@@ -82,7 +70,7 @@ class Streamer:
 
     def _effort(self, plan: Plan) -> tuple[bool, float]:
         """What orders plans: whether the cells lie in a file, and how often a line is encoded or decoded."""
-        beyond = min(self.autoencoder.border, plan.lines - plan.band)
+        beyond = min(self.coder.border, plan.lines - plan.band)
         return plan.block is not None, (plan.band + beyond) / plan.band
 
     def planned(self, picture: Rows, max_memory: int | None, settle: bool = False, across: bool = False) -> Plan:
@@ -91,7 +79,7 @@ class Streamer:
         Raises:
             DoesNotFit: not even the smallest plan fits.
         """
-        coder, channels, threads = self.autoencoder, self.model.automaton.channels, torch.get_num_threads()
+        coder, channels = self.coder, self.model.rule.channels
         rows, columns = self.lattice_of(picture)
         lines, length = (columns, rows) if across else (rows, columns)
         pixel_line = picture.batch * length * coder.multiple * 4
@@ -102,10 +90,10 @@ class Streamer:
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * columns * picture.batch * channels * 4
         # Rows of cells that are kept while steps are run, of the width of what they are run on.
-        kept = (8 + 12 * threads) * picture.batch * channels * 4
+        kept = (8 + 12 * threads.count()) * picture.batch * channels * 4
         if across:
             # What lies beyond a band at its sides is computed with it.
-            beyond = 2 * margin_of(self.model.autoencoder.reach)
+            beyond = 2 * margin_of(self.coder)
             fixed += beyond * band_line
         else:
             fixed += pixel_line * coder.halo + kept * columns
@@ -135,6 +123,14 @@ class Streamer:
                 return made(min((budget - used) / band_line, comfortable), block, steps, used)
         raise DoesNotFit((fixed + band_line + 4 * block_line) / SHARE)
 
+    def restored(self, picture: Rows, wish: Wish) -> Any:
+        """See `Restoring.restored`."""
+        return self.restore(picture, wish.steps, self.plan(picture, wish.max_memory))
+
+    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
+        """See `Restoring.states`."""
+        return self.frames(picture, self.steps if wish.steps is None else wish.steps)
+
     def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
         """The picture restored, as the kind it came in.
 
@@ -144,17 +140,16 @@ class Streamer:
         return self._restore(picture, steps, plan or self.plan(picture), seed, None)
 
     def settle(
-        self, picture: Rows, tolerance: float, steps: int | None = None, plan: Plan | None = None, seed: int = 0
-    ) -> tuple[Any, np.ndarray]:
-        """The picture restored without the steps of settled cells, and the steps of each, int32 (B, rows, columns).
-
-        Args:
-            tolerance: see `Settling`.
-            steps: at most so many; the model's own number when None.
-        """
-        plan = plan or self.plan(picture, settle=True)
+        self, picture: Rows, tolerance: float | None, steps: int | None = None, max_memory: int | None = None,
+        plan: Plan | None = None, seed: int = 0,
+    ) -> tuple[Any, np.ndarray]:  # fmt: skip
+        """See `Restoring.settle`."""
+        tolerance = SETTLED[self.precision] if tolerance is None else tolerance
+        if not tolerance >= 0:
+            raise LncaError(f"the tolerance must be 0 or more, got {tolerance:g}")
+        plan = plan or self.plan(picture, max_memory, settle=True)
         settling = Settling(picture.batch, plan.rows, plan.columns, tolerance)
-        return self._restore(picture, steps, plan, seed, settling), settling.steps.numpy()
+        return self._restore(picture, steps, plan, seed, settling), settling.steps
 
     def _restore(self, picture: Rows, steps: int | None, plan: Plan, seed: int, settling: Settling | None) -> Any:
         steps = self.model.steps if steps is None else steps
@@ -177,36 +172,34 @@ class Streamer:
                 yield self._decode_all(picture, cells, plan)
 
     def _lattice(self, picture: Rows, plan: Plan) -> AbstractContextManager[Lattice]:
-        shape = (picture.batch, plan.rows, plan.columns, self.model.automaton.channels)
+        shape = (picture.batch, plan.rows, plan.columns, self.model.rule.channels)
         return opened_lattice(shape, plan.across, plan.file)
 
     def lattice_of(self, picture: Rows) -> tuple[int, int]:
         """Rows and columns of a picture's lattice."""
-        multiple = self.autoencoder.multiple
+        multiple = self.coder.multiple
         return -(-picture.height // multiple), -(-picture.width // multiple)
 
     def _source(self, picture: Rows) -> Source:
-        width = self.lattice_of(picture)[1] * self.autoencoder.multiple
+        width = self.lattice_of(picture)[1] * self.coder.multiple
         return lambda begin, end: picture.read(begin, end, width)
 
-    def _encode(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, Tensor]]:
+    def _encode(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yields fresh cells of rows [begin, end) of the lattice, in bands, each with the number of its first row."""
-        if self._weights() != self._versions:
-            self._fold()
-        source, height = self._source(picture), self.lattice_of(picture)[0] * self.autoencoder.multiple
+        source, height = self._source(picture), self.lattice_of(picture)[0] * self.coder.multiple
         for first in range(begin, end, band):
-            latent = self.autoencoder.encode(source, height, first, min(first + band, end))
-            yield first, self.model.automaton.seed(latent)
+            latent = self.coder.encode(source, height, first, min(first + band, end))
+            yield first, self.model.rule.seed(latent)
 
-    def _decode(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> Tensor:
+    def _decode(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> np.ndarray:
         """Restored pixels of rows [begin, end) of the lattice, as `Rows.empty` has them, from the cells' output."""
-        multiple = self.autoencoder.multiple
+        multiple = self.coder.multiple
         source, height = self._source(picture), self.lattice_of(picture)[0] * multiple
         top = begin * multiple
         room = picture.empty(max(min(end * multiple, picture.height) - top, 0))
         for first in range(begin, end, band):
             above, below = first * multiple, min(first + band, end) * multiple
-            picture.write(room, above, self.autoencoder.decode(source, latent, height, above, below), top)
+            picture.write(room, above, self.coder.decode(source, latent, height, above, below), top)
         return room
 
     def _encode_all(self, picture: Rows, cells: Lattice, plan: Plan) -> None:
@@ -215,8 +208,8 @@ class Streamer:
             cells.write(begin, fresh)
 
     def _decode_all(self, picture: Rows, cells: Lattice, plan: Plan) -> Any:
-        def latent(begin: int, end: int) -> Tensor:
-            return self.model.automaton.read(cells.read(begin, end)).contiguous()
+        def latent(begin: int, end: int) -> np.ndarray:
+            return np.ascontiguousarray(self.model.rule.read(cells.read(begin, end)))
 
         decode = self._decode_across if plan.across else self._decode
         return picture.finish(decode(picture, latent, 0, cells.lines, plan.band))
@@ -225,32 +218,30 @@ class Streamer:
         """Of columns [first, last) of cells: the pixels of a window that is theirs and what they depend on, the first
         column of that window, the first one behind it, and its rows of cells."""
         rows, columns = self.lattice_of(picture)
-        multiple, margin = self.autoencoder.multiple, margin_of(self.model.autoencoder.reach)
-        left = max(first - margin, 0) // ALIGNED * ALIGNED
+        multiple, margin = self.coder.multiple, margin_of(self.coder)
+        left = max(first - margin, 0) // self.coder.aligned * self.coder.aligned
         right = min(last + margin, columns)
 
-        def pixels(begin: int, end: int) -> Tensor:
+        def pixels(begin: int, end: int) -> np.ndarray:
             return picture.read(begin, end, (right - left) * multiple, left * multiple)
 
         return pixels, left, right, rows
 
-    def _encode_across(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, Tensor]]:
+    def _encode_across(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, np.ndarray]]:
         """`_encode` of columns [begin, end)."""
-        if self._weights() != self._versions:
-            self._fold()
         for first in range(begin, end, band):
             last = min(first + band, end)
             pixels, left, _, rows = self._side_by_side(picture, first, last)
-            latent = self.autoencoder.encode(pixels, rows * self.autoencoder.multiple, 0, rows)
-            yield first, self.model.automaton.seed(latent[:, :, first - left : last - left].contiguous())
+            latent = self.coder.encode(pixels, rows * self.coder.multiple, 0, rows)
+            yield first, self.model.rule.seed(latent[:, :, first - left : last - left])
 
-    def _decode_across(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> Tensor:
+    def _decode_across(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> np.ndarray:
         """`_decode` of columns [begin, end), which are all there are."""
-        room, multiple = picture.empty(), self.autoencoder.multiple
+        room, multiple = picture.empty(), self.coder.multiple
         for first in range(begin, end, band):
             last = min(first + band, end)
             pixels, left, right, rows = self._side_by_side(picture, first, last)
-            values = self.autoencoder.decode(pixels, _rows_of(latent(left, right)), rows * multiple, 0, rows * multiple)
+            values = self.coder.decode(pixels, _rows_of(latent(left, right)), rows * multiple, 0, rows * multiple)
             inner = values[:, :, (first - left) * multiple : (last - left) * multiple]
             picture.write(room, 0, inner, 0, first * multiple)
         return room
@@ -259,27 +250,28 @@ class Streamer:
         self, cells: Lattice, steps: int, seed: int, block: int, stride: int, settling: Settling | None
     ) -> None:
         """Runs `stride` steps at a time on blocks of lines with borders of so many lines, and keeps the inner ones."""
-        lines, dim = cells.lines, cells.dim
+        lines, axis = cells.lines, cells.axis
         for first in range(0, steps, stride):
             count = min(stride, steps - first)
             # Whether a cell takes part depends on the step before of neighbours, and so on one line more.
             border = count + (settling is not None)
             above = cells.read(0, 0)
             # As they were before these steps: a block's borders have to start where its neighbours did.
-            before = settling and settling.part(0, lines, dim)
+            before = settling and settling.part(0, lines, axis)
             for begin in range(0, lines, block):
                 end = min(begin + block, lines)
-                part = torch.cat([above, cells.read(begin, min(end + border, lines))], dim)
-                top = above.shape[dim]
+                part = np.concatenate([above, cells.read(begin, min(end + border, lines))], axis)
+                part = np.ascontiguousarray(part)
+                top = above.shape[axis]
                 low = max(0, top + end - begin - border)
-                above = part.narrow(dim, low, top + end - begin - low).clone()
-                marks = before and before.part(begin - top, begin - top + part.shape[dim], dim)
-                corner = (begin - top, 0) if dim == 1 else (0, begin - top)
+                above = along(part, axis, low, top + end - begin).copy()
+                marks = before and before.part(begin - top, begin - top + part.shape[axis], axis)
+                corner = (begin - top, 0) if axis == 1 else (0, begin - top)
                 self.run.advance(part, count, seed, first, corner, marks)
-                cells.write(begin, part.narrow(dim, top, end - begin))
+                cells.write(begin, along(part, axis, top, top + end - begin))
                 if settling and marks:
-                    settling.put(begin, marks, top, top + end - begin, dim)
+                    settling.put(begin, marks, top, top + end - begin, axis)
 
 
-def _rows_of(cells: Tensor) -> Source:
-    return lambda begin, end: cells[:, begin:end].contiguous()
+def _rows_of(cells: np.ndarray) -> Source:
+    return lambda begin, end: np.ascontiguousarray(cells[:, begin:end])

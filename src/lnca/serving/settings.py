@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from ..restoration.notation import Noise
 
 if TYPE_CHECKING:
-    from ..kernels.cpu import Precision
-    from ..kernels.select import Backend
+    from ..runtime.native import Backend, Precision
 
 
 @dataclass(frozen=True)

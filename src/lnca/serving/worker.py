@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
 from ..errors import LncaError, NotAPicture, TooLarge
 from ..images.formats import FORMATS
@@ -24,6 +23,7 @@ from ..images.reading import read_photo
 from ..images.writing import write_photo
 from ..restoration.batch import Done, Way, restore_photo, restore_together, restorer_of
 from ..restoration.notation import Noise
+from ..runtime import threads
 from .messages import packed, read_message
 
 # Pictures of no more pixels than this are restored together; larger ones keep the processor busy by themselves.
@@ -132,7 +132,7 @@ def main() -> None:
     os.dup2(2, 1)
     settings = json.loads(sys.argv[1])
     worker = Worker(out, settings["max_pixels"])
-    torch.set_num_threads(max(1, torch.get_num_threads() // settings["workers"]))
+    threads.allow(threads.count() // settings["workers"])
     try:
         backends = {}
         for model in settings["models"]:

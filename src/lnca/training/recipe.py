@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from ..architectures import ARCHITECTURES, settings_of
 from ..corruption import Curriculum, Task
 from ..degradation import PhotoTask
 from ..errors import LncaError, in_short
-from ..nn.registry import ARCHITECTURES
 from .muon import MuonSettings
 from .optimizer import OptimizerSettings
 
@@ -245,7 +245,7 @@ class Recipe:
 
 
 # The phases of each architecture, which are fields of the recipe.
-PHASES = {name: kind.phases for name, kind in ARCHITECTURES.items() if kind.phases}
+PHASES = {name: phases for name in ARCHITECTURES if (phases := settings_of(name).phases)}
 
 
 def shipped_recipes() -> list[str]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..architectures import resolve
 from ..data.crops import CropSet
 from ..data.reading import Unreadable, listing
 from ..data.splits import Split
@@ -30,7 +31,7 @@ from ..data.tile_set import TileSet
 from ..errors import LncaError, in_short
 from ..files import write_whole
 from ..nn.model import RestorationModel
-from ..nn.registry import resolve
+from ..nn.registry import module_of
 from ..nn.weights_file import save_weights
 from ..randomness import derive, generator
 from ..version import __version__
@@ -113,7 +114,7 @@ class Run:
                 "pictures or a smaller --batch-size"
             )
         torch.manual_seed(derive(plan.seed, "weights"))
-        self.model: RestorationModel = settings.build()
+        self.model: RestorationModel = module_of(settings)
         self.begun: str | None = None
         self.draws = plan.seed
         if plan.initial is not None and saved is None:

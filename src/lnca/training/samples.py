@@ -8,7 +8,7 @@ from ..data.splits import Split
 from ..data.tile_set import TileSet, open_tiles
 from ..degradation import MARGINS
 from ..errors import LncaError
-from ..nn.noise_level import SIDE
+from ..runtime.noise_level import SIDE
 from .batch import Batch
 from .plan import Plan
 from .recipe import NoiseLevelPhase, PyramidPhase

@@ -4,12 +4,20 @@ import ctypes
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
+
+import numpy as np
 
 from ..errors import LncaError
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Precision = Literal["float32", "bfloat16"]
+# Plain arithmetic, the same under torch.compile, compiled kernels, or the fastest that needs no compiling.
+Backend = Literal["auto", "plain", "compiled", "fused"]
+
+
+class NoKernelError(LncaError):
+    """The compiled kernels cannot be had, or have no room for a model."""
+
 
 LEVELS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
 # Those that multiply in bfloat16.
@@ -143,9 +151,11 @@ def description() -> str:
 def loaded_library() -> ctypes.CDLL:
     loaded = library()
     if loaded is None:
-        raise LncaError(_loaded()[1])
+        raise NoKernelError(_loaded()[1])
     return loaded
 
 
-def address(x: "Tensor") -> Any:
-    return ctypes.cast(x.data_ptr(), FLOAT_P)
+def address(x: np.ndarray) -> Any:
+    """Of the first number of a contiguous array, float32."""
+    assert x.flags.c_contiguous
+    return ctypes.cast(x.ctypes.data, FLOAT_P)

@@ -1,7 +1,6 @@
 """Which cells still change: the others need no step, and are left out."""
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 class Settling:
@@ -22,9 +21,9 @@ class Settling:
 
     def __init__(self, batch: int, rows: int, columns: int, tolerance: float):
         self.tolerance = tolerance
-        self.unsettled = torch.ones(batch, rows, columns, dtype=torch.uint8)
-        self.steps = torch.zeros(batch, rows, columns, dtype=torch.int32)
-        self._spare = torch.zeros_like(self.unsettled)
+        self.unsettled = np.ones((batch, rows, columns), np.uint8)
+        self.steps = np.zeros((batch, rows, columns), np.int32)
+        self._spare = np.zeros_like(self.unsettled)
 
     @staticmethod
     def bytes(cells: int) -> int:
@@ -32,7 +31,7 @@ class Settling:
         return 2 * 6 * cells
 
     @property
-    def buffers(self) -> tuple[Tensor, Tensor]:
+    def buffers(self) -> tuple[np.ndarray, np.ndarray]:
         """`unsettled`, and room for that of the following step."""
         return self.unsettled, self._spare
 
@@ -41,18 +40,20 @@ class Settling:
         if steps % 2:
             self.unsettled, self._spare = self._spare, self.unsettled
 
-    def part(self, begin: int, end: int, dim: int = 1) -> "Settling":
-        """A copy of rows [begin, end), or of columns, where `dim` is 2."""
+    def part(self, begin: int, end: int, axis: int = 1) -> "Settling":
+        """A copy of rows [begin, end), or of columns, where `axis` is 2."""
         result = Settling.__new__(Settling)
         result.tolerance = self.tolerance
-        result.unsettled, result.steps = (
-            x.narrow(dim, begin, end - begin).clone(memory_format=torch.contiguous_format)
-            for x in (self.unsettled, self.steps)
-        )
-        result._spare = torch.zeros_like(result.unsettled)
+        result.unsettled, result.steps = (along(x, axis, begin, end).copy() for x in (self.unsettled, self.steps))
+        result._spare = np.zeros_like(result.unsettled)
         return result
 
-    def put(self, begin: int, part: "Settling", first: int, last: int, dim: int = 1) -> None:
-        """Puts rows [first, last) of a part from row `begin` on, or columns, where `dim` is 2."""
+    def put(self, begin: int, part: "Settling", first: int, last: int, axis: int = 1) -> None:
+        """Puts rows [first, last) of a part from row `begin` on, or columns, where `axis` is 2."""
         for own, given in ((self.unsettled, part.unsettled), (self.steps, part.steps)):
-            own.narrow(dim, begin, last - first).copy_(given.narrow(dim, first, last - first))
+            along(own, axis, begin, begin + last - first)[...] = along(given, axis, first, last)
+
+
+def along(x: np.ndarray, axis: int, begin: int, end: int) -> np.ndarray:
+    """Places [begin, end) of an axis, a view."""
+    return x[(slice(None),) * axis + (slice(begin, end),)]

@@ -1,12 +1,17 @@
 """Weights of matrix products in bfloat16, as the CPU kernels read them."""
 
 import numpy as np
-import torch
+
+
+def rounded(x: np.ndarray) -> np.ndarray:
+    """The upper halves of float32 numbers, uint32, rounded to the nearest bfloat16, ties to even."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
 
 
 def pairs(weight: np.ndarray) -> np.ndarray:
     """(K, N) -> int32 (K / 2, N): rows 2k in the lower and 2k + 1 in the upper half, rounded to bfloat16."""
-    words = torch.from_numpy(weight).float().bfloat16().view(torch.int16).numpy().view(np.uint16).astype(np.uint32)
+    words = rounded(weight)
     return np.ascontiguousarray(words[0::2] | words[1::2] << 16).view(np.int32)
 
 

@@ -1,0 +1,89 @@
+"""Encoder, decoder and steps of a model in bands of rows, by its own torch modules, on any device.
+
+What `lnca.runtime` does to the bit on CPUs: a band is computed with as much of the picture around it as it depends on.
+Torch's convolutions round differently for other heights, so that a band's values are the whole picture's but for that.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+from ..nn.autoencoder import Coder
+from ..nn.automaton import Automaton
+from ..runtime.arrays import Source
+from ..runtime.coders import BandCoder
+from ..runtime.native import Precision
+from ..runtime.settling import Settling
+
+# Columns of cells at which a band of columns may begin.
+ALIGNED = 8
+
+
+class WindowedCoder(BandCoder):
+    """A coder whose weights are used as they are, on their device.
+
+    Args:
+        coder: in evaluation mode.
+    """
+
+    def __init__(self, coder: Coder):
+        self.coder, self.multiple, self.reach = coder, coder.multiple, coder.reach
+        self.border, self.aligned = 2 * coder.reach, ALIGNED
+        # What goes past the automaton, before and after each layer.
+        self.floats = 9 + 8 * coder.width
+        self.halo = self.border * self.multiple * self.floats
+
+    def _on_device(self, x: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x)).to(next(self.coder.parameters()).device)
+
+    def _window(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
+        return self._on_device(image(top * self.multiple, bottom * self.multiple)).permute(0, 3, 1, 2).contiguous()
+
+    def _around(self, begin: int, end: int, height: int) -> tuple[int, int]:
+        return max(begin - self.reach, 0), min(end + self.reach, height // self.multiple)
+
+    @torch.no_grad()
+    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+        """See `BandCoder.encode`."""
+        top, bottom = self._around(begin, end, height)
+        latent = self.coder.encode(self._window(image, height, top, bottom))[0]
+        return latent[:, begin - top : end - top].cpu().numpy()
+
+    @torch.no_grad()
+    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+        """See `BandCoder.decode`; `begin` and `end` are multiples of `multiple`."""
+        first, last = begin // self.multiple, end // self.multiple
+        top, bottom = self._around(first, last, height)
+        passed = self.coder.encode(self._window(image, height, top, bottom))[1]
+        restored = self.coder.decode(self._on_device(latent(top, bottom)), passed)
+        above = begin - top * self.multiple
+        return restored[..., above : above + end - begin, :].permute(0, 2, 3, 1).cpu().numpy()
+
+
+class ModuleRun:
+    """The steps of an automaton, as its own `runner` or plain rule does them; see `lnca.runtime.automaton.Run`."""
+
+    precision: Precision = "float32"
+
+    def __init__(self, rule: Automaton):
+        self.rule = rule
+
+    @torch.no_grad()
+    def advance(
+        self, cells: np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        settling: Settling | None = None,
+    ) -> None:  # fmt: skip
+        """Runs steps in place. A runner knows no corners, which masks depend on."""
+        if settling is not None:
+            raise LncaError("steps that end where cells settle need the fused kernels, on the CPU")
+        rule = self.rule
+        there = torch.from_numpy(cells).to(next(rule.parameters()).device)
+        result = None
+        if rule.update_rate == 1 and rule.runner is not None:
+            result = rule.runner(there, steps, seed, first)
+        if result is None:
+            result = there
+            for step in range(first, first + steps):
+                result = rule.step(result, rule.mask(seed, step, result, corner[0]))
+        cells[...] = result.cpu().numpy()

@@ -1,0 +1,108 @@
+"""Pictures restored by torch modules, each in one piece: on GPUs, and with architectures that only torch runs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import LncaError
+from ..kernels.devices import choose_device
+from ..kernels.select import accelerate
+from ..nn.deblurring import Deblurrer
+from ..nn.model import RestorationModel, SteppedModel
+from ..nn.pyramid import PyramidAutomaton
+from ..runtime.native import Backend, Precision
+from .deblurring import DeblurStreamer
+from .pictures import Rows
+from .restoring import Restoring, Wish
+
+# Floats of each pixel that the cells of a deblurrer have in use at a time.
+FLOATS = 160
+
+
+class ModuleStreamer(Restoring):
+    """Restores with a module.
+
+    Args:
+        module: in evaluation mode, on its device.
+    """
+
+    def __init__(self, module: RestorationModel):
+        self.module = module
+        self.takes_noise_level = module.takes_noise_level
+        self.steps = module.steps if isinstance(module, SteppedModel) else None
+
+    @torch.no_grad()
+    def restored(self, picture: Rows, wish: Wish) -> Any:
+        """See `Restoring.restored`."""
+        if wish.max_memory is not None:
+            raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
+        x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
+        told = {} if wish.steps is None else {"steps": wish.steps}
+        return self._taken(picture, self.module(x, **told, **self._levels(wish)))
+
+    @torch.no_grad()
+    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
+        """See `Restoring.states`."""
+        assert isinstance(self.module, SteppedModel)
+        x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
+        for frame in self.module.frames(x, wish.steps, **self._levels(wish)):
+            yield self._taken(picture, frame)
+
+    def _levels(self, wish: Wish) -> dict[str, Any]:
+        return {"noise_level": self._tensor(wish.level())} if self.takes_noise_level else {}
+
+    def _tensor(self, x: np.ndarray) -> Tensor:
+        """On the module's device."""
+        return torch.from_numpy(np.ascontiguousarray(x)).to(next(self.module.parameters()).device)
+
+    @staticmethod
+    def _taken(picture: Rows, restored_BCHW: Tensor) -> Any:
+        """What a module made of a picture, as the kind of it."""
+        room = picture.empty()
+        picture.write(room, 0, restored_BCHW.permute(0, 2, 3, 1).float().cpu().numpy())
+        return picture.finish(room)
+
+
+class ModuleCells(ModuleStreamer):
+    """An automaton on three lattices.
+
+    Args:
+        module: in evaluation mode, on its device.
+    """
+
+    module: PyramidAutomaton
+
+    @torch.no_grad()
+    def levels(self, picture: Rows) -> np.ndarray:
+        """See `Restoring.levels`."""
+        x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
+        return self.module.estimator(self.module.pad(x)).cpu().numpy()
+
+    @torch.no_grad()
+    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
+        """As `RollingStreamer.clean`."""
+        x = self._tensor(image_BCHW)
+        return self.module(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().numpy()
+
+    def bytes_of(self, height: int, width: int) -> int:
+        """As `RollingStreamer.bytes_of`."""
+        return height * width * 4 * FLOATS
+
+
+def accelerated(
+    module: RestorationModel, device: str, backend: Backend = "auto", precision: Precision = "float32"
+) -> tuple[RestorationModel, str]:
+    """A module on a device, and how its steps are run there; raises `LncaError` as `accelerate`."""
+    place = choose_device(device)
+    module = module.to(place)
+    return module, accelerate(module, place, backend, precision)
+
+
+def by_module(module: RestorationModel) -> Restoring:
+    """What restores with a module."""
+    if isinstance(module, Deblurrer):
+        return DeblurStreamer(ModuleCells(module.cells), module.steps)
+    return ModuleCells(module) if isinstance(module, PyramidAutomaton) else ModuleStreamer(module)

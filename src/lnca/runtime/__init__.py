@@ -1,0 +1,1 @@
+"""What restores: numpy and the compiled kernels, without torch."""

@@ -1,0 +1,47 @@
+"""Arrays as the kernels want them, and pictures in blocks.
+
+Shape suffixes: B batch, H rows, W columns, C channels.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+# Of arithmetic.
+Float = type[np.float32] | type[np.float64]
+
+# Gives rows [begin, end) of a picture, float32 (B, rows, W, C).
+Source = Callable[[int, int], np.ndarray]
+
+# Bytes of a line of the cache.
+LINE = 64
+
+
+def empty(*shape: int, dtype: type = np.float32) -> np.ndarray:
+    """An array whose first number begins a line of the cache, so that no vector or tile lies across two."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    # A kernel may read, and not use, what lies behind the last number.
+    room = np.empty(size + 2 * LINE, np.uint8)
+    first = -room.ctypes.data % LINE
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
+def aligned(x: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """A copy in such an array."""
+    result = empty(*x.shape, dtype=dtype)
+    result[...] = x
+    return result
+
+
+def unshuffled(x_BHWC: np.ndarray, side: int) -> np.ndarray:
+    """Each block of side x side positions becomes one, its channels by row, column and channel."""
+    batch, rows, columns, channels = x_BHWC.shape
+    blocks = x_BHWC.reshape(batch, rows // side, side, columns // side, side * channels).swapaxes(2, 3)
+    return blocks.reshape(batch, rows // side, columns // side, side * side * channels)
+
+
+def shuffled(x_BHWC: np.ndarray, side: int) -> np.ndarray:
+    """The inverse of `unshuffled`."""
+    batch, rows, columns, channels = x_BHWC.shape
+    blocks = x_BHWC.reshape(batch, rows, columns, side, channels // side).swapaxes(2, 3)
+    return blocks.reshape(batch, rows * side, columns * side, channels // side**2)

@@ -1,0 +1,92 @@
+"""The residual coder in bands of rows."""
+
+import numpy as np
+
+from ..errors import LncaError
+from .arrays import Source, shuffled, unshuffled
+from .coders import BandCoder, chain
+from .convolution import Convolution
+from .engine import Engine
+from .layers import Activation, Layer, convolution, making_blocks, reading_blocks
+from .weights import Weights
+
+# Pixels of a cell's side.
+SIDE = 4
+
+
+class BandResidualCoder(BandCoder):
+    """A residual coder.
+
+    Args:
+        weights: its tensors, named as in `lnca.nn.residual.ResidualCoder`.
+        width, shrink, latent, output, mixing: its channels and the side of the path's positions, as there.
+        engine: what runs it; what reads pixels is never rounded to bfloat16.
+
+    Raises:
+        LncaError: a tensor is missing or has another shape; more channels than the kernels have room for.
+    """
+
+    def __init__(
+        self, weights: Weights, engine: Engine, *, width: int, shrink: int, latent: int, output: int, mixing: int
+    ):
+        def layer(
+            name: str, inputs: int, outputs: int, taps: int = 3, how: Activation = "none", **options: bool
+        ) -> Layer:
+            return convolution(weights.within(name), inputs, outputs, taps, activation=how, **options)
+
+        def made(*layers: Layer) -> list[Convolution]:
+            return [engine.convolution(each) for each in layers]
+
+        if shrink not in (1, 2):
+            raise LncaError(f"shrink must be 1 or 2, got {shrink}")
+        pixels = 3 * shrink**2
+        first = layer("features.0", pixels, width, how="swish", exact=True)
+        self.shrink, self.places, self.multiple = shrink, SIDE // shrink, SIDE
+        cell = width * self.places**2
+        self.features = made(reading_blocks(first, shrink, 3), layer("features.2", width, width))
+        gather = reading_blocks(layer("gather.0", cell, mixing, 1, "swish"), self.places, width)
+        self.gather = made(gather, layer("gather.2", mixing, latent, 1))
+        scatter = layer("scatter.0", output, mixing, 1, "swish")
+        self.scatter = made(scatter, making_blocks(layer("scatter.2", mixing, cell, 1), self.places))
+        self.correct = made(
+            layer("correct.0", 2 * width, width, how="swish"),
+            layer("correct.2", width, width, how="swish"),
+            making_blocks(layer("correct.4", width, pixels), shrink),
+        )
+        # Pixels beyond a band that are corrected, and cells that are looked at for them.
+        near = 5 * shrink
+        self.reach = -(-near // SIDE) + 1
+        self.border = 2 * -(-near // SIDE) + 2
+        # Floats of each pixel: image, result and what is scattered, joined and corrected.
+        self.floats = 9 + 8 * width // shrink**2
+        self.aligned = engine.aligned
+        self.halo = 2 * (near + SIDE) * self.floats
+
+    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+        """See `BandCoder.encode`."""
+
+        def cells(top: int, bottom: int) -> np.ndarray:
+            return unshuffled(self._features(image, height, top * self.places, bottom * self.places), self.places)
+
+        return chain(self.gather, cells, height // SIDE, begin, end).values
+
+    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+        """See `BandCoder.decode`."""
+
+        def joined(first: int, last: int) -> np.ndarray:
+            top, bottom = first // self.places, -(-last // self.places)
+            path = shuffled(chain(self.scatter, latent, height // SIDE, top, bottom).values, self.places)
+            path = path[:, first - top * self.places : last - top * self.places]
+            return np.concatenate([self._features(image, height, first, last), path], -1)
+
+        x = chain(self.correct, joined, height // self.shrink, begin // self.shrink, end // self.shrink)
+        restored = image(begin, end) + shuffled(x.values, self.shrink)
+        return np.clip(restored, 0, 1, out=restored)
+
+    def _features(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+        """Rows of the path's positions."""
+
+        def pixels(low: int, high: int) -> np.ndarray:
+            return unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)
+
+        return chain(self.features, pixels, height // self.shrink, begin, end).values

@@ -43,7 +43,7 @@ def test_jax_runs_the_rule():
     cells = rule.seed(torch.randn(2, 5, 9, rule.input_channels))
     expected = rule.double().run(cells.double(), 8)
     rule.float()
-    JaxRun(rule, "portable").advance(cells, 8)
+    JaxRun(rule).advance(cells.numpy(), 8)
     assert (cells - expected).abs().max() < 1e-5 * expected.abs().max()
     with pytest.raises(ValueError, match="update rate"):
-        JaxRun(lnca.build("latent-nafca", update_rate=0.5).automaton, "portable")
+        JaxRun(lnca.build("latent-nafca", update_rate=0.5).automaton)

@@ -36,11 +36,11 @@ def psnr(picture, sharp, border=12):
 @pytest.mark.parametrize("size", [100, 768, 769, 1300, 2000])
 def test_windows_cover_every_pixel_once(size):
     side, overlap = _window(0)
-    total = torch.zeros(size)
+    total = np.zeros(size)
     for begin in _starts(size, side, overlap):
         end = min(begin + side, size)
         total[begin:end] += _share(begin, end, size, overlap)
-    torch.testing.assert_close(total, torch.ones(size))
+    np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
 def test_windows_grow_with_the_kernel():
@@ -114,7 +114,7 @@ def test_a_kernel_goes_to_a_file_and_back(tmp_path):
     for name, error in (("k.npy", 1e-7), ("k.png", 1e-5), ("k.tif", 1e-5)):
         write_kernel(tmp_path / name, kernel)
         found = kernel_of(read_kernel(tmp_path / name), 100, 100)
-        np.testing.assert_allclose(found.numpy(), kernel, atol=error)
+        np.testing.assert_allclose(found, kernel, atol=error)
     with pytest.raises(LncaError, match="should end in .png"):
         write_kernel(tmp_path / "k.jpg", kernel)
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
@@ -179,7 +179,7 @@ def test_the_command_takes_and_gives_kernels(tmp_path, command):
     assert status == 0
     restored, found = lnca.deblur(Image.open(tmp_path / "shaken.png"), return_kernel=True)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "blind.png")), np.asarray(restored))
-    np.testing.assert_allclose(kernel_of(read_kernel(tmp_path / "k.png"), 100, 100).numpy(), found, atol=1e-4)
+    np.testing.assert_allclose(kernel_of(read_kernel(tmp_path / "k.png"), 100, 100), found, atol=1e-4)
 
 
 @pytest.mark.parametrize(

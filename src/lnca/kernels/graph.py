@@ -43,7 +43,7 @@ class GraphNAFCA(nn.Module):
     def _keep(self, name: str, weight: np.ndarray, bias: np.ndarray | None = None) -> None:
         for kind, x in (("weight", weight), ("bias", bias)):
             if x is not None:
-                self.register_buffer(f"{name}_{kind}", torch.from_numpy(np.array(x, np.float32)))
+                self.register_buffer(f"{name}_{kind}", torch.from_numpy(np.array(x, np.float32, order="C")))
 
     def _keep_halves(self, name: str, weight: np.ndarray, bias: np.ndarray) -> None:
         """The maps of the two factors of a gate."""

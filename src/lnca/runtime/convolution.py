@@ -20,6 +20,8 @@ WINOGRAD = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 # Columns that numpy multiplies at a time: always as many, since a product of another size may round differently, and
 # of a size that the tiles of all libraries divide, since those in a rest may too.
 BLOCK = 96
+# Blocks that a thread takes at a time, and products of all that are done before a second one is awake.
+AT_ONCE, LEAST = 8, 2**23
 # Floats of a band's neighbourhoods that numpy has in memory at a time.
 ROOM = 2**22
 
@@ -188,7 +190,13 @@ def multiplied(x: np.ndarray, weight: np.ndarray, first: int = 0) -> np.ndarray:
         room = np.zeros((*outer, count * BLOCK, inputs), x.dtype)
         room[..., left : left + columns, :] = x
         x = room
-    product = np.matmul(x.reshape(-1, BLOCK, inputs), weight)
+    blocks = x.reshape(-1, BLOCK, inputs)
+    product = np.empty((*blocks.shape[:-1], weight.shape[1]), x.dtype)
+
+    def work(part: slice) -> None:
+        np.matmul(blocks[part], weight, out=product[part])
+
+    threads.share(len(blocks), AT_ONCE, work, alone=blocks.size * weight.shape[1] < LEAST)
     return product.reshape(*outer, count * BLOCK, -1)[..., left : left + columns, :]
 
 

@@ -6,14 +6,13 @@ product of the two is the spectrum of the blurred picture.
 Shape suffixes: B batch, C channels, H rows, W columns, K a kernel's rows and columns.
 """
 
-import os
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Literal
 
 import numpy as np
+
+from . import threads
 
 # Transforms of sizes that are products of these are quick.
 FACTORS = (2, 3, 5, 7)
@@ -34,34 +33,7 @@ def in_bands(size: int, pixels: int, work: Callable[[slice], None]) -> None:
         pixels: of the whole picture.
         work: writes what no other band reads or writes.
     """
-    from .threads import count
-
-    left = deque(slice(begin, min(begin + BAND, size)) for begin in range(0, size, BAND))
-
-    def take() -> None:
-        while True:
-            try:
-                band = left.popleft()
-            except IndexError:
-                return
-            work(band)
-
-    helpers = min(count(), len(left)) - 1 if pixels >= LEAST else 0
-    # Threads do not live on in a process that forks.
-    helping = [_pool(os.getpid()).submit(take) for _ in range(helpers)]
-    try:
-        take()
-    finally:
-        # Who has not begun by now has nothing left to do; nor have the others where something went wrong.
-        left.clear()
-        begun = [helper for helper in helping if not helper.cancel()]
-    for helper in begun:
-        helper.result()
-
-
-@cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix=f"lnca-{process}")
+    threads.share(size, BAND, work, alone=pixels < LEAST)
 
 
 def transform(image_HW: np.ndarray) -> np.ndarray:

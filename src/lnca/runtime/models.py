@@ -171,7 +171,8 @@ def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
         settings = resolve(info.architecture, info.settings)[1]
         with safe_open(path, "np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        finite = all(np.isfinite(array).all() for array in arrays.values())
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise LncaError("it holds NaN or infinite weights")
         weights = Weights(arrays)
         model = runnable(settings, weights, engine)
         if model is not None:
@@ -183,6 +184,4 @@ def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
     # A header can ask for anything, and what is made of it can fail in any way.
     except Exception as error:
         raise LncaError(f"{path} is damaged: {in_short(error)}") from error
-    if not finite:
-        raise LncaError(f"{path} is damaged: it holds NaN or infinite weights")
     return model, info

@@ -19,7 +19,7 @@ FEWEST = 8
 WINOGRAD = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 # Columns that numpy multiplies at a time: always as many, since a product of another size may round differently, and
 # of a size that the tiles of all libraries divide, since those in a rest may too.
-BLOCK = 96
+BLOCK = 48
 # Blocks that a thread takes at a time, and products of all that are done before a second one is awake.
 AT_ONCE, LEAST = 8, 2**23
 # Floats of a band's neighbourhoods that numpy has in memory at a time.

@@ -78,10 +78,15 @@ def main() -> None:
             print(f"round {number + 1} of {options.rounds}: {name}, beside {beside}", flush=True)
     rows = [row(*key, found) for key, found in seconds.items()]
     content = {
-        "threads": options.threads, "cores": os.cpu_count(), "side": SIDE, "model": "photo-denoise",
-        "load": {"median": statistics.median(loads), "most": max(loads)}, "rows": rows, "ratios": ratios(rows),
+        "threads": options.threads,
+        "cores": os.cpu_count(),
+        "side": SIDE,
+        "model": "photo-denoise",
+        "load": {"median": statistics.median(loads), "most": max(loads)},
+        "rows": rows,
+        "ratios": ratios(rows),
         "the same to the bit": len(digests) == 1,
-    }  # fmt: skip
+    }
     options.out.write_text(json.dumps(content, indent=1) + "\n")
     print(json.dumps(content, indent=1))
 
@@ -89,9 +94,14 @@ def main() -> None:
 def row(way: str, beside: str, what: str, found: list[float]) -> dict[str, Any]:
     """A line of the result; seconds."""
     return {
-        "way": way, "beside": beside, "what": what, "median": statistics.median(found), "least": min(found),
-        "most": max(found), "times": len(found),
-    }  # fmt: skip
+        "way": way,
+        "beside": beside,
+        "what": what,
+        "median": statistics.median(found),
+        "least": min(found),
+        "most": max(found),
+        "times": len(found),
+    }
 
 
 def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:

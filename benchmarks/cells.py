@@ -76,12 +76,18 @@ def measure(names: list[str], lattices: tuple[tuple[int, int, int], ...], rounds
             for way, timing in timings.items():
                 rate = operations(rule) * cells[..., 0].numel() * STEPS / timing.median
                 roof = peak[way.rpartition(" ")[2]]
-                rows.append({
-                    "model": name, "batch": batch, "rows": height, "columns": width, "way": way,
-                    "seconds": timing.as_json(),
-                    "times_faster_than_plain": timings["plain float32"].median / timing.median,
-                    "share_of_peak": roof and rate / roof,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "model": name,
+                        "batch": batch,
+                        "rows": height,
+                        "columns": width,
+                        "way": way,
+                        "seconds": timing.as_json(),
+                        "times_faster_than_plain": timings["plain float32"].median / timing.median,
+                        "share_of_peak": roof and rate / roof,
+                    }
+                )
     return {"environment": environment(torch.device("cpu")), "steps": STEPS, "register_rate": peak, "rows": rows}
 
 

@@ -85,9 +85,13 @@ def main() -> None:
     result = {
         "model": "residual CNN, five 3x3 layers of 32",
         "parameters": sum(p.numel() for p in model.parameters()),
-        "task": options.task, "seed": options.seed, "epochs": epochs, "batch_size": recipe.batch_size,
-        "torch": torch.__version__, **scores,
-    }  # fmt: skip
+        "task": options.task,
+        "seed": options.seed,
+        "epochs": epochs,
+        "batch_size": recipe.batch_size,
+        "torch": torch.__version__,
+        **scores,
+    }
     path = RESULTS / f"control-{options.task}.json"
     write_whole(path, (json.dumps(result, indent=2) + "\n").encode())
     print(path, f"recovered SSIM {scores['recovered']:.3f}")

@@ -121,8 +121,10 @@ def scored(restored: np.ndarray, sharp: np.ndarray) -> tuple[float, float]:
             error = float(np.square(_shifted(restored, rows, columns)[::2, ::2] - wanted[::2, ::2]).mean())
             if error < best:
                 at, best = (rows, columns), error
-    pair = (torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None].float()
-            for x in (_shifted(restored, *at), wanted))  # fmt: skip
+    pair = (
+        torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None].float()
+        for x in (_shifted(restored, *at), wanted)
+    )
     first, second = pair
     return min(metrics.psnr(first, second).item(), 60.0), metrics.ssim(first, second).item()
 
@@ -183,15 +185,17 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
     def wiener_of(case: Case, kernel: np.ndarray) -> np.ndarray:
         odd = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
         return best_of(
-            case, "Wiener",
+            case,
+            "Wiener",
             lambda balance: by_channel(case.given, lambda plane: wiener(plane, odd, balance, clip=False)),
-        )  # fmt: skip
+        )
 
     def lucy(case: Case) -> dict[str, Any]:
         made = best_of(
-            case, "Richardson-Lucy",
+            case,
+            "Richardson-Lucy",
             lambda count: by_channel(case.given, lambda plane: richardson_lucy(plane, case.kernel, count)),
-        )  # fmt: skip
+        )
         return {"picture": made}
 
     return {

@@ -32,10 +32,18 @@ RESULTS = Path(__file__).parent / "results" / "faults.json"
 LNCA = [sys.executable, "-m", "lnca"]
 # Small, but with every part of the real thing: pool, dropout, masks, validation, sheets.
 CHANGES = (
-    "batch_size=4", "tile=32", "checkpoint_every=3", "validation_tiles=8", "autoencoder.epochs=3", "automaton.epochs=3",
-    "joint.epochs=1", "automaton.pool=16", "joint.pool=16", "model.latent-nafca.dropout=0.1",
+    "batch_size=4",
+    "tile=32",
+    "checkpoint_every=3",
+    "validation_tiles=8",
+    "autoencoder.epochs=3",
+    "automaton.epochs=3",
+    "joint.epochs=1",
+    "automaton.pool=16",
+    "joint.pool=16",
+    "model.latent-nafca.dropout=0.1",
     "model.latent-nafca.steps=8",
-)  # fmt: skip
+)
 # Seconds for the workers of a killed process to end.
 PATIENCE = 30
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -60,8 +68,22 @@ class Job:
 
 def train_command(folder: Path, pictures: Path, *more: str) -> list[str]:
     changes = [part for change in CHANGES for part in ("--set", change)]
-    return ["train", "--model", "latent-nafca", "--task", "denoise", "--data", str(pictures), "--out",
-            str(folder / "run"), "--device", "cpu", "--resume", *changes, *more]  # fmt: skip
+    return [
+        "train",
+        "--model",
+        "latent-nafca",
+        "--task",
+        "denoise",
+        "--data",
+        str(pictures),
+        "--out",
+        str(folder / "run"),
+        "--device",
+        "cpu",
+        "--resume",
+        *changes,
+        *more,
+    ]
 
 
 def trained_until(folder: Path) -> str:
@@ -125,10 +147,16 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
         shutil.rmtree(work)
     print(f"{job.name}: {done} kills, {same} of {rounds} rounds ended with the same bytes", flush=True)
     return {
-        "job": job.name, "kills": done, "killed_in": moments, "rounds": rounds, "same_bytes": same,
-        "refused_as_done": refused, "workers_outlived": outlived, "files": len(expected),
+        "job": job.name,
+        "kills": done,
+        "killed_in": moments,
+        "rounds": rounds,
+        "same_bytes": same,
+        "refused_as_done": refused,
+        "workers_outlived": outlived,
+        "files": len(expected),
         "hidden_temporary_files_left": left,
-    }  # fmt: skip
+    }
 
 
 def elastic(folder: Path, pictures: Path) -> dict[str, Any]:
@@ -199,22 +227,52 @@ def main() -> None:
             picture.crop((left, top, left + 100 + number, top + 100)).save(pictures / f"{number}.png")
         jobs = (
             Job("train", 0.4, lambda folder: train_command(folder, pictures), trained_until),
-            Job("data prepare", 0.2, lambda folder: ["data", "prepare", "folder", str(pictures), "--workers", "2",
-                                                     "--side", "32", "--out", str(folder / "tiles")]),
-            Job("restore", 0.25, lambda folder: ["restore", str(pictures), "-o", str(folder / "restored"), "--workers",
-                                                 "2", "--device", "cpu"]),
+            Job(
+                "data prepare",
+                0.2,
+                lambda folder: [
+                    "data",
+                    "prepare",
+                    "folder",
+                    str(pictures),
+                    "--workers",
+                    "2",
+                    "--side",
+                    "32",
+                    "--out",
+                    str(folder / "tiles"),
+                ],
+            ),
+            Job(
+                "restore",
+                0.25,
+                lambda folder: [
+                    "restore",
+                    str(pictures),
+                    "-o",
+                    str(folder / "restored"),
+                    "--workers",
+                    "2",
+                    "--device",
+                    "cpu",
+                ],
+            ),
             Job("export", 0.15, lambda folder: ["export", "--out", str(folder / "exported"), "--overwrite"]),
-        )  # fmt: skip
+        )
         kills = [round(job.share * options.kills) for job in jobs]
         found = [
             killed(job, count, root / job.name.replace(" ", "-"), draw) for job, count in zip(jobs, kills, strict=True)
         ]
         largest = max(path.stat().st_size for path in checkpoints(root / "train" / "whole" / "run"))
         result = {
-            "environment": environment(torch.device("cpu")), "seed": options.seed, "kills": sum(kills), "jobs": found,
-            "elastic": elastic(root / "elastic", pictures), "sigterm": asked(root / "asked", pictures),
+            "environment": environment(torch.device("cpu")),
+            "seed": options.seed,
+            "kills": sum(kills),
+            "jobs": found,
+            "elastic": elastic(root / "elastic", pictures),
+            "sigterm": asked(root / "asked", pictures),
             "full_disk": full_disk(root / "disk", pictures, largest),
-        }  # fmt: skip
+        }
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     good = all(job["same_bytes"] == job["rounds"] for job in found) and result["elastic"]["same_bytes"]
     good = good and not any(job["workers_outlived"] for job in found)

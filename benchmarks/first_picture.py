@@ -82,9 +82,11 @@ def installed(folder: Path) -> dict[str, Any]:
     subprocess.run(install, check=True)
     seconds = time.perf_counter() - begin
     return {
-        "wheel_bytes": wheel.stat().st_size, "bytes": size(folder / "venv"), "environment_seconds": made,
+        "wheel_bytes": wheel.stat().st_size,
+        "bytes": size(folder / "venv"),
+        "environment_seconds": made,
         "installation_seconds": seconds,
-    }  # fmt: skip
+    }
 
 
 def commands(folder: Path, python: str, environment: dict[str, str]) -> dict[str, Callable[[], tuple[float, float]]]:

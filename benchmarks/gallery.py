@@ -67,10 +67,14 @@ class Gallery:
         """Pictures (1, 3, H, W) side by side, and a table of their scores against a clean one."""
         self.save(name, [to_image(part[0]) for part in parts.values()])
         scores: list[dict[str, Any]] = [
-            {"picture": label, "psnr": round(metrics.psnr(part, clean).item(), 2),
-             "ssim": round(metrics.ssim(part, clean).item(), 3)}
-            for label, part in parts.items() if part is not clean
-        ]  # fmt: skip
+            {
+                "picture": label,
+                "psnr": round(metrics.psnr(part, clean).item(), 2),
+                "ssim": round(metrics.ssim(part, clean).item(), 3),
+            }
+            for label, part in parts.items()
+            if part is not clean
+        ]
         self.scores[name] = scores
         labels = [score["picture"] for score in scores] + (["clean"] if len(scores) < len(parts) else [])
         values = [f"{score['psnr']:.1f} dB, {score['ssim']:.3f}" for score in scores]
@@ -124,8 +128,10 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     gallery.text("## A camera at night")
     gallery.text("Noise that grows with the light, behind a colour filter, developed: coarse and coloured.")
     night = as_file(camera_noise(clean, generator("cpu", SEED, "demo"), (NIGHT, NIGHT)))
-    shown = {label: part(x, 160, 160) for label, x in {
-        "as the camera saw it": night, "restored": photo.restore(night), "clean": clean}.items()}  # fmt: skip
+    shown = {
+        label: part(x, 160, 160)
+        for label, x in {"as the camera saw it": night, "restored": photo.restore(night), "clean": clean}.items()
+    }
     gallery.row("night", shown, shown["clean"])
 
     gallery.text("## A hand that shook")

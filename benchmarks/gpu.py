@@ -53,9 +53,13 @@ def check(device: torch.device, cells: int = 24, steps: int = 8) -> dict[str, An
 
 
 def blocks(
-    device: torch.device, side: int = 32, batch: int = 32, steps: int = 64, rounds: int = 10,
+    device: torch.device,
+    side: int = 32,
+    batch: int = 32,
+    steps: int = 64,
+    rounds: int = 10,
     choices: tuple[tuple[int, int], ...] = ((32, 4), (64, 4), (64, 8), (128, 8)),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Time of the steps alone, for the cells and warps of a program."""
     rows = []
     for name, precision in itertools.product(AUTOMATA[:2], ALLOWED):
@@ -76,10 +80,16 @@ def blocks(
             runs[f"{block} {warps}"] = partial(run, start, steps)
         for key, timing in time_together(runs, rounds, device).items():
             block, warps = map(int, key.split())
-            rows.append({
-                "model": name, "precision": precision, "block": block, "warps": warps, "seconds": timing.as_json(),
-                "chosen": (block, warps) == (BLOCK, WARPS),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "model": name,
+                    "precision": precision,
+                    "block": block,
+                    "warps": warps,
+                    "seconds": timing.as_json(),
+                    "chosen": (block, warps) == (BLOCK, WARPS),
+                }
+            )
     return {"environment": environment(device), "cells": [batch, side, side], "steps": steps, "rows": rows}
 
 
@@ -94,10 +104,16 @@ def frames(
         picture = torch.rand(1, 3, height, width, device=device)
 
         timing = time_together({"": partial(_restored, model, picture, steps)}, rounds, device)[""]
-        rows.append({
-            "model": name, "rule": "NAFCA" if isinstance(model.automaton, NAFCA) else "ViTCA",
-            "width": width, "height": height, "seconds": timing.as_json(), "frames_a_second": 1 / timing.median,
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": name,
+                "rule": "NAFCA" if isinstance(model.automaton, NAFCA) else "ViTCA",
+                "width": width,
+                "height": height,
+                "seconds": timing.as_json(),
+                "frames_a_second": 1 / timing.median,
+            }
+        )
     return {"environment": environment(device), "rows": rows}
 
 

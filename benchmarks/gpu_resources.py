@@ -32,9 +32,16 @@ KERNELS = {
     "vitca_finish": triton_vitca.vitca_finish,
 }
 TYPES = {
-    "cells_pointer": "*fp32", "taps": "*fp32", "next_taps": "*fp32", "vectors": "*fp32", "position": "*fp32",
-    "keys": "*i32", "epsilon": "fp32", "attention_bias": "fp32", "threshold": "i64",
-}  # fmt: skip
+    "cells_pointer": "*fp32",
+    "taps": "*fp32",
+    "next_taps": "*fp32",
+    "vectors": "*fp32",
+    "position": "*fp32",
+    "keys": "*i32",
+    "epsilon": "fp32",
+    "attention_bias": "fp32",
+    "threshold": "i64",
+}
 
 
 def compiled(name: str, precision: str, block: int, warps: int) -> Any:
@@ -49,9 +56,11 @@ def compiled(name: str, precision: str, block: int, warps: int) -> Any:
     place = {argument: (index,) for index, argument in enumerate(kernel.arg_names)}
     aligned = [name for name, kind in signature.items() if kind.startswith("*") or name in ("channels", "embed")]
     source = ASTSource(
-        kernel, signature, constexprs={place[name]: value for name, value in constants.items()},
+        kernel,
+        signature,
+        constexprs={place[name]: value for name, value in constants.items()},
         attrs={place[name]: [["tt.divisibility", 16]] for name in aligned},
-    )  # fmt: skip
+    )
     return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
 
 

@@ -63,10 +63,18 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
     if best_level() in BFLOAT16_LEVELS:
         ways["bfloat16"] = partial(restored, lnca.load(name, "cpu", precision="bfloat16").restore)
     return Denoiser(
-        name=Path(name).stem, identity=of_weights(restorer.info.path), run=run, blind=True, refusal=refusal,
-        levels=() if refusal else LEVELS, stepped=stepped, steps=steps, parameters=restorer.info.parameters,
-        operations=operations(module, COUNTED_SIDE) / 2 / COUNTED_SIDE**2, ways=ways,
-    )  # fmt: skip
+        name=Path(name).stem,
+        identity=of_weights(restorer.info.path),
+        run=run,
+        blind=True,
+        refusal=refusal,
+        levels=() if refusal else LEVELS,
+        stepped=stepped,
+        steps=steps,
+        parameters=restorer.info.parameters,
+        operations=operations(module, COUNTED_SIDE) / 2 / COUNTED_SIDE**2,
+        ways=ways,
+    )
 
 
 def restored(restore: Callable[..., np.ndarray], picture: np.ndarray, sigma: float | None) -> np.ndarray:
@@ -190,9 +198,12 @@ def main() -> None:
         record.write(**{"seconds a megapixel": speed(methods, options.rounds)})
         return
     judges = Judges(
-        benchmarks=options.benchmarks, real=options.real, sets=options.sets.split(","), every=options.every,
+        benchmarks=options.benchmarks,
+        real=options.real,
+        sets=options.sets.split(","),
+        every=options.every,
         every_real=options.every_real,
-    )  # fmt: skip
+    )
     with Progress(disable=not sys.stderr.isatty()) as progress:
         for method in methods:
             trials = [trial for part in options.parts.split(",") for trial in judges.trials(part, method)]

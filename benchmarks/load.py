@@ -166,10 +166,14 @@ class Service:
         tally = next((line for line in reversed(self.lines) if "accepted" in line), "")
         accepted, answered, *back = map(int, re.findall(r"\d+", tally)) if tally else (-1, -1)
         return {
-            "exit_status": status, "seconds": round(took, 1), "accepted": accepted, "answered": answered,
-            "taken_back": back[0] if back else 0, "memory": growth(self.memory),
+            "exit_status": status,
+            "seconds": round(took, 1),
+            "accepted": accepted,
+            "answered": answered,
+            "taken_back": back[0] if back else 0,
+            "memory": growth(self.memory),
             "said": [line for line in self.lines if line != tally],
-        }  # fmt: skip
+        }
 
 
 def resident(pid: int) -> int:
@@ -188,9 +192,11 @@ def growth(samples: list[tuple[float, int, int]]) -> dict[str, Any]:
         values = np.array([sample[column] for sample in kept], float)
         first, last = float(np.median(values[:third])), float(np.median(values[-third:]))
         report[name] = {
-            "first_third_mb": round(first / 1e6, 1), "last_third_mb": round(last / 1e6, 1),
-            "growth": round(last / first - 1, 4), "peak_mb": round(float(values.max()) / 1e6, 1),
-        }  # fmt: skip
+            "first_third_mb": round(first / 1e6, 1),
+            "last_third_mb": round(last / 1e6, 1),
+            "growth": round(last / first - 1, 4),
+            "peak_mb": round(float(values.max()) / 1e6, 1),
+        }
     return report
 
 
@@ -365,15 +371,19 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     counts = {name: dict(sorted(counter.items())) for name, counter in load.statuses.items()}
     every = [seconds for values in load.seconds.values() for seconds in values]
     return {
-        "minutes": round((time.monotonic() - begin) / 60, 1), "clients": arguments.clients, "cores": os.cpu_count(),
-        "model": arguments.model, "seed": arguments.seed,
-        "requests": sum(sum(counter.values()) for counter in counts.values()), "answers": counts,
-        "seconds_of_restored": percentiles(every) | {
-            "by_kind": {name: percentiles(values) for name, values in load.seconds.items()}
-        },
+        "minutes": round((time.monotonic() - begin) / 60, 1),
+        "clients": arguments.clients,
+        "cores": os.cpu_count(),
+        "model": arguments.model,
+        "seed": arguments.seed,
+        "requests": sum(sum(counter.values()) for counter in counts.values()),
+        "answers": counts,
+        "seconds_of_restored": percentiles(every)
+        | {"by_kind": {name: percentiles(values) for name, values in load.seconds.items()}},
         "seconds_until_429_or_503": percentiles(load.refused_seconds),
-        "services": halves, "failures": [*failures(load, halves), *crashed],
-    }  # fmt: skip
+        "services": halves,
+        "failures": [*failures(load, halves), *crashed],
+    }
 
 
 def main() -> None:

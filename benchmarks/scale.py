@@ -73,10 +73,14 @@ def one_core(folder: Path, rounds: int) -> dict[str, Any]:
         source, output = folder / f"{side}.jpg", folder / f"{side}-out.jpg"
         picture(side, side).save(source, quality=92)
         restore_file(Job(source, output, output), way)
-        rows.append({
-            "side": side, "megapixels": side**2 / 1e6, "bytes_in": source.stat().st_size,
-            "bytes_out": output.stat().st_size,
-        })  # fmt: skip
+        rows.append(
+            {
+                "side": side,
+                "megapixels": side**2 / 1e6,
+                "bytes_in": source.stat().st_size,
+                "bytes_out": output.stat().st_size,
+            }
+        )
         calls[f"{side} read"] = partial(open_photo, source)
         calls[f"{side} write"] = partial(save_photo, open_photo(source), output)
         calls[f"{side} whole"] = partial(restore_file, Job(source, output, output), way)
@@ -91,9 +95,10 @@ def one_core(folder: Path, rounds: int) -> dict[str, Any]:
         slope, start = np.polyfit(sizes, medians, 1, w=1 / medians)
         fitted = np.polyval((slope, start), sizes)
         found[part] = {
-            "seconds_a_megapixel": slope, "seconds_a_picture": start,
+            "seconds_a_megapixel": slope,
+            "seconds_a_picture": start,
             "largest_error": float(np.abs(fitted / medians - 1).max()),
-        }  # fmt: skip
+        }
     return found
 
 
@@ -141,15 +146,21 @@ def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
     for engine in engines():
         seconds = {key[1:]: timing.median for key, timing in timings.items() if key[0] == engine}
         one, two = ({count: seconds[workers, count] for count in counts} for workers in (1, 2))
-        rows.append({
-            "engine": engine, "start": [one[2], two[2]],
-            "strong": one[2 * PICTURES] / two[2 * PICTURES],
-            "weak": one[PICTURES] / two[2 * PICTURES],
-            "strong_without_start": (one[2 * PICTURES] - one[2]) / (two[2 * PICTURES] - two[2]),
-            "weak_without_start": (one[PICTURES] - one[2]) / (two[2 * PICTURES] - two[2]),
-            "seconds": [{"workers": key[1], "pictures": key[2], **timing.as_json()} for key, timing in timings.items()
-                        if key[0] == engine],
-        })  # fmt: skip
+        rows.append(
+            {
+                "engine": engine,
+                "start": [one[2], two[2]],
+                "strong": one[2 * PICTURES] / two[2 * PICTURES],
+                "weak": one[PICTURES] / two[2 * PICTURES],
+                "strong_without_start": (one[2 * PICTURES] - one[2]) / (two[2 * PICTURES] - two[2]),
+                "weak_without_start": (one[PICTURES] - one[2]) / (two[2 * PICTURES] - two[2]),
+                "seconds": [
+                    {"workers": key[1], "pictures": key[2], **timing.as_json()}
+                    for key, timing in timings.items()
+                    if key[0] == engine
+                ],
+            }
+        )
     return rows
 
 
@@ -177,14 +188,20 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
     two = seconds["whole", 2] - seconds["start", 2]
     columns = SHARED // coder.multiple
     return {
-        "model_restored_with": SHARED_MODEL, "megapixels": SHARED**2 / 1e6,
+        "model_restored_with": SHARED_MODEL,
+        "megapixels": SHARED**2 / 1e6,
         "start": [seconds["start", 1], seconds["start", 2]],
-        "strong": seconds["whole", 1] / seconds["whole", 2], "weak": seconds["half", 1] / seconds["whole", 2],
-        "strong_without_start": one / two, "weak_without_start": half / two,
-        "steps": streamer.steps, "channels": channels, "reach": coder.reach, "multiple": coder.multiple,
+        "strong": seconds["whole", 1] / seconds["whole", 2],
+        "weak": seconds["half", 1] / seconds["whole", 2],
+        "strong_without_start": one / two,
+        "weak_without_start": half / two,
+        "steps": streamer.steps,
+        "channels": channels,
+        "reach": coder.reach,
+        "multiple": coder.multiple,
         "bytes_a_step_and_border": exchanged(columns, channels),
         "seconds": [{"picture": key[0], "devices": key[1], **timing.as_json()} for key, timing in timings.items()],
-    }  # fmt: skip
+    }
 
 
 def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
@@ -198,12 +215,14 @@ def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
     timings = in_turn(calls, rounds)
     return [
         {
-            "engine": engine, "pictures": SMALL, "seconds": timings[engine, "small"].as_json(),
+            "engine": engine,
+            "pictures": SMALL,
+            "seconds": timings[engine, "small"].as_json(),
             "start": timings[engine, "few"].as_json(),
             "seconds_a_picture": (timings[engine, "small"].median - timings[engine, "few"].median) / (SMALL - 2),
         }
         for engine in engines()
-    ]  # fmt: skip
+    ]
 
 
 def planning() -> dict[str, Any]:
@@ -225,9 +244,11 @@ def planning() -> dict[str, Any]:
         asdict(Record(job.source, job.output, DEFAULT_MODEL, 3.0, width=4000, height=3000, frames=1, seconds=12.345))
     )
     return {
-        "pictures": PLANNED, "seconds_a_picture": seconds / PLANNED, "bytes_a_picture": memory / PLANNED,
+        "pictures": PLANNED,
+        "seconds_a_picture": seconds / PLANNED,
+        "bytes_a_picture": memory / PLANNED,
         "manifest_bytes_a_picture": len(line) + 1,
-    }  # fmt: skip
+    }
 
 
 def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -245,16 +266,18 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     seconds = of_many * PHOTOGRAPH
     handed = {row["engine"]: row["seconds_a_picture"] for row in found["overhead"]}
     many = {
-        "core_seconds_a_megapixel": of_many, "core_seconds_a_picture": seconds,
+        "core_seconds_a_megapixel": of_many,
+        "core_seconds_a_picture": seconds,
         "bytes_a_picture": bytes_in + bytes_out,
         "cores_for_a_million_a_day": 1e6 * seconds / 86400,
         "bytes_a_second_for_a_million_a_day": 1e6 * (bytes_in + bytes_out) / 86400,
-        "core_hours_for_a_billion": 1e9 * seconds / 3600, "bytes_for_a_billion": 1e9 * (bytes_in + bytes_out),
+        "core_hours_for_a_billion": 1e9 * seconds / 3600,
+        "bytes_for_a_billion": 1e9 * (bytes_in + bytes_out),
         "planning_bytes_for_a_billion": 1e9 * plan["bytes_a_picture"],
         "planning_seconds_for_a_billion": 1e9 * plan["seconds_a_picture"],
         "manifest_bytes_for_a_billion": 1e9 * plan["manifest_bytes_a_picture"],
         **{f"cores_that_one_driver_feeds_by_{engine}": seconds / each for engine, each in handed.items()},
-    }  # fmt: skip
+    }
     # One picture: what a core does for each megapixel, and what the first process alone does.
     megapixels, columns, channels = GIGAPIXELS**2 / 1e6, GIGAPIXELS // shared["multiple"], shared["channels"]
     coding = (core["read"]["seconds_a_megapixel"] + core["write"]["seconds_a_megapixel"]) * megapixels
@@ -262,13 +285,16 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
     handing = pixels / NETWORK
     work = a_megapixel * megapixels - coding
     one = {
-        "core_seconds": work, "seconds_coding": coding, "seconds_handing_out": handing,
+        "core_seconds": work,
+        "seconds_coding": coding,
+        "seconds_handing_out": handing,
         "cores_where_half_is_the_first_process": work / (coding + handing),
-        "bytes_of_cells": 4 * columns**2 * channels, "bytes_of_pixels_and_result": pixels,
+        "bytes_of_cells": 4 * columns**2 * channels,
+        "bytes_of_pixels_and_result": pixels,
         "bytes_a_step_and_border": exchanged(columns, channels),
         "seconds_a_step_and_border": exchanged(columns, channels) / NETWORK,
         "most_bands_of_whole_strides": columns * BORDER_SHARE / BLOCK_STEPS,
-    }  # fmt: skip
+    }
     return {"many": many, "ten_gigapixels": one}
 
 
@@ -292,9 +318,12 @@ def main() -> None:
 
 
 PARTS: dict[str, Callable[[Path, int], Any]] = {
-    "one_core": one_core, "many": many, "one_picture": one_picture, "overhead": overhead,
+    "one_core": one_core,
+    "many": many,
+    "one_picture": one_picture,
+    "overhead": overhead,
     "planning": lambda folder, rounds: planning(),
-}  # fmt: skip
+}
 
 
 if __name__ == "__main__":

@@ -42,10 +42,18 @@ def work(rank: int, size: int, batch: int, folder: Path) -> None:
         dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
         world = Together()
     tiles = BATCHES * batch
-    recipe = load_recipe("stable", [
-        f"batch_size={batch}", "tile=32", f"training_tiles={tiles}", "validation_tiles=8", "autoencoder.epochs=1",
-        "automaton.epochs=1", "joint.epochs=0",
-    ])  # fmt: skip
+    recipe = load_recipe(
+        "stable",
+        [
+            f"batch_size={batch}",
+            "tile=32",
+            f"training_tiles={tiles}",
+            "validation_tiles=8",
+            "autoencoder.epochs=1",
+            "automaton.epochs=1",
+            "joint.epochs=0",
+        ],
+    )
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
 
     def note(phase: str, done: int, total: int, values: dict[str, float]) -> None:
@@ -76,10 +84,12 @@ def measured(size: int, batch: int) -> dict[str, list[float]]:
         processes = [
             subprocess.Popen(
                 [sys.executable, __file__, "--rank", str(rank), str(size), str(batch), name],
-                stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
             for rank in range(size)
-        ]  # fmt: skip
+        ]
         outputs = [process.communicate()[0] for process in processes]
         if any(process.returncode for process in processes):
             raise SystemExit("a process failed")
@@ -107,10 +117,16 @@ def main() -> None:
         one = np.array(seconds["one process"][phase])
         for way, (size, batch) in ways.items():
             ratios = one / np.array(seconds[way][phase]) * (batch / BATCH)
-            rows.append({
-                "phase": phase, "way": way, "processes": size, "batch": batch,
-                "speed": float(np.median(ratios)), "spread": [float(ratios.min()), float(ratios.max())],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "phase": phase,
+                    "way": way,
+                    "processes": size,
+                    "batch": batch,
+                    "speed": float(np.median(ratios)),
+                    "spread": [float(ratios.min()), float(ratios.max())],
+                }
+            )
             print(f"{phase:12} {way:20} samples a second, against one process: {rows[-1]['speed']:.2f}")
     result = {"environment": environment(torch.device("cpu")), "model": MODEL, "rounds": options.rounds, "rows": rows}
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())

@@ -53,11 +53,16 @@ def write_dng(path):
     mosaic[0::2, 0::2], mosaic[1::2, 1::2] = sensor[0::2, 0::2, 0], sensor[1::2, 1::2, 2]
     from_xyz = (32406, -15372, -4986, -9689, 18758, 415, 557, -2040, 10570)
     tags = [
-        (0x010F, 2, 0, "Camera", True), (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes((0, 1, 1, 2)), True),
-        (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Camera", True),
+        (0x010F, 2, 0, "Camera", True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True),
+        (50708, 2, 0, "Camera", True),
         (50721, 10, 9, [part for value in from_xyz for part in (value, 10000)], True),
-        (50728, 5, 3, (1, 1) * 3, True), (50717, 4, 1, 65535, True), (50778, 3, 1, 21, True),
-    ]  # fmt: skip
+        (50728, 5, 3, (1, 1) * 3, True),
+        (50717, 4, 1, 65535, True),
+        (50778, 3, 1, 21, True),
+    ]
     tifffile.imwrite(path, mosaic, photometric=32803, metadata=None, extratags=tags)
 
 

@@ -26,15 +26,28 @@ LAYERS = {
     "output": "decoder/trans_conv_layer_1",
 }
 NAFCA = {
-    "perception_norm": "norm1", "perception_embed": "conv1", "widen": "conv2", "attention": "conv_attention",
-    "perception_project": "conv3", "update_norm": "norm2", "update_embed": "conv4", "update_project": "conv5",
-    "head_norm": "norm3", "head": "conv_out",
-}  # fmt: skip
+    "perception_norm": "norm1",
+    "perception_embed": "conv1",
+    "widen": "conv2",
+    "attention": "conv_attention",
+    "perception_project": "conv3",
+    "update_norm": "norm2",
+    "update_embed": "conv4",
+    "update_project": "conv5",
+    "head_norm": "norm3",
+    "head": "conv_out",
+}
 VITCA = {
-    "embed": "cell_to_embedding", "attention_norm": "attn/norm", "qkv": "attn/to_qkv",
-    "attention_project": "attn/to_out", "mlp_norm": "ff/norm", "mlp_in": "ff/dense1", "mlp_out": "ff/dense2",
-    "head_norm": "mlp_head/norm", "head": "mlp_head/dense",
-}  # fmt: skip
+    "embed": "cell_to_embedding",
+    "attention_norm": "attn/norm",
+    "qkv": "attn/to_qkv",
+    "attention_project": "attn/to_out",
+    "mlp_norm": "ff/norm",
+    "mlp_in": "ff/dense1",
+    "mlp_out": "ff/dense2",
+    "head_norm": "mlp_head/norm",
+    "head": "mlp_head/dense",
+}
 
 
 class Golden:

@@ -8,9 +8,14 @@ import pytest
 import lnca
 
 SHIPPED = [
-    "latent-nafca-deblur", "latent-nafca-denoise", "latent-vitca-deblur", "latent-vitca-denoise",
-    "lnca-denoise", "photo-deblur", "photo-denoise",
-]  # fmt: skip
+    "latent-nafca-deblur",
+    "latent-nafca-denoise",
+    "latent-vitca-deblur",
+    "latent-vitca-denoise",
+    "lnca-denoise",
+    "photo-deblur",
+    "photo-denoise",
+]
 
 
 SLOW_TO_LOAD = ("torch", "numpy", "scipy", "PIL", "typer", "rich")

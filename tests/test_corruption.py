@@ -52,9 +52,12 @@ def test_noise_stays_in_range():
 
 @pytest.mark.parametrize(
     "way",
-    [lambda x, draw: masked_noise(x, 0.5, draw), lambda x, draw: motion_blur(x, 7, draw),
-     lambda x, draw: night_noise(x, 0.008, draw)],
-)  # fmt: skip
+    [
+        lambda x, draw: masked_noise(x, 0.5, draw),
+        lambda x, draw: motion_blur(x, 7, draw),
+        lambda x, draw: night_noise(x, 0.008, draw),
+    ],
+)
 def test_corruption_follows_its_generator_and_leaves_the_picture_alone(way):
     image = noise_picture()
     before = image.copy()

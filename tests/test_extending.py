@@ -71,10 +71,25 @@ def test_a_format_is_read_restored_and_written(extended, weights, tmp_path):
 @pytest.mark.slow
 def test_a_coder_is_trained_and_restores(extended, pictures, tmp_path):
     extended(
-        "lnca", "train", "--model", "blocks", "--task", "denoise", "--data", str(pictures),
-        "--out", str(tmp_path / "run"),
-        "--set", "residual.epochs=1", "--set", "residual.most_steps=5", "--set", "tile=32", "--set", "batch_size=8",
-    )  # fmt: skip
+        "lnca",
+        "train",
+        "--model",
+        "blocks",
+        "--task",
+        "denoise",
+        "--data",
+        str(pictures),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "residual.epochs=1",
+        "--set",
+        "residual.most_steps=5",
+        "--set",
+        "tile=32",
+        "--set",
+        "batch_size=8",
+    )
     textured(21, 34).save(tmp_path / "p.png")
     weights = tmp_path / "run" / "blocks-denoise.safetensors"
     extended("lnca", "restore", str(tmp_path / "p.png"), "--model", str(weights))

@@ -15,9 +15,12 @@ def test_a_little_of_each_target(name, tmp_path):
     target = TARGETS[name](tmp_path)
 
     @settings(
-        max_examples=COUNTS[name], deadline=None, database=None, derandomize=True,
+        max_examples=COUNTS[name],
+        deadline=None,
+        database=None,
+        derandomize=True,
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(target.strategy)
     def attempt(example):
         target.attempt(example)

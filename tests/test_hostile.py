@@ -45,9 +45,16 @@ PIXELS = chunk(b"IDAT", zlib.compress(bytes(16 * (1 + 16 * 3))))
 def deflated_tiff(side, packed):
     """A TIFF of three 16-bit samples a pixel whose one strip is `packed`."""
     entries = [
-        (256, 3, 1, side), (257, 3, 1, side), (258, 3, 1, 16), (259, 3, 1, 8), (262, 3, 1, 2), (273, 4, 1, 512),
-        (277, 3, 1, 3), (278, 3, 1, side), (279, 4, 1, len(packed)),
-    ]  # fmt: skip
+        (256, 3, 1, side),
+        (257, 3, 1, side),
+        (258, 3, 1, 16),
+        (259, 3, 1, 8),
+        (262, 3, 1, 2),
+        (273, 4, 1, 512),
+        (277, 3, 1, 3),
+        (278, 3, 1, side),
+        (279, 4, 1, len(packed)),
+    ]
     directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries) + bytes(4)
     return (b"II*\x00" + struct.pack("<I", 8) + directory).ljust(512, b"\0") + packed
 

@@ -84,9 +84,10 @@ def test_a_card_says_what_kind_of_model_it_is(tmp_path, architecture, settings, 
 
 def test_all_automata_are_called_so():
     automata = {
-        name for name, settings in ARCHITECTURES.items()
+        name
+        for name, settings in ARCHITECTURES.items()
         if isinstance(module_of(settings()), LatentAutomaton | PixelAutomaton)
-    }  # fmt: skip
+    }
     assert automata == set(AUTOMATA)
 
 

@@ -34,9 +34,12 @@ def test_the_grid_is_uniform_and_without_pattern():
     assert ((counts / 256**2 * 16 - 1).abs() < 0.1).all()
     centred = grid - 0.5
     for other in (
-        centred.roll(1, 0), centred.roll(1, 1), centred.T,
-        uniform_grid(0, 1, 256, 256) - 0.5, uniform_grid(1, 0, 256, 256) - 0.5,
-    ):  # fmt: skip
+        centred.roll(1, 0),
+        centred.roll(1, 1),
+        centred.T,
+        uniform_grid(0, 1, 256, 256) - 0.5,
+        uniform_grid(1, 0, 256, 256) - 0.5,
+    ):
         assert abs((centred * other).mean().item() * 12) < 0.02
 
 

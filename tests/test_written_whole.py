@@ -175,9 +175,11 @@ def test_a_line_is_added_whole_or_not_at_all(tmp_path):
     with Appended(path) as lines:
         lines.write("three\n")
     assert path.read_bytes() == b"one\ntwo, cut\nthree\n"
-    with failing("half", room=3), pytest.raises(LncaError, match="cannot write .*a.jsonl: No space left"), (
-        Appended(path)
-    ) as lines:  # fmt: skip
+    with (
+        failing("half", room=3),
+        pytest.raises(LncaError, match="cannot write .*a.jsonl: No space left"),
+        Appended(path) as lines,
+    ):
         lines.write("four\n")
     assert path.read_bytes() == b"one\ntwo, cut\nthree\n"
 
@@ -201,8 +203,10 @@ def test_what_is_no_file_is_not_replaced(tmp_path, make):
         pass
 
 
-@pytest.mark.parametrize(("mode", "umask", "expected"), [(0o600, 0o022, 0o600), (0o644, 0o077, 0o600),
-                                                         (0o664, 0o022, 0o644), (0o440, 0o002, 0o440)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "umask", "expected"),
+    [(0o600, 0o022, 0o600), (0o644, 0o077, 0o600), (0o664, 0o022, 0o644), (0o440, 0o002, 0o440)],
+)
 def test_an_output_has_the_permissions_of_its_source_less_the_umask(command, weights, tmp_path, mode, umask, expected):
     textured(40, 30).save(tmp_path / "a.png")
     (tmp_path / "a.png").chmod(mode)

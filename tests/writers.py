@@ -151,10 +151,14 @@ def checkpoint(folder):
 
 
 WRITERS = {
-    **{f"picture {suffix}": lambda folder, suffix=suffix: save_photo(Photo([NOISE]), folder / f"a{suffix}")
-       for suffix in FORMATS},
-    **{f"picture of 16 bits {suffix}": lambda folder, suffix=suffix: save_photo(Photo([DEEP]), folder / f"a{suffix}")
-       for suffix in (".png", ".tif")},
+    **{
+        f"picture {suffix}": lambda folder, suffix=suffix: save_photo(Photo([NOISE]), folder / f"a{suffix}")
+        for suffix in FORMATS
+    },
+    **{
+        f"picture of 16 bits {suffix}": lambda folder, suffix=suffix: save_photo(Photo([DEEP]), folder / f"a{suffix}")
+        for suffix in (".png", ".tif")
+    },
     "animation": lambda folder: save_photo(Photo([NOISE, NOISE[::-1]], durations=[9, 9]), folder / "a.webp"),
     "comparison": lambda folder: save_picture(PICTURE, folder / "both.jpg"),
     "heat map": lambda folder: save_picture(PICTURE, folder / "map.png"),
@@ -166,8 +170,9 @@ WRITERS = {
     "bytes in a store": lambda folder: write_bytes(str(folder / "a"), bytes(9999)),
     "manifest": manifest,
     "manifest in a store": stored_manifest,
-    "weights": lambda folder: save_weights(folder / "w.safetensors", model(), "latent-nafca",
-                                           {"hidden_channels": 8, "steps": 4}, {}),
+    "weights": lambda folder: save_weights(
+        folder / "w.safetensors", model(), "latent-nafca", {"hidden_channels": 8, "steps": 4}, {}
+    ),
     "weights on a cluster": weights_on_a_cluster,
     "checkpoint": checkpoint,
     "log": log,
@@ -179,13 +184,16 @@ WRITERS = {
     "folder for the hub": on_the_hub,
     "figure": drawn,
     "result": benchmark,
-}  # fmt: skip
+}
 
 
 def files(folder):
     """What is in a folder, by name; but parts of tiles and of films, which are whole too and are gone on with."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and not any(part.endswith("parts") for part in path.parts)}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.endswith("parts") for part in path.parts)
+    }
 
 
 def limited(write, folder):
@@ -212,5 +220,11 @@ def limited(write, folder):
 
 if __name__ == "__main__":
     MODEL.append(Path(sys.argv[2]))
-    print(json.dumps({name: limited(write, Path(sys.argv[1]) / str(number))
-                      for number, (name, write) in enumerate(WRITERS.items())}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                name: limited(write, Path(sys.argv[1]) / str(number))
+                for number, (name, write) in enumerate(WRITERS.items())
+            }
+        )
+    )

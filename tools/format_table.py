@@ -10,10 +10,20 @@ from lnca.images.formats import ALL, Format, Part
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "restore.md"
 BEGIN, END = "<!-- formats: made by tools/format_table.py -->", "<!-- formats: end -->"
 COLUMNS = {
-    Part.DEEP: "16 bits", Part.FLOAT: "float", Part.ALPHA: "alpha", Part.PAGES: "pages", Part.ANIMATION: "animation",
-    Part.EXIF: "EXIF", Part.XMP: "XMP", Part.ICC: "profile", Part.IPTC: "IPTC", Part.RESOLUTION: "resolution",
-    Part.COMMENTS: "comments", Part.SIGNAL: "gAMA, cHRM, cICP", Part.GEO: "GeoTIFF",
-}  # fmt: skip
+    Part.DEEP: "16 bits",
+    Part.FLOAT: "float",
+    Part.ALPHA: "alpha",
+    Part.PAGES: "pages",
+    Part.ANIMATION: "animation",
+    Part.EXIF: "EXIF",
+    Part.XMP: "XMP",
+    Part.ICC: "profile",
+    Part.IPTC: "IPTC",
+    Part.RESOLUTION: "resolution",
+    Part.COMMENTS: "comments",
+    Part.SIGNAL: "gAMA, cHRM, cICP",
+    Part.GEO: "GeoTIFF",
+}
 
 
 def table() -> str:

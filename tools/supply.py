@@ -50,10 +50,23 @@ def compiled(out: Path) -> subprocess.CompletedProcess[str]:
         bounds.write_text("".join(line for line in lines if line.partition("==")[0] not in UNBOUND), "utf-8")
         extras = [word for extra in EXTRAS for word in ("--extra", extra)]
         words = [
-            tool("uv"), "pip", "compile", "pyproject.toml", *extras, "--constraint", str(bounds), "--universal",
-            "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header", "--quiet",
-            "--output-file", str(out),
-        ]  # fmt: skip
+            tool("uv"),
+            "pip",
+            "compile",
+            "pyproject.toml",
+            *extras,
+            "--constraint",
+            str(bounds),
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            "--quiet",
+            "--output-file",
+            str(out),
+        ]
         return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -104,9 +117,19 @@ def sbom() -> str | None:
     """Writes the bill of materials."""
     SBOM.parent.mkdir(exist_ok=True)
     words = [
-        tool("cyclonedx-py"), "requirements", str(LOCK), "--pyproject", str(ROOT / "pyproject.toml"), "--mc-type",
-        "library", "--output-reproducible", "--output-format", "JSON", "--output-file", str(SBOM),
-    ]  # fmt: skip
+        tool("cyclonedx-py"),
+        "requirements",
+        str(LOCK),
+        "--pyproject",
+        str(ROOT / "pyproject.toml"),
+        "--mc-type",
+        "library",
+        "--output-reproducible",
+        "--output-format",
+        "JSON",
+        "--output-file",
+        str(SBOM),
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
         return f"the SBOM cannot be made: {done.stderr.strip()[-500:]}"

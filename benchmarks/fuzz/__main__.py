@@ -59,9 +59,12 @@ def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
 
     @seeded(seed)
     @settings(
-        max_examples=count, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(target.strategy)
     def attempt(example: Any) -> None:
         nonlocal slowest
@@ -111,9 +114,11 @@ def watched(name: str, seed: int, count: int) -> dict[str, Any]:
         last = (folder / "err").read_text(errors="replace")[-2000:]
         why = f"hung, {HUNG} s of the processor" if hung else f"died with status {process.returncode}"
         return {
-            "outcomes": {}, "slowest": (0.0, ""), "peak": 0,
+            "outcomes": {},
+            "slowest": (0.0, ""),
+            "peak": 0,
             "wrong": {why: {"count": 1, "example": example[:4000], "trace": last}},
-        }  # fmt: skip
+        }
 
 
 def finished(process: subprocess.Popen, current: Path) -> bool:

@@ -18,35 +18,118 @@ from .corpus import pictures, recipes
 ODD_NAMES = ("a\nb", "\udcff", "-x", "a b", "ä" * 40, "$(id)", "%s", "*[?]", "\x1b[31m")
 WORDS: dict[str, tuple[str, ...]] = {
     "file": (
-        "in/a.png", *(f"in/{name}.png" for name in ODD_NAMES), "in/broken.jpg", "in/empty.png", "in", "one", "in/*.png",
-        "recipe.yaml", "small.safetensors", "loop.png", "nowhere.png", "", "a" * 300 + ".png", "loop.png/x", "~", "-",
-        "in/a.png/x", "/dev/null",
+        "in/a.png",
+        *(f"in/{name}.png" for name in ODD_NAMES),
+        "in/broken.jpg",
+        "in/empty.png",
+        "in",
+        "one",
+        "in/*.png",
+        "recipe.yaml",
+        "small.safetensors",
+        "loop.png",
+        "nowhere.png",
+        "",
+        "a" * 300 + ".png",
+        "loop.png/x",
+        "~",
+        "-",
+        "in/a.png/x",
+        "/dev/null",
     ),
     "out": (
-        "out/a.png", "out/a.jpg", "out/b/c.tif", "out", "out/x", "out/a.txt", "in/a.png/x.png", "out/\udcfe.png",
-        "out/" + "b" * 300 + ".png", "out/a.safetensors", "out/a.mp4", "out/a.gif", "out/a\n.png",
+        "out/a.png",
+        "out/a.jpg",
+        "out/b/c.tif",
+        "out",
+        "out/x",
+        "out/a.txt",
+        "in/a.png/x.png",
+        "out/\udcfe.png",
+        "out/" + "b" * 300 + ".png",
+        "out/a.safetensors",
+        "out/a.mp4",
+        "out/a.gif",
+        "out/a\n.png",
     ),
     "out or -": ("out/a.png", "out", "out/a.tif", "-"),
     "model": ("small.safetensors", "photo-denoise", "in/a.png", "nothing", "recipe.yaml", "in", "", "in/a\nb.png"),
     "number": (
-        "0", "1", "2", "-1", "0.5", "1e309", "nan", "inf", "9" * 40, "٣", "²", "auto", "0x1", "1_0", " 1", "", "-0.0",
+        "0",
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        "1e309",
+        "nan",
+        "inf",
+        "9" * 40,
+        "٣",
+        "²",
+        "auto",
+        "0x1",
+        "1_0",
+        " 1",
+        "",
+        "-0.0",
     ),
     "small": ("0", "1", "-1", "x"),
     "engine": ("ray", "local", "", "spark"),
     "size": ("1", "10MB", "2GB", "-1", "1e9", "GB", "9" * 400 + "TB", "nan", "0.1.2KB", ""),
     "region": (
-        "0,0,8,8", "1,2,3", "9,9,9,9", "0,0,0,0", "-1,0,5,5", "a,b,c,d", "٣,0,5,5", "9" * 30 + ",0,1,1", "²,1,1,1", "",
+        "0,0,8,8",
+        "1,2,3",
+        "9,9,9,9",
+        "0,0,0,0",
+        "-1,0,5,5",
+        "a,b,c,d",
+        "٣,0,5,5",
+        "9" * 30 + ",0,1,1",
+        "²,1,1,1",
+        "",
     ),
     "set": (
-        "folder", "pairs", "celeba", "cifar10", "tiny-imagenet", "renoir", "sid", "gopro", "realblur-j", "realblur-r",
-        "hf:", "hf:?x=1", "hf:nowhere.parquet", "nothing", "",
+        "folder",
+        "pairs",
+        "celeba",
+        "cifar10",
+        "tiny-imagenet",
+        "renoir",
+        "sid",
+        "gopro",
+        "realblur-j",
+        "realblur-r",
+        "hf:",
+        "hf:?x=1",
+        "hf:nowhere.parquet",
+        "nothing",
+        "",
     ),
     "text": (
-        "", "cpu", "cuda", "cuda:99", "plain", "fused", "float32", "bfloat16", "denoise", "photo-denoise", "nafnet",
-        "lnca", "latent-nafca", "train", "all", "test", "automaton.epochs=1", "model.lnca={steps: 1}", "--",
-        "x=!!python/name:os.system", "a\nb", "\udcff",
+        "",
+        "cpu",
+        "cuda",
+        "cuda:99",
+        "plain",
+        "fused",
+        "float32",
+        "bfloat16",
+        "denoise",
+        "photo-denoise",
+        "nafnet",
+        "lnca",
+        "latent-nafca",
+        "train",
+        "all",
+        "test",
+        "automaton.epochs=1",
+        "model.lnca={steps: 1}",
+        "--",
+        "x=!!python/name:os.system",
+        "a\nb",
+        "\udcff",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -61,29 +144,67 @@ class Command:
 
 
 RESTORE = (
-    ("-o", "out"), ("-o", "out or -"), ("--model", "model"), ("--steps", "number"), ("--strength", "number"),
+    ("-o", "out"),
+    ("-o", "out or -"),
+    ("--model", "model"),
+    ("--steps", "number"),
+    ("--strength", "number"),
     ("--region", "region"),
-    ("--mask", "file"), ("--tolerance", "number"), ("--heat-map", "out"), ("--compare", "out"), ("--frames", "out"),
-    ("--device", "text"), ("--backend", "text"), ("--precision", "text"), ("--max-memory", "size"),
-    ("--manifest", "out"), ("--max-pixels", "number"), ("--plan", ""), ("--dry-run", ""), ("--quiet", ""),
-    ("--json", ""), ("--overwrite", ""), ("--workers", "small"), ("--devices", "small"), ("--engine", "engine"),
+    ("--mask", "file"),
+    ("--tolerance", "number"),
+    ("--heat-map", "out"),
+    ("--compare", "out"),
+    ("--frames", "out"),
+    ("--device", "text"),
+    ("--backend", "text"),
+    ("--precision", "text"),
+    ("--max-memory", "size"),
+    ("--manifest", "out"),
+    ("--max-pixels", "number"),
+    ("--plan", ""),
+    ("--dry-run", ""),
+    ("--quiet", ""),
+    ("--json", ""),
+    ("--overwrite", ""),
+    ("--workers", "small"),
+    ("--devices", "small"),
+    ("--engine", "engine"),
     ("--address", "text"),
-)  # fmt: skip
+)
 CORRUPT = (("-o", "out"), ("--noise", "number"), ("--blur", "number"), ("--seed", "number"), ("--overwrite", ""))
 TRAIN = (
-    ("--model", "text"), ("--task", "text"), ("--recipe", "file"), ("--set", "text"), ("--seed", "number"),
-    ("--batch-size", "number"), ("--epochs", "number"), ("--init", "model"), ("--device", "text"), ("--resume", ""),
+    ("--model", "text"),
+    ("--task", "text"),
+    ("--recipe", "file"),
+    ("--set", "text"),
+    ("--seed", "number"),
+    ("--batch-size", "number"),
+    ("--epochs", "number"),
+    ("--init", "model"),
+    ("--device", "text"),
+    ("--resume", ""),
     ("--devices", "small"),
-)  # fmt: skip
+)
 EVALUATE = (
-    ("--model", "model"), ("--split", "text"), ("--task", "text"), ("--difficulty", "number"), ("--steps", "small"),
-    ("--seed", "number"), ("--device", "text"), ("--json", ""),
-)  # fmt: skip
+    ("--model", "model"),
+    ("--split", "text"),
+    ("--task", "text"),
+    ("--difficulty", "number"),
+    ("--steps", "small"),
+    ("--seed", "number"),
+    ("--device", "text"),
+    ("--json", ""),
+)
 # A port that is taken, and a file that holds no token, so that no service begins.
 SERVE = (
-    ("--host", "text"), ("--model", "model"), ("--queue", "number"), ("--max-size", "size"), ("--seconds", "number"),
-    ("--backend", "text"), ("--no-token", ""),
-)  # fmt: skip
+    ("--host", "text"),
+    ("--model", "model"),
+    ("--queue", "number"),
+    ("--max-size", "size"),
+    ("--seconds", "number"),
+    ("--backend", "text"),
+    ("--no-token", ""),
+)
 COMMANDS = (
     Command(("restore",), ("file",), RESTORE),
     Command(("restore",), ("file", "file"), RESTORE),
@@ -96,7 +217,9 @@ COMMANDS = (
     Command(("data", "list"), ("set",), (("--json", ""),)),
     Command(("data", "check"), ("set", "file"), (("--decode", ""),)),
     Command(
-        ("data", "prepare"), ("set", "file"), (("--side", "number"), ("--whole", ""), ("--skip-broken", "")),
+        ("data", "prepare"),
+        ("set", "file"),
+        (("--side", "number"), ("--whole", ""), ("--skip-broken", "")),
         ("--out", "out/tiles", "--workers", "1"),
     ),
     Command(("export",), (), (("--out", "out"), ("--model", "text"), ("--variants", "text")), ("--format", "none")),
@@ -105,7 +228,7 @@ COMMANDS = (
     Command(("bench",), ("text",), (("--size", "number"),), ("--nothing",)),
     Command(("paper",), ("text",), (("--out", "out"),), ("--nothing",)),
     Command((), ("text",), (("--version", ""), ("--help", ""), ("text", "text"))),
-)  # fmt: skip
+)
 
 
 def drawn(kind: str) -> st.SearchStrategy[str]:
@@ -122,10 +245,13 @@ def line(command: Command) -> st.SearchStrategy[list[str]]:
         st.lists(st.one_of(options), max_size=4), st.booleans(), st.tuples(*map(drawn, command.arguments))
     ).map(
         lambda parts: [
-            *command.words, *command.always, *(word for pair in parts[0] for word in pair if word),
-            *(["--"] if parts[1] else []), *parts[2],
+            *command.words,
+            *command.always,
+            *(word for pair in parts[0] for word in pair if word),
+            *(["--"] if parts[1] else []),
+            *parts[2],
         ]
-    )  # fmt: skip
+    )
 
 
 class CommandLines:

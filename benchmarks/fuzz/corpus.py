@@ -129,22 +129,34 @@ def pictures() -> list[tuple[str, bytes]]:
 
     deep_grey, deep_alpha = (Photo([noise(channels, np.uint16)]) for channels in (1, 4))
     jpegs = [
-        written(whole, "JPEG"), saved(colour, "JPEG", progressive=True, quality=60), saved(grey, "JPEG"),
-        saved(colour.convert("CMYK"), "JPEG", icc_profile=ICC), film("MPO"),
-    ]  # fmt: skip
+        written(whole, "JPEG"),
+        saved(colour, "JPEG", progressive=True, quality=60),
+        saved(grey, "JPEG"),
+        saved(colour.convert("CMYK"), "JPEG", icc_profile=ICC),
+        film("MPO"),
+    ]
     pngs = [
-        written(whole, "PNG"), saved(colour.quantize(16), "PNG", transparency=3), saved(grey.convert("1"), "PNG"),
-        saved(grey.convert("LA"), "PNG"), film("PNG"), written(deep, "PNG"), written(deep_grey, "PNG"),
+        written(whole, "PNG"),
+        saved(colour.quantize(16), "PNG", transparency=3),
+        saved(grey.convert("1"), "PNG"),
+        saved(grey.convert("LA"), "PNG"),
+        film("PNG"),
+        written(deep, "PNG"),
+        written(deep_grey, "PNG"),
         written(deep_alpha, "PNG"),
-    ]  # fmt: skip
+    ]
     webps = [film("WEBP"), written(whole, "WEBP"), saved(alpha, "WEBP", lossless=True, exif=described())]
     gifs = [film("GIF"), saved(colour, "GIF", transparency=1)]
     bmps = [saved(colour, "BMP"), saved(colour.quantize(4), "BMP")]
     tifs = [
-        written(whole, "TIFF"), film("TIFF"), saved(colour, "TIFF", compression="tiff_lzw"), *tiffs(),
-        saved(colour, "TIFF", compression="jpeg"), saved(grey.convert("1"), "TIFF", compression="group4"),
+        written(whole, "TIFF"),
+        film("TIFF"),
+        saved(colour, "TIFF", compression="tiff_lzw"),
+        *tiffs(),
+        saved(colour, "TIFF", compression="jpeg"),
+        saved(grey.convert("1"), "TIFF", compression="group4"),
         saved(grey.convert("F"), "TIFF"),
-    ]  # fmt: skip
+    ]
     light = Photo([noise(3, np.float32)])
     more = {
         ".heic": [written(whole, "HEIC"), written(deep, "HEIC"), written(Photo([noise(3), noise(4)]), "HEIC")],
@@ -166,16 +178,28 @@ def pictures() -> list[tuple[str, bytes]]:
 SMALL: dict[str, dict[str, Any]] = {
     "latent-nafca": {"latent_channels": 4, "hidden_channels": 4, "embed": 8, "expansion": 2, "steps": 2},
     "latent-vitca": {
-        "latent_channels": 4, "hidden_channels": 4, "embed": 8, "heads": 2, "mlp": 8, "position": "none", "steps": 2,
+        "latent_channels": 4,
+        "hidden_channels": 4,
+        "embed": 8,
+        "heads": 2,
+        "mlp": 8,
+        "position": "none",
+        "steps": 2,
     },
     "lnca": {
-        "width": 4, "latent_channels": 4, "output_channels": 4, "hidden_channels": 4, "mixing": 8, "embed": 8,
-        "expansion": 2, "steps": 2,
+        "width": 4,
+        "latent_channels": 4,
+        "output_channels": 4,
+        "hidden_channels": 4,
+        "mixing": 8,
+        "embed": 8,
+        "expansion": 2,
+        "steps": 2,
     },
     "vitca": {"hidden_channels": 4, "embed": 8, "heads": 2, "mlp": 8, "position": "none", "steps": 2},
     "nafnet": {"width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)},
     "restormer": {"dim": 2, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 1, 1, 1)},
-}  # fmt: skip
+}
 
 
 def weights() -> list[tuple[dict[str, Any], dict[str, torch.Tensor]]]:

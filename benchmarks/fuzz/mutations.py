@@ -11,8 +11,26 @@ Change = tuple[str, int, int]
 KINDS = ("flip", "byte", "word", "long", "cut", "delete", "repeat", "insert", "move", "splice", "truncate")
 # Where lengths, counts and offsets go wrong.
 INTERESTING = (
-    0, 1, 2, 7, 8, 9, 127, 128, 255, 256, 4096, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1,
-)  # fmt: skip
+    0,
+    1,
+    2,
+    7,
+    8,
+    9,
+    127,
+    128,
+    255,
+    256,
+    4096,
+    32767,
+    32768,
+    65535,
+    65536,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+)
 HEAD = 96
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -21,8 +39,9 @@ def changes(most: int = 6) -> st.SearchStrategy[list[Change]]:
     """One to `most` changes: a kind, a place, and a value, of which each kind takes what it needs."""
     return st.lists(
         st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
-        min_size=1, max_size=most,
-    )  # fmt: skip
+        min_size=1,
+        max_size=most,
+    )
 
 
 def apply(content: bytes, made: Sequence[Change], other: bytes) -> bytes:

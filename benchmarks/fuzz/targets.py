@@ -159,11 +159,21 @@ class Checkpoints:
         for number in range(5):
             Image.fromarray(corpus.noise(3, seed=number)).resize((40, 40)).save(data / f"{number}.png")
         small = ", ".join(f"{name}: {value}" for name, value in corpus.SMALL["latent-nafca"].items())
-        recipe = load_recipe("stable", [
-            "batch_size=2", "tile=32", "training_tiles=4", "validation_tiles=2", "autoencoder.epochs=0",
-            "automaton.epochs=2", "automaton.pool=2", "automaton.fewest_steps=1", "automaton.most_steps=1",
-            f"model.latent-nafca={{{small}}}",
-        ])  # fmt: skip
+        recipe = load_recipe(
+            "stable",
+            [
+                "batch_size=2",
+                "tile=32",
+                "training_tiles=4",
+                "validation_tiles=2",
+                "autoencoder.epochs=0",
+                "automaton.epochs=2",
+                "automaton.pool=2",
+                "automaton.fewest_steps=1",
+                "automaton.most_steps=1",
+                f"model.latent-nafca={{{small}}}",
+            ],
+        )
         self.plan = Plan("latent-nafca", "denoise", data, recipe)
         self.place = folder / "run"
         self.run = Run(self.plan, self.place, progress=self._stop)
@@ -246,12 +256,34 @@ def _lie(content: Any, place: tuple[Any, ...], value: Any) -> None:
 
 
 FIELDS = (
-    "batch_size", "tile", "automaton.epochs", "residual.optimizer.learning_rate", "model", "model.lnca", "compile",
-    "automaton.output_range", "name", "name.first", "", ".", "a.b.c", "denoise", "denoise.first",
-)  # fmt: skip
+    "batch_size",
+    "tile",
+    "automaton.epochs",
+    "residual.optimizer.learning_rate",
+    "model",
+    "model.lnca",
+    "compile",
+    "automaton.output_range",
+    "name",
+    "name.first",
+    "",
+    ".",
+    "a.b.c",
+    "denoise",
+    "denoise.first",
+)
 YAML = (
-    "!!python/object/apply:os.getcwd []", "{a: [", "*a", "&a 1", "2026-01-01", "0x10", "1_000", "~", "- 1", "\t",
-)  # fmt: skip
+    "!!python/object/apply:os.getcwd []",
+    "{a: [",
+    "*a",
+    "&a 1",
+    "2026-01-01",
+    "0x10",
+    "1_000",
+    "~",
+    "- 1",
+    "\t",
+)
 
 
 class Recipes:

@@ -170,9 +170,17 @@ def restore(
 
 
 def _restored_file(
-    picture: Any, output: Any, overwrite: bool, model: Any, noise_level: Any, mask: Any, kernel: Any, progress: Any,
-    shared: dict[str, Any], noise: dict[str, Any],
-) -> "Path":  # fmt: skip
+    picture: Any,
+    output: Any,
+    overwrite: bool,
+    model: Any,
+    noise_level: Any,
+    mask: Any,
+    kernel: Any,
+    progress: Any,
+    shared: dict[str, Any],
+    noise: dict[str, Any],
+) -> "Path":
     """`restore` of a file."""
     import warnings
     from pathlib import Path

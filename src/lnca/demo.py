@@ -93,9 +93,13 @@ def run_demo(
         for name, x in (("corrupted", corrupted), ("restored", restored))
     }
     return {
-        **scores, "seconds": seconds, "steps": steps, "size": photograph().size, "device": str(restorer.device),
+        **scores,
+        "seconds": seconds,
+        "steps": steps,
+        "size": photograph().size,
+        "device": str(restorer.device),
         "files": list(files.values()),
-    }  # fmt: skip
+    }
 
 
 def _image(x_HWC: np.ndarray) -> Image.Image:

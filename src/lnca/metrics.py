@@ -39,9 +39,17 @@ def ssim(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
     """
     _check_size(*image_BCHW.shape[-2:])
     _, everywhere = _functional().structural_similarity_index_measure(
-        image_BCHW, reference_BCHW, gaussian_kernel=True, sigma=SIGMA, kernel_size=WINDOW, data_range=1.0,
-        k1=K1, k2=K2, reduction="none", return_full_image=True,
-    )  # fmt: skip
+        image_BCHW,
+        reference_BCHW,
+        gaussian_kernel=True,
+        sigma=SIGMA,
+        kernel_size=WINDOW,
+        data_range=1.0,
+        k1=K1,
+        k2=K2,
+        reduction="none",
+        return_full_image=True,
+    )
     rim = WINDOW // 2
     return everywhere[..., rim:-rim, rim:-rim].mean((1, 2, 3))
 

@@ -64,9 +64,12 @@ class OnnxRestorer:
     """
 
     def __init__(
-        self, folder: str | Path, variant: Variant = FLOAT32, threads: int = 0,
+        self,
+        folder: str | Path,
+        variant: Variant = FLOAT32,
+        threads: int = 0,
         providers: tuple[str, ...] = ("CPUExecutionProvider",),
-    ):  # fmt: skip
+    ):
         try:
             import onnxruntime  # noqa: F401
         except ImportError as error:
@@ -117,9 +120,12 @@ class OnnxRestorer:
         return np.ascontiguousarray(level[0].transpose(1, 2, 0))
 
     def iterate(
-        self, image: np.ndarray, steps: int | None = None, every: bool = True,
+        self,
+        image: np.ndarray,
+        steps: int | None = None,
+        every: bool = True,
         noise_level: Literal["auto"] | float | np.ndarray = "auto",
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+    ) -> Iterator[np.ndarray]:
         """Yields the picture as it is decoded before and after every run of the steps, or after the last one only."""
         steps = self.steps if steps is None else steps
         if steps < 0 or steps % self.stride:

@@ -54,9 +54,12 @@ def test_it_serves_as_a_prior(deepinv, denoiser):
     clean = noise(1, 3, 16, 16)
     physics = deepinv.physics.Inpainting(img_size=(3, 16, 16), mask=0.9)
     model = deepinv.optim.optim_builder(
-        "HQS", prior=deepinv.optim.PnP(denoiser=denoiser), data_fidelity=deepinv.optim.L2(), max_iter=2,
+        "HQS",
+        prior=deepinv.optim.PnP(denoiser=denoiser),
+        data_fidelity=deepinv.optim.L2(),
+        max_iter=2,
         params_algo={"stepsize": 1.0, "g_param": 0.05},
-    )  # fmt: skip
+    )
     with torch.no_grad():
         assert model(physics(clean), physics).shape == clean.shape
 

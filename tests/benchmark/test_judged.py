@@ -95,12 +95,14 @@ def test_real_pairs_say_how_many_are_made_worse_and_by_how_much():
         content(
             given=entry({"real": {"a": [36, 0.9], "b": [40, 0.9], "c": [40, 0.9]}}),
             ours=entry({"real": {"a": [38, 0.95], "b": [39, 0.9], "c": [39.96, 0.9]}}),
-            told=entry({
-                "real/5": {"a": [37, 0.9], "b": [42, 0.9], "c": [41, 0.9]},
-                "real/10": {"a": [39, 0.9], "b": [41, 0.9], "c": [37, 0.9]},
-            }),
+            told=entry(
+                {
+                    "real/5": {"a": [37, 0.9], "b": [42, 0.9], "c": [41, 0.9]},
+                    "real/10": {"a": [39, 0.9], "b": [41, 0.9], "c": [37, 0.9]},
+                }
+            ),
         )
-    )  # fmt: skip
+    )
     text = real(judged)
     assert "3 pairs" in text
     # 0.04 dB is no harm.
@@ -122,11 +124,13 @@ def test_cost_has_times_by_their_way_and_the_floor():
         {
             **content(net=entry({}, parameters=852_108, operations=213e3), blur=entry({})),
             "seconds a megapixel": {
-                "environment": {"multiply-adds a second": 1e11}, "net, float32": timing, "blur": timing,
+                "environment": {"multiply-adds a second": 1e11},
+                "net, float32": timing,
+                "blur": timing,
                 "network": timing,
             },
         }
-    )  # fmt: skip
+    )
     text = cost(judged)
     # 213e3 a pixel, a million pixels, 1e11 a second.
     assert cells(text, "net") == ["2 (1.9 to 2.1) float32", "2.1", "213", "852 |"]

@@ -72,8 +72,11 @@ def test_real_pairs_blind_and_told(judges):
     assert keys(judges, "real", method(blind=True)) == ["real", "real"]
     told = list(judges.trials("levels", method(levels=(5, 12.5))))
     assert [(trial.key, trial.picture, trial.level) for trial in told] == [
-        ("real/5", "scene0", 5), ("real/5", "scene1", 5), ("real/12.5", "scene0", 12.5), ("real/12.5", "scene1", 12.5)
-    ]  # fmt: skip
+        ("real/5", "scene0", 5),
+        ("real/5", "scene1", 5),
+        ("real/12.5", "scene0", 12.5),
+        ("real/12.5", "scene1", 12.5),
+    ]
     given, truth = told[0].make()
     assert not np.array_equal(255 * given, truth)
 

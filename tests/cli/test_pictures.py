@@ -157,10 +157,14 @@ main()
 
 @pytest.mark.parametrize(
     "arguments",
-    [("corrupt", "a.png", "-o", "b.png", "--noise", "0.5"), ("corrupt", "a.png", "-o", "b.png", "--blur", "7"),
-     ("compare", "a.png", "a.png"), ("demo", "--out", "demo", "--device", "cpu")],
+    [
+        ("corrupt", "a.png", "-o", "b.png", "--noise", "0.5"),
+        ("corrupt", "a.png", "-o", "b.png", "--blur", "7"),
+        ("compare", "a.png", "a.png"),
+        ("demo", "--out", "demo", "--device", "cpu"),
+    ],
     ids=["noise", "blur", "compare", "demo"],
-)  # fmt: skip
+)
 def test_without_torch(tmp_path, arguments):
     textured(40, 30).save(tmp_path / "a.png")
     run = subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, cwd=tmp_path)

@@ -231,8 +231,12 @@ def test_the_help_stands_in_groups_the_usual_options_first(command):
     assert headings == ["Arguments", USUAL, WHAT, AMOUNT, PLACE, OUTPUT, MACHINE, HELP, "Examples"]
     usual = out.partition(f"{USUAL}:")[2].partition(f"{WHAT}:")[0]
     assert [word for word in usual.split() if word.startswith("--")] == [
-        "--output", "--model", "--strength", "--noise-level", "--compare",
-    ]  # fmt: skip
+        "--output",
+        "--model",
+        "--strength",
+        "--noise-level",
+        "--compare",
+    ]
     for line in out.partition("Examples:")[2].strip().splitlines():
         assert line.strip().startswith("lnca restore ")
 

@@ -14,10 +14,15 @@ from PIL import Image
 QUICK = [
     f"--set={change}"
     for change in (
-        "tile=32", "checkpoint_every=3", "automaton.fewest_steps=1", "automaton.most_steps=3",
-        "joint.fewest_steps=1", "joint.most_steps=3", "model.latent-nafca.steps=4",
+        "tile=32",
+        "checkpoint_every=3",
+        "automaton.fewest_steps=1",
+        "automaton.most_steps=3",
+        "joint.fewest_steps=1",
+        "joint.most_steps=3",
+        "model.latent-nafca.steps=4",
     )
-]  # fmt: skip
+]
 
 
 def write_pictures(folder, count, side):
@@ -30,9 +35,23 @@ def write_pictures(folder, count, side):
 
 def command(data, out, *options):
     return [
-        sys.executable, "-m", "lnca", "train", "--model", "latent-nafca", "--task", "deblur", "--data", str(data),
-        "--out", str(out), "--device", "cpu", *QUICK, *options,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "lnca",
+        "train",
+        "--model",
+        "latent-nafca",
+        "--task",
+        "deblur",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        *QUICK,
+        *options,
+    ]
 
 
 def lnca(*arguments):
@@ -46,8 +65,10 @@ def test_trained_weights_are_taken_by_restore_and_evaluate(tmp_path):
     write_pictures(tmp_path / "data", 5, 80)
     trained = subprocess.run(
         command(tmp_path / "data", tmp_path / "run", "--epochs", "1", "--batch-size", "3"),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     weights = tmp_path / "run" / "latent-nafca-deblur.safetensors"
     assert trained.stdout.strip() == str(weights)
     lnca("restore", tmp_path / "data" / "0.png", "-o", tmp_path / "0.png", "--model", weights)
@@ -86,8 +107,13 @@ def test_all_unreadable_pictures_are_named_at_once_or_left_out(tmp_path, capsys,
 
 
 def _plan(plan, load_recipe, folder, task):
-    return plan("latent-nafca" if task == "denoise" else "lnca", task, folder / "data",
-                load_recipe("stable", ["batch_size=2", "crop=16"]), 0)  # fmt: skip
+    return plan(
+        "latent-nafca" if task == "denoise" else "lnca",
+        task,
+        folder / "data",
+        load_recipe("stable", ["batch_size=2", "crop=16"]),
+        0,
+    )
 
 
 def _names(folder, split):
@@ -122,8 +148,9 @@ def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(t
         resume = ["--resume"] if attempt else []
         run = subprocess.Popen(
             command(tmp_path / "data", tmp_path / "killed", *options, *resume),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             # Longer and longer, so that a slow machine comes to an end too.
             run.wait(timeout=chance.uniform(5, 12) * (1 + attempt / 4))

@@ -115,17 +115,26 @@ def raw(path, seed, scale=1.0):
     values = (512 + smooth * 30 * scale).astype(np.uint16)
     rationals = [1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1]
     tifffile.imwrite(
-        path, values, photometric=32803, metadata=None, subfiletype=0,
+        path,
+        values,
+        photometric=32803,
+        metadata=None,
+        subfiletype=0,
         extratags=[
-            (271, "s", 0, "lnca", True), (272, "s", 0, "miniature", True),
-            (33421, "H", 2, (2, 2), True), (33422, "B", 4, bytes([0, 1, 1, 2]), True),
-            (50706, "B", 4, bytes([1, 4, 0, 0]), True), (50707, "B", 4, bytes([1, 1, 0, 0]), True),
+            (271, "s", 0, "lnca", True),
+            (272, "s", 0, "miniature", True),
+            (33421, "H", 2, (2, 2), True),
+            (33422, "B", 4, bytes([0, 1, 1, 2]), True),
+            (50706, "B", 4, bytes([1, 4, 0, 0]), True),
+            (50707, "B", 4, bytes([1, 1, 0, 0]), True),
             (50708, "s", 0, "lnca miniature", True),
-            (50714, "H", 1, 512, True), (50717, "I", 1, 16383, True),
-            (50721, "2i", 9, rationals, True), (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
+            (50714, "H", 1, 512, True),
+            (50717, "I", 1, 16383, True),
+            (50721, "2i", 9, rationals, True),
+            (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
             (50778, "H", 1, 21, True),
         ],
-    )  # fmt: skip
+    )
     return path
 
 

@@ -28,7 +28,10 @@ LAYOUTS = [
     ("cifar10", miniatures.cifar10_jpeg, 20, 20, CIFAR_JPEG),
     ("cifar10", miniatures.cifar10_zip, 20, 20, CIFAR_JPEG),
     (
-        "tiny-imagenet", miniatures.tiny_imagenet, 9, 9,
+        "tiny-imagenet",
+        miniatures.tiny_imagenet,
+        9,
+        9,
         ["n01443537/images has 3 of 500", "n01629819/images has 3 of 500", "val/images has 3 of 10000"],
     ),
     ("renoir", miniatures.renoir, 12, 6, []),
@@ -39,7 +42,7 @@ LAYOUTS = [
     ("realblur-r", miniatures.realblur_r, 8, 4, []),
     ("folder", miniatures.folder, 5, 5, []),
     ("pairs", miniatures.pairs, 5, 5, []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +67,24 @@ def test_a_published_layout_is_read_prepared_and_trained_on(name, build, samples
     task = SETS[name].task or "denoise"
     small = "{hidden_channels: 8, embed: 8}"
     status, _, error = command(
-        "train", "--model", "latent-nafca", "--task", task, "--data", out, "--out", tmp_path / "run", "--epochs", 1,
-        "--batch-size", 2, "--device", "cpu", "--set", f"model.latent-nafca={small}",
-    )  # fmt: skip
+        "train",
+        "--model",
+        "latent-nafca",
+        "--task",
+        task,
+        "--data",
+        out,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        1,
+        "--batch-size",
+        2,
+        "--device",
+        "cpu",
+        "--set",
+        f"model.latent-nafca={small}",
+    )
     assert status == 0
     assert re.fullmatch(r"trained on [0-9.e-]+ megapixels a second\n", error)
     assert (tmp_path / "run" / f"latent-nafca-{task}.safetensors").exists()

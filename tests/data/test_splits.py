@@ -16,8 +16,11 @@ def named(names, seed):
 def test_sizes_are_80_20_and_80_20_and_nothing_is_in_two_sets():
     split = named(NAMES, 0)
     assert {part: len(found) for part, found in split.items()} == {
-        "train": 64, "validation": 16, "test": 20, "all": 100,
-    }  # fmt: skip
+        "train": 64,
+        "validation": 16,
+        "test": 20,
+        "all": 100,
+    }
     assert sorted(split["train"] + split["validation"] + split["test"]) == NAMES == split["all"]
 
 

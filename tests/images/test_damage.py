@@ -135,10 +135,18 @@ def test_a_broken_scan_is_not_learned_from():
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"subsampling": 0}, {"subsampling": 1}, {"subsampling": "4:1:1"}, {"progressive": True}, {"optimize": True},
-        {"quality": 5}, {"quality": 100}, {"keep_rgb": True}, {"restart_marker_rows": 1},
+        {},
+        {"subsampling": 0},
+        {"subsampling": 1},
+        {"subsampling": "4:1:1"},
+        {"progressive": True},
+        {"optimize": True},
+        {"quality": 5},
+        {"quality": 100},
+        {"keep_rgb": True},
+        {"restart_marker_rows": 1},
     ],
-)  # fmt: skip
+)
 def test_nothing_is_said_of_whole_jpegs(size, options):
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     for mode in ("RGB", "L", "CMYK"):
@@ -177,6 +185,7 @@ def test_checksums_are_of_name_and_content():
     content, _ = png()
     begin = content.index(b"IDAT")
     length = struct.unpack(">I", content[begin - 4 : begin])[0]
-    assert zlib.crc32(content[begin : begin + 4 + length]) == struct.unpack(
-        ">I", content[begin + 4 + length : begin + 8 + length]
-    )[0]  # fmt: skip
+    assert (
+        zlib.crc32(content[begin : begin + 4 + length])
+        == struct.unpack(">I", content[begin + 4 + length : begin + 8 + length])[0]
+    )

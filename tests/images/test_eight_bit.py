@@ -53,9 +53,16 @@ def test_a_tiff_with_five_channels(tmp_path):
     """One strip of five 8-bit samples a pixel, little-endian."""
     side, samples = 8, 5
     entries = [
-        (256, 3, 1, side), (257, 3, 1, side), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 512),
-        (277, 3, 1, samples), (278, 3, 1, side), (279, 4, 1, side * side * samples),
-    ]  # fmt: skip
+        (256, 3, 1, side),
+        (257, 3, 1, side),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 512),
+        (277, 3, 1, samples),
+        (278, 3, 1, side),
+        (279, 4, 1, side * side * samples),
+    ]
     directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries) + bytes(4)
     content = (b"II*\x00" + struct.pack("<I", 8) + directory).ljust(512, b"\0") + bytes(side * side * samples)
     (tmp_path / "five.tif").write_bytes(content)

@@ -107,15 +107,29 @@ def test_what_cannot_be_looked_at_fails(command, weights, folder, tmp_path, monk
 
 
 def test_first_bytes_say_what_a_file_is(tmp_path):
-    for name, kind in (("a.jfif", "JPEG"), ("b.jpe", "JPEG"), ("C.JPG", "JPEG"), ("d", "PNG"), ("e.jpg_large", "JPEG"),
-                       ("f.dib", "BMP"), ("g.tmp", "WEBP"), ("h", "TIFF")):  # fmt: skip
+    for name, kind in (
+        ("a.jfif", "JPEG"),
+        ("b.jpe", "JPEG"),
+        ("C.JPG", "JPEG"),
+        ("d", "PNG"),
+        ("e.jpg_large", "JPEG"),
+        ("f.dib", "BMP"),
+        ("g.tmp", "WEBP"),
+        ("h", "TIFF"),
+    ):
         textured(16, 16).save(tmp_path / name, kind)
     jobs, left = planned(tmp_path)
     assert left == {}
     assert jobs == {
-        "a.jfif": "a.jfif", "b.jpe": "b.jpe", "C.JPG": "C.JPG", "d": "d.png", "e.jpg_large": "e.jpg_large.jpg",
-        "f.dib": "f.dib", "g.tmp": "g.tmp.webp", "h": "h.tif",
-    }  # fmt: skip
+        "a.jfif": "a.jfif",
+        "b.jpe": "b.jpe",
+        "C.JPG": "C.JPG",
+        "d": "d.png",
+        "e.jpg_large": "e.jpg_large.jpg",
+        "f.dib": "f.dib",
+        "g.tmp": "g.tmp.webp",
+        "h": "h.tif",
+    }
     assert [path.name for path in find_pictures(tmp_path)] == sorted(jobs)
     # A camera's raw file of an unknown suffix begins as TIFF does, and what reads as TIFF is its thumbnail.
     shutil.move(tmp_path / "h", tmp_path / "h.nrw")
@@ -150,8 +164,9 @@ def test_a_pattern_that_matches_other_files_too(folder, tmp_path):
     jobs, left = planned(folder / "*", tmp_path / "out")
     assert jobs == {"a.png": "a.png", "b.jpg": "b.jpg"} | {"d.png": "d.png"}
     assert {name.rpartition("/")[2]: reason for name, reason in left.items() if "pipe" not in name} == {
-        "e.psd": "another kind of file (a Photoshop document)", "notes.txt": "another kind of file",
-    }  # fmt: skip
+        "e.psd": "another kind of file (a Photoshop document)",
+        "notes.txt": "another kind of file",
+    }
     assert "is a pipe; give a file" in left[f"{folder}/pipe"]
 
 

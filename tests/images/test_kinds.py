@@ -61,8 +61,17 @@ def cmyk_profile():
     content += bytes(range(256)) * 4 + bytes(itertools.chain(*table)) + bytes(range(256)) * 3
     content += bytes(-len(content) % 4)
     tags = struct.pack(">I4sII", 1, b"A2B0", 128 + 16, len(content))
-    head = struct.pack(">I4sI4s4s4s12s4s", 128 + len(tags) + len(content), bytes(4), 0x02400000, b"prtr", b"CMYK",
-                       b"Lab ", struct.pack(">6H", 2000, 1, 1, 0, 0, 0), b"acsp")  # fmt: skip
+    head = struct.pack(
+        ">I4sI4s4s4s12s4s",
+        128 + len(tags) + len(content),
+        bytes(4),
+        0x02400000,
+        b"prtr",
+        b"CMYK",
+        b"Lab ",
+        struct.pack(">6H", 2000, 1, 1, 0, 0, 0),
+        b"acsp",
+    )
     head = head.ljust(68, b"\0") + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
     return head.ljust(128, b"\0") + tags + content
 
@@ -89,9 +98,12 @@ def test_raw_files_are_known_by_what_is_in_them(tmp_path):
     with pytest.raises(LncaError, match="is not grey or RGB"):
         read_photo(io.BytesIO(dng), "the input", raw=False)
     for head in (
-        b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1", b"II*\0\x10\0\0\0CR\2\0", b"IIRO\x08\0\0\0",
+        b"FUJIFILMCCD-RAW 0201",
+        b"\0\0\0\x18ftypcrx \0\0\0\1",
+        b"II*\0\x10\0\0\0CR\2\0",
+        b"IIRO\x08\0\0\0",
         b"IIU\0\x18\0\0\0",
-    ):  # fmt: skip
+    ):
         assert is_raw(io.BytesIO(head), head)
         with pytest.raises(LncaError, match="the input is broken or truncated"):
             read_photo(io.BytesIO(head * 20), "the input")

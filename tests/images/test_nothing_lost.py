@@ -126,9 +126,14 @@ def test_pages_keep_their_own_tags(tmp_path, dtype):
         for number in range(3):
             tags = [(PAGE_NAME, 2, 0, f"page {number}", True)]
             tiff.write(
-                noise(16, 24, 3, dtype=dtype), photometric="rgb", metadata=None, extratags=tags,
-                resolution=(100 + number, 200), resolutionunit="inch", description=f"words {number}",
-            )  # fmt: skip
+                noise(16, 24, 3, dtype=dtype),
+                photometric="rgb",
+                metadata=None,
+                extratags=tags,
+                resolution=(100 + number, 200),
+                resolutionunit="inch",
+                description=f"words {number}",
+            )
     again(tmp_path / "a.tif")
     with tifffile.TiffFile(tmp_path / "again.tif") as tiff:
         for number, page in enumerate(tiff.pages):
@@ -138,9 +143,11 @@ def test_pages_keep_their_own_tags(tmp_path, dtype):
 
 
 GEO = [
-    (33550, 12, 3, (10.0, 10.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 5e5, 4.5e6, 0.0), True),
-    (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True), (34737, 2, 0, "WGS 84 / UTM zone 33N|", True),
-]  # fmt: skip
+    (33550, 12, 3, (10.0, 10.0, 0.0), True),
+    (33922, 12, 6, (0.0, 0.0, 0.0, 5e5, 4.5e6, 0.0), True),
+    (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True),
+    (34737, 2, 0, "WGS 84 / UTM zone 33N|", True),
+]
 
 
 @pytest.mark.parametrize(
@@ -176,8 +183,9 @@ def test_thumbnails_and_pictures_below_pages_are_said(tmp_path):
     photo = open_photo(tmp_path / "a.tif")
     assert len(photo.frames) == 1
     assert photo.notes == [
-        "pictures below a page (SubIFDs) were left out", "smaller copies of the picture were left out"
-    ]  # fmt: skip
+        "pictures below a page (SubIFDs) were left out",
+        "smaller copies of the picture were left out",
+    ]
 
 
 def test_tags_of_8_bits_and_any_number_are_kept_and_compressed(tmp_path):
@@ -212,10 +220,15 @@ def test_red_text_keeps_its_colours_and_sampling(tmp_path):
             assert (np.array(after.quantization[number]) <= table).all()
 
 
-@pytest.mark.parametrize(("options", "wanted"), [
-    ({"quality": 60, "subsampling": "4:2:0"}, [2, 1, 1]), ({"quality": 99, "subsampling": "4:2:2"}, [2, 1, 1]),
-    ({"quality": 100}, [2, 1, 1]), ({"quality": 90, "subsampling": "4:4:4", "progressive": True}, [1, 1, 1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"quality": 60, "subsampling": "4:2:0"}, [2, 1, 1]),
+        ({"quality": 99, "subsampling": "4:2:2"}, [2, 1, 1]),
+        ({"quality": 100}, [2, 1, 1]),
+        ({"quality": 90, "subsampling": "4:4:4", "progressive": True}, [1, 1, 1]),
+    ],
+)
 def test_sampling_tables_and_progress_of_jpeg(tmp_path, options, wanted):
     again(jpeg(tmp_path / "a.jpg", **options))
     with Image.open(tmp_path / "a.jpg") as before, Image.open(tmp_path / "again.jpg") as after:
@@ -302,21 +315,29 @@ def test_a_gain_map_is_said_to_be_left_out_and_no_longer_claimed(tmp_path):
     assert b'a:b="c"' in result.xmp
 
 
-@pytest.mark.parametrize(("rest", "note"), [
-    (b"\0\0\0\x18ftypmp42" + bytes(90), "the film behind the picture was left out"),
-    (b"SEFT and more", "data behind the picture were left out"), (bytes(500), None), (b"", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rest", "note"),
+    [
+        (b"\0\0\0\x18ftypmp42" + bytes(90), "the film behind the picture was left out"),
+        (b"SEFT and more", "data behind the picture were left out"),
+        (bytes(500), None),
+        (b"", None),
+    ],
+)
 def test_what_lies_behind_a_jpeg_is_said(tmp_path, rest, note):
     path = jpeg(tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes() + rest)
     assert open_photo(path).notes == ([note] if note else [])
 
 
-@pytest.mark.parametrize(("marker", "data", "note"), [
-    (0xE1, b"http://ns.adobe.com/xmp/extension/\0rest", "XMP beyond 64 kB was left out"),
-    (0xEB, b"JP\0\1rest", "signed claims (C2PA) were left out"),
-    (0xE3, b"unheard of", "a segment APP3 that is not known here was left out"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("marker", "data", "note"),
+    [
+        (0xE1, b"http://ns.adobe.com/xmp/extension/\0rest", "XMP beyond 64 kB was left out"),
+        (0xEB, b"JP\0\1rest", "signed claims (C2PA) were left out"),
+        (0xE3, b"unheard of", "a segment APP3 that is not known here was left out"),
+    ],
+)
 def test_segments_that_are_not_kept_are_said(tmp_path, marker, data, note):
     path = with_segments(jpeg(tmp_path / "a.jpg"), segment(marker, data))
     assert open_photo(path).notes == [note]
@@ -373,8 +394,10 @@ def with_chunks(path, *chunks):
 SIGNAL = {
     b"gAMA": struct.pack(">I", 100000),
     b"cHRM": struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000),
-    b"cICP": bytes((9, 16, 0, 1)), b"mDCV": bytes(24), b"cLLI": bytes(8),
-}  # fmt: skip
+    b"cICP": bytes((9, 16, 0, 1)),
+    b"mDCV": bytes(24),
+    b"cLLI": bytes(8),
+}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -423,18 +446,22 @@ def test_chunks_that_are_not_kept_are_said(tmp_path):
         chunk(b"pHYs", struct.pack(">IIB", 2, 1, 0)),
     )
     assert open_photo(tmp_path / "a.png").notes == [
-        "the chunk tIME was left out", "the chunk caBX was left out", "the shape of pixels (pHYs) was left out"
-    ]  # fmt: skip
+        "the chunk tIME was left out",
+        "the chunk caBX was left out",
+        "the shape of pixels (pHYs) was left out",
+    ]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
 def test_one_transparent_colour_becomes_alpha(tmp_path, mode):
     grey = np.tile(np.arange(16, dtype=np.uint8) * 16, (16, 1))
     image = {
-        "1": lambda: Image.fromarray(grey).convert("1", dither=Image.Dither.NONE), "L": lambda: Image.fromarray(grey),
-        "I;16": lambda: Image.fromarray(grey.astype(np.uint16) * 257), "P": lambda: Image.fromarray(grey).quantize(16),
+        "1": lambda: Image.fromarray(grey).convert("1", dither=Image.Dither.NONE),
+        "L": lambda: Image.fromarray(grey),
+        "I;16": lambda: Image.fromarray(grey.astype(np.uint16) * 257),
+        "P": lambda: Image.fromarray(grey).quantize(16),
         "RGB": lambda: Image.fromarray(np.stack([grey] * 3, -1)),
-    }[mode]()  # fmt: skip
+    }[mode]()
     clear = (32, 32, 32) if mode == "RGB" else {"L": 32, "I;16": 32 * 257, "P": image.getpixel((2, 0)), "1": 0}[mode]
     image.save(tmp_path / "a.png", transparency=clear)
     frame = open_photo(tmp_path / "a.png").frames[0]
@@ -525,8 +552,9 @@ def test_a_picture_before_the_animation_is_kept_or_said(tmp_path):
     assert notes == ["the picture before the animation was left out"]
     assert result.durations == [70, 80, 90, 100]
     assert again(tmp_path / "a.png", ".tif")[1] == [
-        "the picture before the animation was left out", "times and repetitions of the animation were left out"
-    ]  # fmt: skip
+        "the picture before the animation was left out",
+        "times and repetitions of the animation were left out",
+    ]
 
 
 def test_comments_of_a_gif_are_kept_and_the_tag_is_there_once(tmp_path):
@@ -571,8 +599,17 @@ def grey_profile(gamma):
         ">4sII", b"kTRC", 128 + 28 + len(white), len(curve)
     )
     content = table + white + curve
-    head = struct.pack(">I4sI4s4s4s12s4s", 128 + len(content), bytes(4), 0x02400000, b"mntr", b"GRAY", b"XYZ ",
-                       struct.pack(">6H", 2000, 1, 1, 0, 0, 0), b"acsp")  # fmt: skip
+    head = struct.pack(
+        ">I4sI4s4s4s12s4s",
+        128 + len(content),
+        bytes(4),
+        0x02400000,
+        b"mntr",
+        b"GRAY",
+        b"XYZ ",
+        struct.pack(">6H", 2000, 1, 1, 0, 0, 0),
+        b"acsp",
+    )
     head = head.ljust(68, b"\0") + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
     return head.ljust(128, b"\0") + content
 
@@ -590,9 +627,10 @@ def test_a_wide_profile_that_has_no_room_is_used(tmp_path, suffix):
     notes = save_photo(photo, tmp_path / f"a{suffix}")
     assert notes[0] == "the colour profile was left out, and the colours became sRGB"
     wanted = ImageCms.profileToProfile(
-        Image.fromarray(np.tile(colour, (16, 16, 1))), ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        Image.fromarray(np.tile(colour, (16, 16, 1))),
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
         ImageCms.createProfile("sRGB"),
-    )  # fmt: skip
+    )
     (found,) = open_photo(tmp_path / f"a{suffix}").frames
     found = found / 257 if deep else found
     assert np.abs(np.asarray(wanted, float)[0, 0] - colour).max() > 10

@@ -289,10 +289,12 @@ def test_codes_of_light_differ_as_it_is_seen():
 def test_channels_and_attributes_of_openexr_are_kept_or_said():
     depth, mask = light(24, 40), noise(24, 40).astype(np.uint32)
     content = exr(
-        {"RGB": light(24, 40, 3), "Z": depth, "mask": mask}, comments="words", owner="me",
+        {"RGB": light(24, 40, 3), "Z": depth, "mask": mask},
+        comments="words",
+        owner="me",
         displayWindow=(np.array([0, 0], np.int32), np.array([99, 79], np.int32)),
         dataWindow=(np.array([10, 20], np.int32), np.array([49, 43], np.int32)),
-    )  # fmt: skip
+    )
     photo = read(content)
     notes, again = written(photo, "EXR")
     assert notes == []
@@ -303,9 +305,10 @@ def test_channels_and_attributes_of_openexr_are_kept_or_said():
     assert (header["comments"], header["owner"]) == ("words", "me")
     assert np.array_equal(np.asarray(header["dataWindow"]), [[10, 20], [49, 43]])
     assert written(photo, "PNG")[0] == [
-        "light beyond white was cut off", "floating point became 16 bits",
+        "light beyond white was cut off",
+        "floating point became 16 bits",
         "channels of OpenEXR that are no colours and attributes of OpenEXR were left out",
-    ]  # fmt: skip
+    ]
 
 
 def test_openexr_that_is_refused_or_said():
@@ -406,10 +409,15 @@ def test_tga_of_others(tmp_path, mode, compression):
 def test_a_linear_dng_of_a_telephone_is_developed(tmp_path):
     pixels = np.asarray(textured(64, 48)).astype(np.uint16) * 257
     tags = [
-        (MAKE, 2, 0, "Phone", True), (50706, 1, 4, bytes((1, 4, 0, 0)), True), (50708, 2, 0, "Phone", True),
-        (50717, 4, 3, (65535,) * 3, True), (50721, 10, 9, [1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1], True),
-        (50728, 5, 3, (1, 1) * 3, True), (50778, 3, 1, 21, True), (700, 1, len(XMP), XMP, True),
-    ]  # fmt: skip
+        (MAKE, 2, 0, "Phone", True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True),
+        (50708, 2, 0, "Phone", True),
+        (50717, 4, 3, (65535,) * 3, True),
+        (50721, 10, 9, [1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1], True),
+        (50728, 5, 3, (1, 1) * 3, True),
+        (50778, 3, 1, 21, True),
+        (700, 1, len(XMP), XMP, True),
+    ]
     tifffile.imwrite(
         tmp_path / "a.dng", pixels, photometric=34892, metadata=None, extratags=tags, planarconfig="contig"
     )
@@ -419,24 +427,35 @@ def test_a_linear_dng_of_a_telephone_is_developed(tmp_path):
     assert "the raw data were developed; what is told of the sensor was left out" in photo.notes
 
 
-@pytest.mark.parametrize(("content", "sentence"), [
-    (b"%PDF-1.7 and more", "is a PDF document"), (b"8BPS\0\1", "is a Photoshop document"),
-    (b"\xef\xbb\xbf  <svg xmlns=''>", r"is a drawing \(SVG\)"), (b"\0\0\0\x18ftypisom\0\0\2\0", "is a film"),
-    (b"SIMPLE  =      T", "is a FITS file"), (b"qoif\0\0", "is a QOI picture"),
-    (b"plain words", "is not a picture in a format that is known here"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"%PDF-1.7 and more", "is a PDF document"),
+        (b"8BPS\0\1", "is a Photoshop document"),
+        (b"\xef\xbb\xbf  <svg xmlns=''>", r"is a drawing \(SVG\)"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0", "is a film"),
+        (b"SIMPLE  =      T", "is a FITS file"),
+        (b"qoif\0\0", "is a QOI picture"),
+        (b"plain words", "is not a picture in a format that is known here"),
+    ],
+)
 def test_what_is_not_read_is_called_by_its_name(content, sentence):
     with pytest.raises(LncaError, match=sentence):
         read(content.ljust(80))
 
 
-@pytest.mark.parametrize(("kind", "module", "sentence"), [
-    ("HEIC", "pillow_heif", "HEIC pictures need pillow_heif"),
-    ("JXL", "imagecodecs", "JPEG XL pictures need imagecodecs"),
-    ("JXL", "pillow_jxl", "JPEG XL pictures need pillow_jxl"), ("EXR", "OpenEXR", "OpenEXR pictures need OpenEXR"),
-    ("HDR", "imagecodecs", "Radiance HDR pictures need imagecodecs"), ("PNM", "netpbmfile", "need netpbmfile"),
-    ("PFM", "netpbmfile", "need netpbmfile"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "module", "sentence"),
+    [
+        ("HEIC", "pillow_heif", "HEIC pictures need pillow_heif"),
+        ("JXL", "imagecodecs", "JPEG XL pictures need imagecodecs"),
+        ("JXL", "pillow_jxl", "JPEG XL pictures need pillow_jxl"),
+        ("EXR", "OpenEXR", "OpenEXR pictures need OpenEXR"),
+        ("HDR", "imagecodecs", "Radiance HDR pictures need imagecodecs"),
+        ("PNM", "netpbmfile", "need netpbmfile"),
+        ("PFM", "netpbmfile", "need netpbmfile"),
+    ],
+)
 def test_a_format_asks_for_its_library_in_a_sentence(monkeypatch, kind, module, sentence):
     pixels = np.zeros((16, 16, 3), np.float32) if kind in ("EXR", "HDR", "PFM") else np.zeros((16, 16, 3), np.uint8)
     _, content = written(Photo([pixels]), kind)

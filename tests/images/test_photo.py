@@ -40,14 +40,29 @@ def described():
 @pytest.mark.parametrize(
     ("suffix", "dtype", "channels"),
     [
-        (".png", np.uint8, 0), (".png", np.uint8, 2), (".png", np.uint8, 3), (".png", np.uint8, 4),
-        (".png", np.uint16, 0), (".png", np.uint16, 2), (".png", np.uint16, 3), (".png", np.uint16, 4),
-        (".tif", np.uint8, 0), (".tif", np.uint8, 2), (".tif", np.uint8, 3), (".tif", np.uint8, 4),
-        (".tiff", np.uint16, 0), (".tiff", np.uint16, 2), (".tiff", np.uint16, 3), (".tiff", np.uint16, 4),
-        (".tiff", np.float32, 0), (".tiff", np.float32, 2), (".tiff", np.float32, 3), (".tiff", np.float32, 4),
+        (".png", np.uint8, 0),
+        (".png", np.uint8, 2),
+        (".png", np.uint8, 3),
+        (".png", np.uint8, 4),
+        (".png", np.uint16, 0),
+        (".png", np.uint16, 2),
+        (".png", np.uint16, 3),
+        (".png", np.uint16, 4),
+        (".tif", np.uint8, 0),
+        (".tif", np.uint8, 2),
+        (".tif", np.uint8, 3),
+        (".tif", np.uint8, 4),
+        (".tiff", np.uint16, 0),
+        (".tiff", np.uint16, 2),
+        (".tiff", np.uint16, 3),
+        (".tiff", np.uint16, 4),
+        (".tiff", np.float32, 0),
+        (".tiff", np.float32, 2),
+        (".tiff", np.float32, 3),
+        (".tiff", np.float32, 4),
         (".bmp", np.uint8, 3),
     ],
-)  # fmt: skip
+)
 def test_pixels_keep_every_bit(tmp_path, suffix, dtype, channels):
     frame = ramp(dtype, channels)
     assert save_photo(Photo([frame]), tmp_path / f"a{suffix}") == []
@@ -59,10 +74,15 @@ def test_pixels_keep_every_bit(tmp_path, suffix, dtype, channels):
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
     [
-        (".jpg", np.uint8), (".webp", np.uint8), (".png", np.uint8), (".png", np.uint16), (".tif", np.uint8),
-        (".tif", np.uint16), (".tif", np.float32),
+        (".jpg", np.uint8),
+        (".webp", np.uint8),
+        (".png", np.uint8),
+        (".png", np.uint16),
+        (".tif", np.uint8),
+        (".tif", np.uint16),
+        (".tif", np.float32),
     ],
-)  # fmt: skip
+)
 def test_what_goes_with_it_is_copied(tmp_path, suffix, dtype):
     photo = Photo([ramp(dtype)], described(), XMP, ICC)
     save_photo(photo.restored(photo.frames, "lnca model, 3 steps"), tmp_path / f"a{suffix}")

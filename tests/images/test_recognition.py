@@ -31,9 +31,12 @@ def test_texts_that_begin_as_pictures_do_are_none(text):
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"%PDF-1.7", "a PDF document; save its pages as pictures first"), (b"qoif" + bytes(9), "a QOI picture; convert"),
-     (b"\0\0\0\x18ftypmp42" + bytes(40), "a film; lnca restore takes it by itself")],
-)  # fmt: skip
+    [
+        (b"%PDF-1.7", "a PDF document; save its pages as pictures first"),
+        (b"qoif" + bytes(9), "a QOI picture; convert"),
+        (b"\0\0\0\x18ftypmp42" + bytes(40), "a film; lnca restore takes it by itself"),
+    ],
+)
 def test_what_is_known_and_not_read_is_said(content, what):
     assert format_of(io.BytesIO(content), "") is None
     assert other_kind(io.BytesIO(content)).startswith(what)

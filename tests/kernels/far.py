@@ -150,9 +150,13 @@ class Memory:
         assert isinstance(x, PlainLattice)
         cells = self.cells
         return {
-            "cells": FLOAT * cells * self.channels, "keys": 4 * x.steps, "position": FLOAT * self.position,
-            "unsettled": cells, "spare": cells, "taken": 4 * cells,
-        }  # fmt: skip
+            "cells": FLOAT * cells * self.channels,
+            "keys": 4 * x.steps,
+            "position": FLOAT * self.position,
+            "unsettled": cells,
+            "spare": cells,
+            "taken": 4 * cells,
+        }
 
     def _padded(self, count: int) -> int:
         return -(-count // self.vector) * self.vector

@@ -38,8 +38,13 @@ def test_names_are_chosen_by_commas_and_groups():
     assert len(chosen_columns("table1", "all")) == 6
     assert chosen_models("all") == list(MODELS)
     assert chosen_models("nafnet,tiny,nafnet") == [
-        "nafnet", "nafnet-tiny", "restormer-tiny", "vitca-tiny", "latent-vitca", "latent-nafca",
-    ]  # fmt: skip
+        "nafnet",
+        "nafnet-tiny",
+        "restormer-tiny",
+        "vitca-tiny",
+        "latent-vitca",
+        "latent-nafca",
+    ]
     with pytest.raises(LncaError, match="no model of the tables 'nafnt'; did you mean nafnet"):
         chosen_models("nafnt")
     with pytest.raises(LncaError, match="no table 'table3'"):
@@ -48,10 +53,15 @@ def test_names_are_chosen_by_commas_and_groups():
 
 @pytest.mark.parametrize(
     ("architecture", "epochs", "shares"),
-    [("nafnet", 20, [20]), ("latent-nafca", 10, [4, 2, 4]), ("latent-nafca", 20, [8, 4, 8]),
-     ("latent-vitca", 3, [1, 1, 1]),
-     ("latent-nafca", 5, [2, 1, 2]), ("vitca", 1, [1])],
-)  # fmt: skip
+    [
+        ("nafnet", 20, [20]),
+        ("latent-nafca", 10, [4, 2, 4]),
+        ("latent-nafca", 20, [8, 4, 8]),
+        ("latent-vitca", 3, [1, 1, 1]),
+        ("latent-nafca", 5, [2, 1, 2]),
+        ("vitca", 1, [1]),
+    ],
+)
 def test_a_budget_is_shared_as_the_recipe_shares_its_epochs(architecture, epochs, shares):
     recipe = shared_epochs(load_recipe("stable"), architecture, epochs)
     assert [getattr(recipe, phase).epochs for phase in PHASES[architecture]] == shares

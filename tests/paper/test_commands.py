@@ -13,12 +13,16 @@ from lnca.training.recipe import load_recipe
 SMALL = [
     f"--set={change}"
     for change in (
-        "batch_size=4", "tile=32", "automaton.most_steps=8", "joint.most_steps=8", "vitca.most_steps=8",
+        "batch_size=4",
+        "tile=32",
+        "automaton.most_steps=8",
+        "joint.most_steps=8",
+        "vitca.most_steps=8",
         "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 4}",
         "model.vitca-tiny={steps: 4}",
         "model.nafnet-tiny={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}",
     )
-]  # fmt: skip
+]
 MODELS = ["latent-nafca", "vitca-tiny", "nafnet-tiny"]
 
 
@@ -89,9 +93,10 @@ def test_an_interrupted_run_goes_on_to_the_same_result(trained, tmp_path, monkey
 
     initialise = Run.__init__
     monkeypatch.setattr(
-        Run, "__init__",
+        Run,
+        "__init__",
         lambda self, *a, **k: initialise(self, *a, **{**k, "progress": lambda *values: stopped(self, *values)}),
-    )  # fmt: skip
+    )
     assert "run again to go on" in run(*arguments)
     run(*arguments)
     name = "photos-denoise-latent-nafca-stable-3-epochs-seed-0.json"
@@ -104,8 +109,13 @@ def test_the_report_shows_the_papers_figures_and_ours(trained):
     ours = json.loads((root / "results" / "photos-denoise-latent-nafca-stable-3-epochs-seed-0.json").read_text())
     row = next(line for line in text.splitlines() if line.startswith("| LatentNAFCA"))
     assert [part.strip() for part in row.split("|")[2:-1]] == [
-        "0.837 / -", "0.833 / -", "0.776 / -", "0.880 / -", "0.652 / -", f"- / {ours['output']['ssim']['mean']:.3f}",
-    ]  # fmt: skip
+        "0.837 / -",
+        "0.833 / -",
+        "0.776 / -",
+        "0.880 / -",
+        "0.652 / -",
+        f"- / {ours['output']['ssim']['mean']:.3f}",
+    ]
     assert "| NAFNet-tiny" in text
     assert "| Restormer-tiny" not in text
     assert f"PSNR {ours['output']['psnr']['mean']:.2f} dB" in text
@@ -160,10 +170,26 @@ def test_figures_are_drawn_from_results_and_weights(trained, tmp_path, command):
 
 def grid_search(run, root, out, *more):
     return run(
-        "paper", "search", "--model", "latent-nafca", "--task", "denoise", "--data", root / "tiles" / "photos",
-        "--out", out, "--epochs", 1, "--grid", "autoencoder.distance=0,10", "--grid", "automaton.latent=0.3,1",
-        "--json", *SMALL, *more,
-    )  # fmt: skip
+        "paper",
+        "search",
+        "--model",
+        "latent-nafca",
+        "--task",
+        "denoise",
+        "--data",
+        root / "tiles" / "photos",
+        "--out",
+        out,
+        "--epochs",
+        1,
+        "--grid",
+        "autoencoder.distance=0,10",
+        "--grid",
+        "automaton.latent=0.3,1",
+        "--json",
+        *SMALL,
+        *more,
+    )
 
 
 def test_the_grid_search_saves_the_best_point_as_a_recipe_and_goes_on(trained, tmp_path):

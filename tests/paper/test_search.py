@@ -18,9 +18,15 @@ from lnca.paper import search as search_module
 from lnca.paper.search import Search, run_search
 
 CHANGES = [
-    "batch_size=4", "tile=32", "automaton.most_steps=8", "joint.most_steps=8", "autoencoder.epochs=1",
-    "automaton.epochs=1", "joint.epochs=0", "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 4}",
-]  # fmt: skip
+    "batch_size=4",
+    "tile=32",
+    "automaton.most_steps=8",
+    "joint.most_steps=8",
+    "autoencoder.epochs=1",
+    "automaton.epochs=1",
+    "joint.epochs=0",
+    "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 4}",
+]
 GRID = {"automaton.latent": [0.3, 1]}
 
 

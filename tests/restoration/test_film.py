@@ -208,9 +208,7 @@ def test_parts_of_another_way_are_not_used(clip, way, tmp_path, monkeypatch):
     for name in ("00000.mkv", "00000.npy"):
         (parts / name).write_bytes(b"of another way")
     record = restore_film(clip, tmp_path / "out.mp4", way)
-    assert (record.error, record.notes) == (
-        None, ["parts of an interrupted run that did something else were removed"]
-    )  # fmt: skip
+    assert (record.error, record.notes) == (None, ["parts of an interrupted run that did something else were removed"])
     assert len(seen(tmp_path / "out.mp4")) == FRAMES
 
 

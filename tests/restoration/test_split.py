@@ -61,8 +61,13 @@ def pictures():
 def work(number, count, port, said, task, *arguments):
     """One of the processes."""
     threads.allow(1)
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-                   "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
+    os.environ |= {
+        "RANK": str(number),
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
     try:
         with joined() as peers:
             task(peers, said, *arguments)

@@ -172,8 +172,17 @@ def test_plans_keep_to_the_budget_and_say_so(restorers, tmp_path, command):
     assert status == 0
     assert "38x25 cells of 8x8 pixels, 128 rows of pixels at a time" in out
     assert not (tmp_path / "p-restored.png").exists()
-    status, out, _ = command("restore", tmp_path / "p.png", "--device", "cpu", "--plan", "--max-memory", "1700KB",
-                               "--model", "latent-nafca-denoise")  # fmt: skip
+    status, out, _ = command(
+        "restore",
+        tmp_path / "p.png",
+        "--device",
+        "cpu",
+        "--plan",
+        "--max-memory",
+        "1700KB",
+        "--model",
+        "latent-nafca-denoise",
+    )
     assert "cells in a file of 1 MB" in out
     status, _, error = command("restore", tmp_path / "p.png", "--max-memory", "2 gigs")
     assert (status, error) == (2, "lnca: '2 gigs' is no size; write 2GB or 500MB\n")

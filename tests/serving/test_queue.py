@@ -98,8 +98,9 @@ def test_an_answer_says_what_it_is():
         assert json.loads(answer.headers["lnca-notes"]) == ["a note"]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert (await client.get("/models")).json() == {
-            "default": "small", "models": [{"name": "small", "backend": "scripted"}],
-        }  # fmt: skip
+            "default": "small",
+            "models": [{"name": "small", "backend": "scripted"}],
+        }
         assert (await client.get("/health/live")).text == "alive\n"
         assert (await client.get("/health/ready")).text == "ready\n"
         metrics = (await client.get("/metrics")).text
@@ -277,9 +278,16 @@ def test_a_client_that_goes_takes_its_picture_back():
         await until(lambda: worker.batches)
         messages = asyncio.Queue()
         scope = {
-            "type": "http", "method": "POST", "path": "/restore", "raw_path": b"/restore", "query_string": b"",
-            "headers": [(b"host", b"localhost")], "http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"},
-        }  # fmt: skip
+            "type": "http",
+            "method": "POST",
+            "path": "/restore",
+            "raw_path": b"/restore",
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "http_version": "1.1",
+            "scheme": "http",
+            "asgi": {"version": "3.0"},
+        }
         sent = []
 
         async def send(message):

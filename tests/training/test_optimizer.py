@@ -12,18 +12,33 @@ from lnca.training.optimizer import Optimizer, OptimizerSettings, learning_rate_
 
 @pytest.mark.parametrize(
     ("step", "warmup", "factor"),
-    [(0, 0.0, 1.0), (50, 0.0, 0.5), (100, 0.0, 0.0), (25, 0.0, 0.853553), (0, 0.1, 1 / 11), (9, 0.1, 10 / 11),
-     (10, 0.1, 1.0), (55, 0.1, 0.5)],
-)  # fmt: skip
+    [
+        (0, 0.0, 1.0),
+        (50, 0.0, 0.5),
+        (100, 0.0, 0.0),
+        (25, 0.0, 0.853553),
+        (0, 0.1, 1 / 11),
+        (9, 0.1, 10 / 11),
+        (10, 0.1, 1.0),
+        (55, 0.1, 0.5),
+    ],
+)
 def test_cosine_decay_after_a_linear_rise(step, warmup, factor):
     assert learning_rate_factor(step, 100, warmup) == pytest.approx(factor, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("step", "decay", "factor"),
-    [(0, 0.25, 1 / 11), (10, 0.25, 1.0), (75, 0.25, 1.0), (76, 0.25, 0.96), (99, 0.25, 0.04), (100, 0.25, 0.0),
-     (99, 0.0, 1.0)],
-)  # fmt: skip
+    [
+        (0, 0.25, 1 / 11),
+        (10, 0.25, 1.0),
+        (75, 0.25, 1.0),
+        (76, 0.25, 0.96),
+        (99, 0.25, 0.04),
+        (100, 0.25, 0.0),
+        (99, 0.0, 1.0),
+    ],
+)
 def test_constant_then_down_in_a_straight_line(step, decay, factor):
     assert learning_rate_factor(step, 100, 0.1, decay) == pytest.approx(factor, abs=1e-6)
 

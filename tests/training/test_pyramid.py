@@ -27,9 +27,16 @@ from lnca.training.run import Interrupted, Run
 from lnca.training.samples import side
 
 CHANGES = [
-    "batch_size=2", "training_tiles=6", "validation_tiles=2", "checkpoint_every=2", "noise_level.epochs=1",
-    "pyramid.epochs=2", "noise_level.crops=[32, 32]", "pyramid.crops=[32, 40]", "model.pyramid={channels: [8, 8, 8]}",
-]  # fmt: skip
+    "batch_size=2",
+    "training_tiles=6",
+    "validation_tiles=2",
+    "checkpoint_every=2",
+    "noise_level.epochs=1",
+    "pyramid.epochs=2",
+    "noise_level.crops=[32, 32]",
+    "pyramid.crops=[32, 40]",
+    "model.pyramid={channels: [8, 8, 8]}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -268,9 +275,21 @@ def test_measuring_leaves_the_model_as_it_was(photographs, tmp_path, monkeypatch
 def test_it_says_how_many_megapixels_a_second(photographs, tmp_path, command):
     changes = [f"--set={change}" for change in (*CHANGES, "noise_level.epochs=0", "pyramid.epochs=1")]
     status, out, err = command(
-        "train", "--model", "pyramid", "--task", "photo-denoise", "--recipe", "photo-denoise", "--data", photographs,
-        "--out", tmp_path / "run", "--device", "cpu", *changes,
-    )  # fmt: skip
+        "train",
+        "--model",
+        "pyramid",
+        "--task",
+        "photo-denoise",
+        "--recipe",
+        "photo-denoise",
+        "--data",
+        photographs,
+        "--out",
+        tmp_path / "run",
+        "--device",
+        "cpu",
+        *changes,
+    )
     assert status == 0
     assert Path(out.strip()).exists()
     words = err.split()

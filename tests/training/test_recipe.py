@@ -12,13 +12,31 @@ def test_the_paper_recipe_is_literal():
     adam = OptimizerSettings(learning_rate=1e-2, warmup=0, weight_decay=0, normalise_gradients=True, clip_norm=None)
     assert recipe.batch_size == 8
     assert recipe.autoencoder == AutoencoderPhase(
-        epochs=20, reconstruction=100, distance=10, task=10, equivalence=100, margin=1, perturbation=0.5, ssim=0,
+        epochs=20,
+        reconstruction=100,
+        distance=10,
+        task=10,
+        equivalence=100,
+        margin=1,
+        perturbation=0.5,
+        ssim=0,
         optimizer=adam,
-    )  # fmt: skip
+    )
     assert recipe.automaton == AutomatonPhase(
-        epochs=20, reconstruction=100, latent=100, output_overflow=1, hidden_overflow=1, l1=0, ssim=0,
-        standardise_latent=False, output_range=(0, 1), fewest_steps=8, most_steps=32, pool=1024, optimizer=adam,
-    )  # fmt: skip
+        epochs=20,
+        reconstruction=100,
+        latent=100,
+        output_overflow=1,
+        hidden_overflow=1,
+        l1=0,
+        ssim=0,
+        standardise_latent=False,
+        output_range=(0, 1),
+        fewest_steps=8,
+        most_steps=32,
+        pool=1024,
+        optimizer=adam,
+    )
     assert recipe.joint.epochs == 0
     assert (recipe.nafnet.loss, recipe.nafnet.optimizer.learning_rate) == ("psnr", 1e-3)
     assert (recipe.restormer.loss, recipe.restormer.optimizer.learning_rate) == ("l1", 3e-4)

@@ -30,11 +30,24 @@ from lnca.training.recipe import Recipe, load_recipe
 from lnca.training.run import Interrupted, Run
 
 CHANGES = (
-    "batch_size=4", "tile=32", "checkpoint_every=2", "validation_tiles=16", "sheet_every=1",
-    "autoencoder.epochs=2", "automaton.epochs=2", "joint.epochs=1", "automaton.pool=8", "joint.pool=8",
-    "automaton.fewest_steps=1", "automaton.most_steps=3", "joint.fewest_steps=1", "joint.most_steps=3",
-    "model.latent-nafca.steps=3", "model.latent-nafca.dropout=0.1", "model.latent-nafca.update_rate=0.5",
-)  # fmt: skip
+    "batch_size=4",
+    "tile=32",
+    "checkpoint_every=2",
+    "validation_tiles=16",
+    "sheet_every=1",
+    "autoencoder.epochs=2",
+    "automaton.epochs=2",
+    "joint.epochs=1",
+    "automaton.pool=8",
+    "joint.pool=8",
+    "automaton.fewest_steps=1",
+    "automaton.most_steps=3",
+    "joint.fewest_steps=1",
+    "joint.most_steps=3",
+    "model.latent-nafca.steps=3",
+    "model.latent-nafca.dropout=0.1",
+    "model.latent-nafca.update_rate=0.5",
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +126,20 @@ def test_a_run_leaves_logs_sheets_and_tensorboard(uninterrupted):
     folder = uninterrupted[1]
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [(r["phase"], r["epoch"]) for r in records] == [
-        ("autoencoder", 1), ("autoencoder", 2), ("automaton", 1), ("automaton", 2), ("joint", 1),
-    ]  # fmt: skip
+        ("autoencoder", 1),
+        ("autoencoder", 2),
+        ("automaton", 1),
+        ("automaton", 2),
+        ("joint", 1),
+    ]
     assert all(0 < r["validation_ssim"] < 1 for r in records)
     assert {file.name for file in (folder / "sheets").iterdir()} == {
-        "autoencoder-001.png", "autoencoder-002.png", "automaton-001.png", "automaton-002.png", "joint-001.png",
-    }  # fmt: skip
+        "autoencoder-001.png",
+        "autoencoder-002.png",
+        "automaton-001.png",
+        "automaton-002.png",
+        "joint-001.png",
+    }
     assert list((folder / "tensorboard").glob("events.*"))
 
 
@@ -201,14 +222,28 @@ def test_batches_that_cannot_be(pictures, tmp_path, changes, words):
 
 
 SMALL = {
-    "vitca": ["vitca.epochs=2", "vitca.pool=8", "vitca.fewest_steps=1", "vitca.most_steps=2",
-              "model.vitca={embed: 16, heads: 2, mlp: 8, steps: 2}"],
-    "lnca": ["residual.epochs=2", "residual.settled=0.5", "residual.longest=4", "residual.fewest_steps=1",
-             "residual.most_steps=2", "augment=true", "model.lnca={width: 4, steps: 2}"],
-    "nafnet": ["nafnet.epochs=2",
-               "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}"],
+    "vitca": [
+        "vitca.epochs=2",
+        "vitca.pool=8",
+        "vitca.fewest_steps=1",
+        "vitca.most_steps=2",
+        "model.vitca={embed: 16, heads: 2, mlp: 8, steps: 2}",
+    ],
+    "lnca": [
+        "residual.epochs=2",
+        "residual.settled=0.5",
+        "residual.longest=4",
+        "residual.fewest_steps=1",
+        "residual.most_steps=2",
+        "augment=true",
+        "model.lnca={width: 4, steps: 2}",
+    ],
+    "nafnet": [
+        "nafnet.epochs=2",
+        "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}",
+    ],
     "restormer": ["restormer.epochs=2", "model.restormer={dim: 8, num_blocks: [1, 1, 1, 1], heads: [1, 1, 1, 1]}"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("model", SMALL)
@@ -248,8 +283,10 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
         if done == 3:
             signal.raise_signal(signal.SIGINT)
 
-    first = Run(Plan("lnca", "denoise", pictures, load_recipe("paper", [*SMALL["lnca"], "batch_size=4", "tile=32"]), 0),
-                tmp_path / "first")()  # fmt: skip
+    first = Run(
+        Plan("lnca", "denoise", pictures, load_recipe("paper", [*SMALL["lnca"], "batch_size=4", "tile=32"]), 0),
+        tmp_path / "first",
+    )()
     changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=12", "validation_tiles=4"]
     chosen = Plan("lnca", "photo-denoise", pictures, load_recipe("paper", changes), 0, first)
     whole = Run(chosen, tmp_path / "whole")()
@@ -328,8 +365,25 @@ def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(pictures, 
 
 def test_sigterm_saves_and_exits_with_0(pictures, uninterrupted, tmp_path):
     options = [part for change in CHANGES for part in ("--set", change)]
-    command = [sys.executable, "-m", "lnca", "train", "--model", "latent-nafca", "--task", "denoise", "--seed", "3",
-               "--data", pictures, "--out", tmp_path / "run", "--device", "cpu", *options]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "lnca",
+        "train",
+        "--model",
+        "latent-nafca",
+        "--task",
+        "denoise",
+        "--seed",
+        "3",
+        "--data",
+        pictures,
+        "--out",
+        tmp_path / "run",
+        "--device",
+        "cpu",
+        *options,
+    ]
     threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=threads)
     while not checkpoints(tmp_path / "run"):

@@ -23,10 +23,19 @@ from lnca.training.run import Interrupted, Run
 from lnca.training.world import ALONE, World
 
 CHANGES = [
-    "batch_size=4", "tile=32", "validation_tiles=3", "autoencoder.epochs=9", "automaton.epochs=9", "automaton.pool=7",
-    "automaton.fewest_steps=1", "automaton.most_steps=3", "automaton.output_range=latent", "checkpoint_every=1000",
-    "automaton.standardise_latent=true", "model.latent-vitca={position: none, embed: 16, mlp: 8, steps: 3}",
-]  # fmt: skip
+    "batch_size=4",
+    "tile=32",
+    "validation_tiles=3",
+    "autoencoder.epochs=9",
+    "automaton.epochs=9",
+    "automaton.pool=7",
+    "automaton.fewest_steps=1",
+    "automaton.most_steps=3",
+    "automaton.output_range=latent",
+    "checkpoint_every=1000",
+    "automaton.standardise_latent=true",
+    "model.latent-vitca={position: none, embed: 16, mlp: 8, steps: 3}",
+]
 
 # A process of a world of gloo's: trains, writes down the losses, and stops after `last` batches where that is not 0.
 PROCESS = textwrap.dedent("""
@@ -179,9 +188,28 @@ def test_the_command_starts_its_own_processes_and_goes_on_where_one_stopped(pict
         Run(plan, tmp_path / "run", progress=press)()
     assert caught.value.signal == signal.SIGTERM
     options = [part for change in CHANGES for part in ("--set", change)]
-    command = [sys.executable, "-m", "lnca", "train", "--model", "latent-vitca", "--task", "denoise", "--seed", "3",
-               "--data", pictures, "--out", tmp_path / "run", "--device", "cpu", "--devices", "2", "--resume",
-               *options]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "lnca",
+        "train",
+        "--model",
+        "latent-vitca",
+        "--task",
+        "denoise",
+        "--seed",
+        "3",
+        "--data",
+        pictures,
+        "--out",
+        tmp_path / "run",
+        "--device",
+        "cpu",
+        "--devices",
+        "2",
+        "--resume",
+        *options,
+    ]
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert result.returncode == 0, result.stderr
     path = tmp_path / "run" / "latent-vitca-denoise.safetensors"

@@ -13,9 +13,15 @@ OVERSHOOT = 1.0
 
 
 def denoise(
-    image: np.ndarray, model: Any = DEFAULT_MODEL, *, steps: int | None = None, strength: float = 1.0,
-    channel_axis: int | None = None, sigma: float | None = None, data_range: float | None = None,
-) -> np.ndarray:  # fmt: skip
+    image: np.ndarray,
+    model: Any = DEFAULT_MODEL,
+    *,
+    steps: int | None = None,
+    strength: float = 1.0,
+    channel_axis: int | None = None,
+    sigma: float | None = None,
+    data_range: float | None = None,
+) -> np.ndarray:
     """The denoised image, as `skimage.restoration.denoise_nl_means` and its like give it.
 
     Args:

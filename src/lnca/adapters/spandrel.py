@@ -58,11 +58,18 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
             module = module_of(resolve(name, settings)[1]).eval()
             # Half precision is too rough for a blur that is to be undone.
             descriptor = ImageModelDescriptor(
-                module, state_dict, self, "Restoration",
-                tags=[name, f"{module.steps} steps"], supports_half=name != "deblur",
-                supports_bfloat16=False, scale=1, input_channels=3, output_channels=3,
+                module,
+                state_dict,
+                self,
+                "Restoration",
+                tags=[name, f"{module.steps} steps"],
+                supports_half=name != "deblur",
+                supports_bfloat16=False,
+                scale=1,
+                input_channels=3,
+                output_channels=3,
                 size_requirements=SizeRequirements(minimum=SMALLEST_SIDE),
-            )  # fmt: skip
+            )
         except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
             raise LncaError(f"these weights of {name} are not whole: {in_short(error)}") from error
         accelerate(module, torch.device("cpu"))

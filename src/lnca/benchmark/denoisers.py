@@ -86,9 +86,11 @@ def gaussian_blur() -> Denoiser:
 def non_local_means() -> Denoiser:
     """OpenCV's, which takes 8 bits, so that noise beyond [0, 1] is clipped."""
     return Denoiser(
-        name="non-local means", identity=f"{version_of('opencv-python-headless')}, h {NLM_FACTOR:g} sigma",
-        run=lambda x, sigma: opencv_nlm(x, NLM_FACTOR * known(sigma)), levels=LEVELS,
-    )  # fmt: skip
+        name="non-local means",
+        identity=f"{version_of('opencv-python-headless')}, h {NLM_FACTOR:g} sigma",
+        run=lambda x, sigma: opencv_nlm(x, NLM_FACTOR * known(sigma)),
+        levels=LEVELS,
+    )
 
 
 def opencv_nlm(x: np.ndarray, h: float) -> np.ndarray:
@@ -138,9 +140,12 @@ def _ffdnet() -> Denoiser:
 
 
 PEERS: dict[str, Callable[[], Denoiser]] = {
-    "given": nothing, "Gaussian blur": gaussian_blur, "non-local means": non_local_means, "BM3D": block_matching,
+    "given": nothing,
+    "Gaussian blur": gaussian_blur,
+    "non-local means": non_local_means,
+    "BM3D": block_matching,
     "FFDNet": _ffdnet,
-}  # fmt: skip
+}
 
 
 def peers(names: Sequence[str]) -> tuple[list[Denoiser], list[str]]:

@@ -54,10 +54,15 @@ def ffdnet() -> Denoiser:
     """
     network, digest = load()
     return Denoiser(
-        name="FFDNet", identity=digest, run=partial(_run, network), levels=LEVELS, grey=False,
+        name="FFDNet",
+        identity=digest,
+        run=partial(_run, network),
+        levels=LEVELS,
+        grey=False,
         parameters=sum(p.numel() for p in network.parameters()),
-        operations=operations(Told(network, 25), SIDE) / 2 / SIDE**2, ways=ways(network),
-    )  # fmt: skip
+        operations=operations(Told(network, 25), SIDE) / 2 / SIDE**2,
+        ways=ways(network),
+    )
 
 
 def load() -> tuple[nn.Module, str]:

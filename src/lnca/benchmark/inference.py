@@ -170,14 +170,24 @@ def measure(
                 name, _, way = title.partition("/")
                 done = count[name] * batch
                 share = done / timing.median / roof["bfloat16" if "bfloat16" in way else "float32"]
-                rows.append({
-                    "model": name, "way": way, "side": side, "batch": batch, "seconds": timing.as_json(),
-                    "operations": done, "share": share,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "model": name,
+                        "way": way,
+                        "side": side,
+                        "batch": batch,
+                        "seconds": timing.as_json(),
+                        "operations": done,
+                        "share": share,
+                    }
+                )
     return {
-        "table": "inference", "environment": environment(device),
-        "matrix_rate": rates, "register_rate": registers, "rows": rows,
-    }  # fmt: skip
+        "table": "inference",
+        "environment": environment(device),
+        "matrix_rate": rates,
+        "register_rate": registers,
+        "rows": rows,
+    }
 
 
 def _once(run: Callable[[Tensor], object], x: Tensor, device: torch.device) -> float | str:

@@ -188,9 +188,14 @@ class Record:
         kept = self.methods.get(method.name, {})
         rows = kept.get("rows", {}) if kept.get("identity") == method.identity else {}
         self.methods[method.name] = {
-            "identity": method.identity, "parameters": method.parameters, "operations": method.operations,
-            "refusal": method.refusal, "heeds": method.heeds, "steps": method.steps, "rows": rows,
-        }  # fmt: skip
+            "identity": method.identity,
+            "parameters": method.parameters,
+            "operations": method.operations,
+            "refusal": method.refusal,
+            "heeds": method.heeds,
+            "steps": method.steps,
+            "rows": rows,
+        }
         self._changed.add(method.name)
 
     def has(self, method: Denoiser, trial: Trial) -> bool:

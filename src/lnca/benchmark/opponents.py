@@ -65,9 +65,14 @@ def _session(model: RestorationModel, x: Tensor) -> Any:
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            copy.deepcopy(model), (x,), path, input_names=["image"], output_names=["restored"],
-            dynamic_axes={"image": {0: "batch"}, "restored": {0: "batch"}}, dynamo=False,
-        )  # fmt: skip
+            copy.deepcopy(model),
+            (x,),
+            path,
+            input_names=["image"],
+            output_names=["restored"],
+            dynamic_axes={"image": {0: "batch"}, "restored": {0: "batch"}},
+            dynamo=False,
+        )
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -46,8 +46,11 @@ def lines_of(result: dict[str, Any], model: str) -> list[Line]:
         lines = {way: {} for way in dict.fromkeys(row["way"] for row in rows)}  # type: dict[str, dict[Shape, float]]
         for row in rows:
             lines[row["way"]][row["side"], row["batch"]] = row["seconds"]["median"]
-        best = {shape: min(v[shape] for v in lines.values() if shape in v) for shape in shapes_of(result)
-                if any(shape in v for v in lines.values())}  # fmt: skip
+        best = {
+            shape: min(v[shape] for v in lines.values() if shape in v)
+            for shape in shapes_of(result)
+            if any(shape in v for v in lines.values())
+        }
         return [("fastest", best), *lines.items()]
     if result["table"] == "train-latency":
         return [("an epoch", {(row["side"], row["batch"]): row["seconds"] for row in rows})]

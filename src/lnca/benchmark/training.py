@@ -84,11 +84,18 @@ def phase_of(job: "Job") -> str:
 def _recipe(job: Job) -> Recipe:
     steps: dict[str, Any] = {"fewest_steps": job.steps, "most_steps": job.steps, "optimizer": STILL}
     return replace(
-        Recipe(), batch_size=job.batch, backward=job.backward, compile=job.compile, exploded=math.inf,
-        autoencoder=AutoencoderPhase(optimizer=STILL), automaton=AutomatonPhase(**steps), vitca=PixelPhase(**steps),
+        Recipe(),
+        batch_size=job.batch,
+        backward=job.backward,
+        compile=job.compile,
+        exploded=math.inf,
+        autoencoder=AutoencoderPhase(optimizer=STILL),
+        automaton=AutomatonPhase(**steps),
+        vitca=PixelPhase(**steps),
         residual=ResidualPhase(**steps, settled=0.0),
-        nafnet=DirectPhase("psnr", optimizer=STILL), restormer=DirectPhase("l1", optimizer=STILL),
-    )  # fmt: skip
+        nafnet=DirectPhase("psnr", optimizer=STILL),
+        restormer=DirectPhase("l1", optimizer=STILL),
+    )
 
 
 class Bench:
@@ -220,14 +227,20 @@ def _jobs(models: Sequence[str], sides: Sequence[int], batches: Sequence[int], s
     shapes = sorted({(side, batch) for side in sides for batch in batches}, key=lambda s: (s[0] ** 2 * s[1], s[0]))
     return [
         Job(model, phase, side, batch, steps, device=device)
-        for side, batch in shapes for model in models for phase in phases(model)
-    ]  # fmt: skip
+        for side, batch in shapes
+        for model in models
+        for phase in phases(model)
+    ]
 
 
 def measure_memory(
-    models: Sequence[str], sides: Sequence[int], batches: Sequence[int], device: torch.device, limit: float,
+    models: Sequence[str],
+    sides: Sequence[int],
+    batches: Sequence[int],
+    device: torch.device,
+    limit: float,
     progress: Callable[[str], object] = lambda text: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Table 3, measured: the automata with as many steps as the paper draws at most.
 
     Args:
@@ -255,9 +268,12 @@ def measure_memory(
                 row |= found
         rows.append(row if why is None else {**row, "left_out": why})
     return {
-        "table": "train-memory", "environment": environment(device), "steps": MOST_STEPS, "rows": rows,
+        "table": "train-memory",
+        "environment": environment(device),
+        "steps": MOST_STEPS,
+        "rows": rows,
         "pixels_at_equal_memory": pixels_at_equal_memory(rows),
-    }  # fmt: skip
+    }
 
 
 def pixels_at_equal_memory(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -275,9 +291,14 @@ def pixels_at_equal_memory(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def measure_latency(
-    models: Sequence[str], sides: Sequence[int], batches: Sequence[int], device: torch.device, limit: float,
-    rounds: int, progress: Callable[[str], object] = lambda text: None,
-) -> dict[str, Any]:  # fmt: skip
+    models: Sequence[str],
+    sides: Sequence[int],
+    batches: Sequence[int],
+    device: torch.device,
+    limit: float,
+    rounds: int,
+    progress: Callable[[str], object] = lambda text: None,
+) -> dict[str, Any]:
     """Table 4, measured: seconds of an epoch of 800 training and 200 validation samples, both phases together.
 
     The automata take the mean of the steps the paper draws, 20, and 64 at validation. An epoch is so many times the
@@ -306,8 +327,10 @@ def measure_latency(
                 budget.learn(job, seconds, size.get("peak") or size["saved"])
         chosen = {
             (*key, validate): partial(process.ask, "seconds", validate)
-            for key, process in processes.items() if key[0] not in refused for validate in (False, True)
-        }  # fmt: skip
+            for key, process in processes.items()
+            if key[0] not in refused
+            for validate in (False, True)
+        }
         timings = in_turn(chosen, rounds, limit * max(1, len(chosen)))
         for process in processes.values():
             process.close()
@@ -340,9 +363,13 @@ WAYS: dict[str, tuple[Backward, bool]] = {
 
 
 def measure_backward(
-    models: Sequence[str], side: int, batch: int, device: torch.device, rounds: int,
+    models: Sequence[str],
+    side: int,
+    batch: int,
+    device: torch.device,
+    rounds: int,
     progress: Callable[[str], object] = lambda text: None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What each setting `backward` of a recipe keeps and takes, in the automaton's phase, against "keep".
 
     Returns:
@@ -366,15 +393,21 @@ def measure_backward(
         cells = batch * (side if model.startswith("vitca") else side // 4) ** 2
         rows += [
             {
-                "model": model, "way": way, "saved": saved[way],
+                "model": model,
+                "way": way,
+                "saved": saved[way],
                 "saved_per_cell_and_step": saved[way] / (cells * MEAN_STEPS),
                 "times_fewer": saved["keep"] / saved[way],
                 "seconds": timings[way].as_json(),
                 "times_slower": timings[way].median / timings["keep"].median,
             }
             for way in WAYS
-        ]  # fmt: skip
+        ]
     return {
-        "table": "backward", "environment": environment(device), "steps": MEAN_STEPS, "side": side, "batch": batch,
+        "table": "backward",
+        "environment": environment(device),
+        "steps": MEAN_STEPS,
+        "side": side,
+        "batch": batch,
         "rows": rows,
-    }  # fmt: skip
+    }

@@ -7,11 +7,23 @@ from .plain import plain
 
 # What brings packages that some commands need.
 EXTRAS = {
-    "torch": "train", "torchmetrics": "train", "tensorboard": "train", "yaml": "train",
-    "onnx": "export", "onnxruntime": "export", "onnxscript": "export", "optuna": "search", "lightning": "distributed",
-    "fastapi": "serve", "uvicorn": "serve", "prometheus_client": "serve", "datasets": "hub", "huggingface_hub": "hub",
-    "matplotlib": "figures", "fsspec": "ray",
-}  # fmt: skip
+    "torch": "train",
+    "torchmetrics": "train",
+    "tensorboard": "train",
+    "yaml": "train",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "optuna": "search",
+    "lightning": "distributed",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
+    "datasets": "hub",
+    "huggingface_hub": "hub",
+    "matplotlib": "figures",
+    "fsspec": "ray",
+}
 
 
 def main() -> None:

@@ -27,46 +27,73 @@ BACKWARD_MODELS = "latent-nafca,latent-vitca"
 
 @app.command()
 def inference(
-    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 10,
-    limit: Limit = 60.0, threads: Threads = None, device: Device = "auto", out: Out = None,
-) -> None:  # fmt: skip
+    models: Models = "all",
+    sizes: Sizes = "32,64,128",
+    batches: Batches = "8,16,32",
+    rounds: Rounds = 10,
+    limit: Limit = 60.0,
+    threads: Threads = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
     """Table 5: the time of one batch, the paper's figures beside ours."""
     _finish(_inference(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
 @app.command()
 def train_memory(
-    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", limit: Limit = 60.0,
-    threads: Threads = None, device: Device = "auto", out: Out = None,
-) -> None:  # fmt: skip
+    models: Models = "all",
+    sizes: Sizes = "32,64,128",
+    batches: Batches = "8,16,32",
+    limit: Limit = 60.0,
+    threads: Threads = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
     """Table 3: the memory of training; the larger phase of the latent models."""
     _finish(_train_memory(models, sizes, batches, limit, _machine(device, threads)), out)
 
 
 @app.command()
 def train_latency(
-    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 3,
-    limit: Limit = 60.0, threads: Threads = None, device: Device = "auto", out: Out = None,
-) -> None:  # fmt: skip
+    models: Models = "all",
+    sizes: Sizes = "32,64,128",
+    batches: Batches = "8,16,32",
+    rounds: Rounds = 3,
+    limit: Limit = 60.0,
+    threads: Threads = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
     """Table 4: the time of an epoch, both phases of the latent models together."""
     _finish(_train_latency(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
 @app.command()
 def backward(
-    models: Models = BACKWARD_MODELS, size: Annotated[int, typer.Option(min=8, help="Side of the pictures.")] = 64,
-    batch: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 8, rounds: Rounds = 5,
-    threads: Threads = None, device: Device = "auto", out: Out = None,
-) -> None:  # fmt: skip
+    models: Models = BACKWARD_MODELS,
+    size: Annotated[int, typer.Option(min=8, help="Side of the pictures.")] = 64,
+    batch: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 8,
+    rounds: Rounds = 5,
+    threads: Threads = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
     """What each way of back-propagation through the steps keeps in memory, and how long it takes."""
     _finish(_backward(models, size, batch, rounds, _machine(device, threads)), out)
 
 
 @app.command("all")
 def all_tables(
-    models: Models = "all", sizes: Sizes = "32,64,128", batches: Batches = "8,16,32", rounds: Rounds = 5,
-    limit: Limit = 6.0, threads: Threads = None, device: Device = "auto", out: Out = None,
-) -> None:  # fmt: skip
+    models: Models = "all",
+    sizes: Sizes = "32,64,128",
+    batches: Batches = "8,16,32",
+    rounds: Rounds = 5,
+    limit: Limit = 6.0,
+    threads: Threads = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
     """All of them, in one file."""
     machine = _machine(device, threads)
     result = {

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
 
 def restore_in_bulk(
-    sources: list[str], output: str | None, way: "Way", *, overwrite: bool, dry_run: bool, manifest: Path | None,
-    address: str | None, workers: int | None, talk: Talk,
-) -> None:  # fmt: skip
+    sources: list[str],
+    output: str | None,
+    way: "Way",
+    *,
+    overwrite: bool,
+    dry_run: bool,
+    manifest: Path | None,
+    address: str | None,
+    workers: int | None,
+    talk: Talk,
+) -> None:
     """Restores pictures on a Ray cluster; each output that is there in the end has a line in the manifest."""
     from ..restoration.batch import Record, write_manifest
     from ..restoration.cluster import restore_on_cluster

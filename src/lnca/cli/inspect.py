@@ -154,9 +154,14 @@ def _warn(left_out: Sequence[str]) -> None:
 
 
 def _evaluate_photographs(
-    restorer: "Restorer", task: "PhotoTask", paths: list[Path], split: "Split", steps: int | None, seed: int,
+    restorer: "Restorer",
+    task: "PhotoTask",
+    paths: list[Path],
+    split: "Split",
+    steps: int | None,
+    seed: int,
     json: bool,
-) -> None:  # fmt: skip
+) -> None:
     from ..evaluation.photographs import CONDITIONS, evaluate_photographs
     from .progress import progress_bar
 

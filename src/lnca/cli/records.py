@@ -93,9 +93,11 @@ def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | No
 
 
 def followed(
-    restoring: "Callable[[Callable[[float], None]], Iterable[Record]]", total: int, lines: "Lines | None",
+    restoring: "Callable[[Callable[[float], None]], Iterable[Record]]",
+    total: int,
+    lines: "Lines | None",
     shown: bool = True,
-) -> "Iterator[Record]":  # fmt: skip
+) -> "Iterator[Record]":
     """The records, written to a manifest if there is one, with a bar where it is to be `shown`: of a single picture's
     share and time left, of several pictures' number, megapixels a second and time left.
 

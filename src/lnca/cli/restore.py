@@ -196,23 +196,48 @@ def restore(
         raise LncaError("--tolerance and --heat-map need --steps auto")
     noise = Noise(level=parse_noise_level(noise_level), scale=noise_scale, luma=luma, chroma=chroma)
     asked = Way(
-        model, device, checked_backend(backend), checked_precision(precision), _steps(steps), tolerance, max_memory,
-        strength, noise, None if region is None else parse_region(region), mask, max_pixels, times, kernel,
+        model,
+        device,
+        checked_backend(backend),
+        checked_precision(precision),
+        _steps(steps),
+        tolerance,
+        max_memory,
+        strength,
+        noise,
+        None if region is None else parse_region(region),
+        mask,
+        max_pixels,
+        times,
+        kernel,
         kernel_out,
-    )  # fmt: skip
+    )
     talk = Talk(quiet, json, steps == "auto")
     manage_freed_memory(limited=max_memory is not None)
     beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames, "--kernel-out": kernel_out}
     if kernel is not None and kernel_out is not None:
         raise LncaError("--kernel-out is for a kernel that is found; leave --kernel out")
     if checked_engine(engine) == "ray":
-        others = {**beside, "-": STREAM if STREAM in (*sources, output) else None, "--plan": show_plan or None,
-                  "--devices": None if devices == peers.started() == 1 else devices}  # fmt: skip
+        others = {
+            **beside,
+            "-": STREAM if STREAM in (*sources, output) else None,
+            "--plan": show_plan or None,
+            "--devices": None if devices == peers.started() == 1 else devices,
+        }
         for option, value in others.items():
             if value is not None:
                 raise LncaError(f"{option} is for --engine local")
-        restore_in_bulk(sources, output, asked, overwrite=overwrite, dry_run=dry_run, manifest=manifest,
-                        address=address, workers=workers, talk=talk)  # fmt: skip
+        restore_in_bulk(
+            sources,
+            output,
+            asked,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            manifest=manifest,
+            address=address,
+            workers=workers,
+            talk=talk,
+        )
         return
     for text in (*sources, output or ""):
         if "://" in text:
@@ -227,9 +252,19 @@ def restore(
         if way is None:
             return
         if len(sources) == 1 and is_film(Path(sources[0])):
-            _film(Path(sources[0]), output, way, talk, overwrite=overwrite, dry_run=dry_run, others={
-                **beside, "--manifest": manifest, "--plan": show_plan or None,
-            })  # fmt: skip
+            _film(
+                Path(sources[0]),
+                output,
+                way,
+                talk,
+                overwrite=overwrite,
+                dry_run=dry_run,
+                others={
+                    **beside,
+                    "--manifest": manifest,
+                    "--plan": show_plan or None,
+                },
+            )
             return
         if STREAM in (*sources, output):
             if len(sources) > 1 or any((*beside.values(), manifest, json, show_plan, dry_run)):

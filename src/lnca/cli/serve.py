@@ -46,10 +46,21 @@ def serve(
     from ..serving.settings import Settings
 
     settings = Settings(
-        _served(model), device, checked_backend(backend), checked_precision(precision), workers, batch, queue,
-        parse_bytes(max_queue_size), parse_bytes(max_size), max_pixels, max_steps, parse_bytes(max_memory), seconds,
+        _served(model),
+        device,
+        checked_backend(backend),
+        checked_precision(precision),
+        workers,
+        batch,
+        queue,
+        parse_bytes(max_queue_size),
+        parse_bytes(max_size),
+        max_pixels,
+        max_steps,
+        parse_bytes(max_memory),
+        seconds,
         upload_seconds,
-    )  # fmt: skip
+    )
     if settings.max_bytes > settings.queue_bytes:
         raise LncaError("--max-queue-size should be no less than --max-size, or no such file could be sent")
     token, new = chosen_token(token_file, no_token)

@@ -35,9 +35,14 @@ FORMER = tuple(f"{name}-int8.onnx" for name in GRAPHS["cells"])
 
 
 def export(
-    name_or_path: str | Path, folder: str | Path, kind: Format = "onnx", steps_in_graph: int = 1,
-    variants: Sequence[Variant] = (FLOAT32,), overwrite: bool = False, form: Form | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    name_or_path: str | Path,
+    folder: str | Path,
+    kind: Format = "onnx",
+    steps_in_graph: int = 1,
+    variants: Sequence[Variant] = (FLOAT32,),
+    overwrite: bool = False,
+    form: Form | None = None,
+) -> dict[str, Any]:
     """Writes a model's graphs, or its program, and a description of them to a folder.
 
     Args:
@@ -122,9 +127,14 @@ def _export_graphs(
         raise LncaError(f"ONNX needs {error.name}: pip install 'lnca[export]'") from error
     checks: dict[str, dict[str, float]] = {}
     description = {
-        "lnca": __version__, "model": info.name, "architecture": info.architecture, "form": exporter.form,
-        **exporter.facts(), "opset": OPSET, "checks": checks,
-    }  # fmt: skip
+        "lnca": __version__,
+        "model": info.name,
+        "architecture": info.architecture,
+        "form": exporter.form,
+        **exporter.facts(),
+        "opset": OPSET,
+        "checks": checks,
+    }
     graphs = exporter.graphs(model_props(description, info))
     for variant in variants:
         for name, content in graphs.items():

@@ -79,9 +79,11 @@ class CellsExport:
     def facts(self) -> dict[str, Any]:
         coder = self.model.autoencoder
         return {
-            "steps": self.model.steps, "steps_in_graph": self.steps_in_graph, "multiple": coder.multiple,
+            "steps": self.model.steps,
+            "steps_in_graph": self.steps_in_graph,
+            "multiple": coder.multiple,
             "reach": coder.reach,
-        }  # fmt: skip
+        }
 
     def graphs(self, props: dict[str, str]) -> dict[str, bytes]:
         """Encoder, steps and decoder as ONNX files."""

@@ -53,9 +53,13 @@ def quiet() -> Iterator[None]:
 
 
 def graph(
-    module: nn.Module, arguments: tuple[Tensor, ...], inputs: tuple[str, ...], outputs: tuple[str, ...],
-    shapes: tuple[dict[int, Any], ...], props: dict[str, str],
-) -> Any:  # fmt: skip
+    module: nn.Module,
+    arguments: tuple[Tensor, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    shapes: tuple[dict[int, Any], ...],
+    props: dict[str, str],
+) -> Any:
     """A module as an `onnx.ModelProto`.
 
     Args:
@@ -67,9 +71,15 @@ def graph(
 
     with quiet():
         program = torch.onnx.export(
-            module.eval(), arguments, input_names=inputs, output_names=outputs, dynamic_shapes=shapes, dynamo=True,
-            opset_version=OPSET, verbose=False,
-        )  # fmt: skip
+            module.eval(),
+            arguments,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+        )
         assert program is not None
         model = program.model_proto
     # What the exporter notes there (where in which source a node comes from, in no order) no reader needs.

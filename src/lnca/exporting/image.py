@@ -92,9 +92,12 @@ class ImageExport:
         """`reach` and `guess_reach` are in cells of `multiple` pixels on a side."""
         steps = self.model.steps
         return {
-            "steps": steps, "multiple": SIDE, "reach": reach(steps) // SIDE, "guess_reach": SAID_REACH,
+            "steps": steps,
+            "multiple": SIDE,
+            "reach": reach(steps) // SIDE,
+            "guess_reach": SAID_REACH,
             "noise_level": True,
-        }  # fmt: skip
+        }
 
     def graphs(self, props: dict[str, str]) -> dict[str, bytes]:
         batch, height, width = (
@@ -103,9 +106,7 @@ class ImageExport:
         )
         arguments = torch.rand(2, 3, 37, 45), torch.full((1, LEVELS, 1, 1), AUTO)
         shapes: tuple[dict[int, Any], ...] = ({0: batch, 2: height, 3: width}, {})
-        model = graph(
-            WholeImage(self.model), arguments, ("input", "noise_level"), ("output", "level"), shapes, props
-        )  # fmt: skip
+        model = graph(WholeImage(self.model), arguments, ("input", "noise_level"), ("output", "level"), shapes, props)
         return {"image": to_bytes(optional(model, "noise_level", arguments[1]))}
 
     def varied(self, name: str, content: bytes, variant: Variant) -> bytes:

@@ -15,9 +15,11 @@ PQ_M1, PQ_M2, PQ_C1, PQ_C2, PQ_C3 = 1305 / 8192, 2523 / 32, 107 / 128, 2413 / 12
 WHITE = 203 / 10000
 # Chunks of PNG that say what nothing says too: gamma and primaries of sRGB.
 SRGB = {
-    "sRGB": None, "gAMA": struct.pack(">I", 45455), "cICP": bytes((1, 13, 0, 1)),
+    "sRGB": None,
+    "gAMA": struct.pack(">I", 45455),
+    "cICP": bytes((1, 13, 0, 1)),
     "cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
-}  # fmt: skip
+}
 
 
 def from_cmyk(picture: Image.Image, photo: Photo) -> Image.Image:

@@ -25,25 +25,93 @@ GDAL_NODATA = 42113
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, GDAL_NODATA)
 # Tags that describe how pixels lie in a file: dimensions, kinds, compression, strips, tiles, tables, other directories;
 # and those that have a field of their own in `Photo`.
-STRUCTURAL = frozenset({
-    254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, ORIENTATION, 277, 278, 279, 280, 281, 284, 288, 289,
-    290, 291, 292, 293, 317, 320, 321, 322, 323, 324, 325, 330, 332, 334, 336, 338, 339, 340, 341, 342, 347, 400,
-    *range(512, 522), 529, 530, 531, 532, 559, XMP_TAG, ICC_TAG, PHOTOSHOP_TAG, LAYERS_TAG, EXPOSURE, PLACE,
-    INTEROPERABILITY, 50674, 50675,
-})  # fmt: skip
+STRUCTURAL = frozenset(
+    {
+        254,
+        255,
+        256,
+        257,
+        258,
+        259,
+        262,
+        263,
+        264,
+        265,
+        266,
+        273,
+        ORIENTATION,
+        277,
+        278,
+        279,
+        280,
+        281,
+        284,
+        288,
+        289,
+        290,
+        291,
+        292,
+        293,
+        317,
+        320,
+        321,
+        322,
+        323,
+        324,
+        325,
+        330,
+        332,
+        334,
+        336,
+        338,
+        339,
+        340,
+        341,
+        342,
+        347,
+        400,
+        *range(512, 522),
+        529,
+        530,
+        531,
+        532,
+        559,
+        XMP_TAG,
+        ICC_TAG,
+        PHOTOSHOP_TAG,
+        LAYERS_TAG,
+        EXPOSURE,
+        PLACE,
+        INTEROPERABILITY,
+        50674,
+        50675,
+    }
+)
 # Of raw files, whose other tags describe the sensor: description, make, model, resolution, software, date, artist,
 # copyright, and Windows's title, comment, author, keywords, subject.
-DESCRIPTIVE = frozenset({
-    0x010E, 0x010F, 0x0110, *RESOLUTION, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0), IPTC_TAG,
-})  # fmt: skip
+DESCRIPTIVE = frozenset(
+    {
+        0x010E,
+        0x010F,
+        0x0110,
+        *RESOLUTION,
+        0x0131,
+        0x0132,
+        0x013B,
+        0x8298,
+        *range(0x9C9B, 0x9CA0),
+        IPTC_TAG,
+    }
+)
 FIELD = rb"""\s*\b%s\s*=\s*["'][^"']*["']|<%s>[^<]*</%s>"""
 XMP_ORIENTATION = re.compile(FIELD % ((rb"tiff:Orientation",) * 3))
 XMP_SIZES = [
     (re.compile(rb"""(\b%s\s*=\s*["']|<%s>)\d+""" % (name, name)), axis)
-    for axis, names in enumerate(((b"exif:PixelXDimension", b"tiff:ImageWidth"),
-                                  (b"exif:PixelYDimension", b"tiff:ImageLength")))
+    for axis, names in enumerate(
+        ((b"exif:PixelXDimension", b"tiff:ImageWidth"), (b"exif:PixelYDimension", b"tiff:ImageLength"))
+    )
     for name in names
-]  # fmt: skip
+]
 # What XMP says of other pictures behind the first, of a film there, and of a part of XMP in other segments.
 CLAIMING = rb"(?:hdrgm|HDRGainMap|GCamera|Camera|OpCamera|GDepth|GImage|xmpNote):\w+"
 CLAIMS = [

@@ -27,8 +27,11 @@ def scaled(photo: Photo, name: str) -> Photo:
         return photo
     checked(photo, name)
     frames = without_defects(photo, [photo.frames[n].copy() for n in numbers])
-    seen = [colours[frame[..., -1] > 0] if has_alpha(frame) else colours
-            for frame in frames for colours in [colours_of(frame)]]  # fmt: skip
+    seen = [
+        colours[frame[..., -1] > 0] if has_alpha(frame) else colours
+        for frame in frames
+        for colours in [colours_of(frame)]
+    ]
     low = min((float(values.min()) for values in seen if values.size), default=0.0)
     high = max((float(values.max()) for values in seen if values.size), default=1.0)
     if low < 0 or high > 1:

@@ -48,9 +48,14 @@ def rule_of(rule: Automaton) -> Rule:
         return nafca(weights_of(rule), channels, rule.update_rate, embed=embed, expansion=expansion)
     if type(rule) is ViTCA:
         return vitca(
-            weights_of(rule), channels, rule.update_rate, embed=rule.embed.out_features, heads=rule.heads,
-            mlp=rule.mlp_in.out_features, numbered=rule.position != "none",
-        )  # fmt: skip
+            weights_of(rule),
+            channels,
+            rule.update_rate,
+            embed=rule.embed.out_features,
+            heads=rule.heads,
+            mlp=rule.mlp_in.out_features,
+            numbered=rule.position != "none",
+        )
     raise NoKernelError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
 
 
@@ -72,10 +77,14 @@ def _(coder: Autoencoder, engine: Engine) -> BandAutoencoder:
 @coder_of.register
 def _(coder: ResidualCoder, engine: Engine) -> BandResidualCoder:
     return BandResidualCoder(
-        weights_of(coder), engine, width=coder.width, shrink=coder.shrink,
-        latent=coder.gather[2].out_channels, output=coder.scatter[0].in_channels,  # type: ignore[arg-type]
+        weights_of(coder),
+        engine,
+        width=coder.width,
+        shrink=coder.shrink,
+        latent=coder.gather[2].out_channels,
+        output=coder.scatter[0].in_channels,  # type: ignore[arg-type]
         mixing=coder.gather[0].out_channels,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def latent_of(model: LatentAutomaton, engine: Engine) -> Latent:
@@ -119,9 +128,14 @@ class FusedRun:
         return cells
 
     def advance(
-        self, cells: Tensor | np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self,
+        cells: Tensor | np.ndarray,
+        steps: int,
+        seed: int = 0,
+        first: int = 0,
+        corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Runs steps in place; see `lnca.runtime.automaton.Run`.
 
         Args:

@@ -67,9 +67,15 @@ class Packer:
         self._vectors: list[np.ndarray] = []
 
     def matrix(
-        self, weight: np.ndarray, inputs: int, outputs: int, *,
-        rows: tuple[int, int] = (0, 1), columns: tuple[int, int] = (0, 1), shift: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        weight: np.ndarray,
+        inputs: int,
+        outputs: int,
+        *,
+        rows: tuple[int, int] = (0, 1),
+        columns: tuple[int, int] = (0, 1),
+        shift: int = 0,
+    ) -> None:
         """Adds a matrix, padded to (inputs, outputs).
 
         Args:

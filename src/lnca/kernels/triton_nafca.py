@@ -47,11 +47,28 @@ def attention(taps, cell, row, column, rows, columns, count, present, bias, BLOC
 
 @triton.jit(do_not_specialize=["step", "count"])
 def nafca_step(
-    cells_pointer, taps, next_taps, keys, step, threshold, matrices, vectors, count, rows, columns, channels,
-    epsilon, attention_bias,
-    C: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, TAP: tl.constexpr,
-    FINISH: tl.constexpr, MASKED: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    cells_pointer,
+    taps,
+    next_taps,
+    keys,
+    step,
+    threshold,
+    matrices,
+    vectors,
+    count,
+    rows,
+    columns,
+    channels,
+    epsilon,
+    attention_bias,
+    C: tl.constexpr,
+    HALF: tl.constexpr,
+    WIDE: tl.constexpr,
+    TAP: tl.constexpr,
+    FINISH: tl.constexpr,
+    MASKED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """Ends step `step` of a block of cells, if FINISH, and works out the taps for the next."""
     cell, row, column, present = where(count, rows, columns, BLOCK)
     cells = load_rows(cells_pointer, cell, present, channels, C)
@@ -134,8 +151,26 @@ class NafcaSteps:
         taps = torch.empty(2, TAPS, count, device=cells.device)
         for step in range(-1, len(keys)):
             nafca_step[(triton.cdiv(count, settings.block),)](
-                cells, taps[step % 2], taps[(step + 1) % 2], keys, step, settings.threshold, weights.matrices,
-                weights.vectors, count, rows, columns, channels, self.folded.epsilon, self.folded.attention_bias,
-                C=self.c, HALF=self.half, WIDE=self.wide, TAP=self.tap,
-                FINISH=step >= 0, MASKED=settings.masked, BLOCK=settings.block, num_warps=settings.warps,
-            )  # fmt: skip
+                cells,
+                taps[step % 2],
+                taps[(step + 1) % 2],
+                keys,
+                step,
+                settings.threshold,
+                weights.matrices,
+                weights.vectors,
+                count,
+                rows,
+                columns,
+                channels,
+                self.folded.epsilon,
+                self.folded.attention_bias,
+                C=self.c,
+                HALF=self.half,
+                WIDE=self.wide,
+                TAP=self.tap,
+                FINISH=step >= 0,
+                MASKED=settings.masked,
+                BLOCK=settings.block,
+                num_warps=settings.warps,
+            )

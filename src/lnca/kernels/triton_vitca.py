@@ -17,9 +17,18 @@ from .triton_cells import inside, load_rows, normalise, product, store_rows, tak
 
 @triton.jit
 def tokens(
-    cells, position, cell, present, lattice, embed, matrices, vectors,
-    C: tl.constexpr, E: tl.constexpr, POSITION: tl.constexpr,
-):  # fmt: skip
+    cells,
+    position,
+    cell,
+    present,
+    lattice,
+    embed,
+    matrices,
+    vectors,
+    C: tl.constexpr,
+    E: tl.constexpr,
+    POSITION: tl.constexpr,
+):
     """The embedding of cells, with the code of their place where the rule has one, (BLOCK, E)."""
     x = product(cells, matrices, C, E) + vector(vectors, E)
     if POSITION:
@@ -29,9 +38,22 @@ def tokens(
 
 @triton.jit(do_not_specialize=["count"])
 def vitca_attend(
-    cells_pointer, qkv, position, matrices, vectors, count, rows, columns, channels, embed, epsilon,
-    C: tl.constexpr, E: tl.constexpr, POSITION: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    cells_pointer,
+    qkv,
+    position,
+    matrices,
+    vectors,
+    count,
+    rows,
+    columns,
+    channels,
+    embed,
+    epsilon,
+    C: tl.constexpr,
+    E: tl.constexpr,
+    POSITION: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """Query, key and value of a block of cells into `qkv`, (3, cells, E)."""
     cell, _, _, present = where(count, rows, columns, BLOCK)
     cells = load_rows(cells_pointer, cell, present, channels, C)
@@ -44,9 +66,18 @@ def vitca_attend(
 
 @triton.jit
 def local_attention(
-    qkv, cell, row, column, rows, columns, count, present,
-    E: tl.constexpr, HEADS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    qkv,
+    cell,
+    row,
+    column,
+    rows,
+    columns,
+    count,
+    present,
+    E: tl.constexpr,
+    HEADS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """Softmax over the nine neighbours; key and value are zero outside the lattice, (BLOCK, E)."""
     size = count.to(tl.int64) * E
     query = load_rows(qkv, cell, present, E, E)
@@ -70,11 +101,28 @@ def local_attention(
 
 @triton.jit(do_not_specialize=["step", "count"])
 def vitca_finish(
-    cells_pointer, qkv, position, keys, step, threshold, matrices, vectors,
-    count, rows, columns, channels, embed, epsilon,
-    C: tl.constexpr, E: tl.constexpr, MLP: tl.constexpr, HEADS: tl.constexpr,
-    POSITION: tl.constexpr, MASKED: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    cells_pointer,
+    qkv,
+    position,
+    keys,
+    step,
+    threshold,
+    matrices,
+    vectors,
+    count,
+    rows,
+    columns,
+    channels,
+    embed,
+    epsilon,
+    C: tl.constexpr,
+    E: tl.constexpr,
+    MLP: tl.constexpr,
+    HEADS: tl.constexpr,
+    POSITION: tl.constexpr,
+    MASKED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """Attention, projection, MLP and head: ends step `step` of a block of cells."""
     m_project = matrices + C * E + 3 * E * E
     m_in = m_project + E * E
@@ -146,6 +194,16 @@ class VitcaSteps:
         for step in range(len(keys)):
             vitca_attend[grid](cells, qkv, position, *shape, **sizes, num_warps=settings.warps)
             vitca_finish[grid](
-                cells, qkv, position, keys, step, settings.threshold, *shape, **sizes,
-                MLP=self.mlp, HEADS=folded.heads, MASKED=settings.masked, num_warps=settings.warps,
-            )  # fmt: skip
+                cells,
+                qkv,
+                position,
+                keys,
+                step,
+                settings.threshold,
+                *shape,
+                **sizes,
+                MLP=self.mlp,
+                HEADS=folded.heads,
+                MASKED=settings.masked,
+                num_warps=settings.warps,
+            )

@@ -71,9 +71,14 @@ class ModuleRun:
 
     @torch.no_grad()
     def advance(
-        self, cells: np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self,
+        cells: np.ndarray,
+        steps: int,
+        seed: int = 0,
+        first: int = 0,
+        corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Runs steps in place. A runner knows no corners, which masks depend on."""
         if settling is not None:
             raise LncaError("steps that end where cells settle need the fused kernels, on the CPU")

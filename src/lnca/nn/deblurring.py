@@ -39,9 +39,13 @@ class Deblurrer(SteppedModel):
 
     @torch.no_grad()
     def forward(
-        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, noise_level: Tensor | None = None,
+        self,
+        image_BCHW: Tensor,
+        steps: int | None = None,
+        seed: int = 0,
+        noise_level: Tensor | None = None,
         kernel: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Image (B, 3, H, W), sides >= 8 -> image of the same shape, in [0, 1]; without a gradient.
 
         Args:
@@ -58,9 +62,14 @@ class Deblurrer(SteppedModel):
 
     @torch.no_grad()
     def frames(
-        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, only: Container[int] | None = None,
-        noise_level: Tensor | None = None, kernel: Tensor | None = None,
-    ) -> Iterator[Tensor]:  # fmt: skip
+        self,
+        image_BCHW: Tensor,
+        steps: int | None = None,
+        seed: int = 0,
+        only: Container[int] | None = None,
+        noise_level: Tensor | None = None,
+        kernel: Tensor | None = None,
+    ) -> Iterator[Tensor]:
         """Otherwise as `forward`."""
         batch, steps = len(image_BCHW), self.steps if steps is None else steps
         levels = self.levels(image_BCHW) if noise_level is None else noise_level

@@ -50,10 +50,12 @@ class NoiseEstimator(nn.Module):
         self.shared, self.channels = shared, 2 * shared + own + LEVELS
         self.filters = nn.ModuleList(nn.Conv2d(3, filters, 3, bias=False) for _ in range(SCALES))
         self.say = nn.Sequential(
-            nn.Conv2d(NEAR * (SCALES * filters + 3), hidden, 1), nn.ReLU(),
-            nn.Conv2d(hidden, hidden, 1), nn.ReLU(),
+            nn.Conv2d(NEAR * (SCALES * filters + 3), hidden, 1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.ReLU(),
             nn.Conv2d(hidden, 2 * shared + own, 1),
-        )  # fmt: skip
+        )
         self.conclude = nn.Sequential(nn.Conv2d(shared + own, 32, 1), nn.ReLU(), nn.Conv2d(32, 2, 1))
         nn.init.constant_(self.conclude[-1].bias, 1.5)  # type: ignore[arg-type]
 

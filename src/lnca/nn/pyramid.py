@@ -158,9 +158,13 @@ class PyramidAutomaton(SteppedModel):
         raise AssertionError
 
     def frames(
-        self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, only: Container[int] | None = None,
+        self,
+        image_BCHW: Tensor,
+        steps: int | None = None,
+        seed: int = 0,
+        only: Container[int] | None = None,
         noise_level: Tensor | None = None,
-    ) -> Iterator[Tensor]:  # fmt: skip
+    ) -> Iterator[Tensor]:
         height, width = image_BCHW.shape[-2:]
         image = self.pad(image_BCHW)
         level = self.estimator(image) if noise_level is None else noise_level

@@ -92,9 +92,15 @@ def _(settings: DeblurSettings) -> Deblurrer:
 @module_of.register
 def _(settings: ViTCASettings) -> PixelAutomaton:
     rule = ViTCA(
-        3, 3, settings.hidden_channels, settings.update_rate,
-        embed=settings.embed, heads=settings.heads, mlp=settings.mlp, position=settings.position,
-    )  # fmt: skip
+        3,
+        3,
+        settings.hidden_channels,
+        settings.update_rate,
+        embed=settings.embed,
+        heads=settings.heads,
+        mlp=settings.mlp,
+        position=settings.position,
+    )
     return PixelAutomaton(rule, settings.steps)
 
 

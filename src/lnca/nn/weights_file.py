@@ -18,9 +18,14 @@ from .registry import module_of
 
 
 def save_weights(
-    path: Path, model: RestorationModel, architecture: str, settings: dict[str, Any], card: dict[str, Any],
-    *, half: bool = False,
-) -> None:  # fmt: skip
+    path: Path,
+    model: RestorationModel,
+    architecture: str,
+    settings: dict[str, Any],
+    card: dict[str, Any],
+    *,
+    half: bool = False,
+) -> None:
     """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes.
 
     Args:

@@ -103,8 +103,10 @@ def _pictures(axes: Any, rows: Sequence[tuple[str, Tensor]], clean: Tensor) -> N
         same = pictures is clean
         line[0].set_ylabel(
             title if same else f"{title}\n{metrics.ssim(pictures, clean).mean():.3f}",
-            rotation=0, ha="right", va="center",
-        )  # fmt: skip
+            rotation=0,
+            ha="right",
+            va="center",
+        )
 
 
 def sheet(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: int) -> Path:

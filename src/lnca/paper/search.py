@@ -132,9 +132,12 @@ class Search:
                 heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES),
             )
         return optuna.create_study(
-            study_name=f"{self.model}-{self.task}", storage=storage, direction="maximize", load_if_exists=True,
+            study_name=f"{self.model}-{self.task}",
+            storage=storage,
+            direction="maximize",
+            load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(self.seed),
-        )  # fmt: skip
+        )
 
     def missing(self, study: "optuna.Study") -> list[int]:
         """The points that neither wait nor are worked on or done."""

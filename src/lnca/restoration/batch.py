@@ -328,9 +328,12 @@ def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
 
 
 def recorded(
-    record: Record, way: Way, read: Callable[[], Photo], write: Callable[[Photo], list[str]],
+    record: Record,
+    way: Way,
+    read: Callable[[], Photo],
+    write: Callable[[Photo], list[str]],
     progress: Callable[[float], None] | None = None,
-) -> Record:  # fmt: skip
+) -> Record:
     """The record, filled in, of a picture that is read, restored and written; an error is in it.
 
     Args:

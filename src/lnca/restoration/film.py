@@ -188,16 +188,23 @@ class _Film:
         space = int(frame.colorspace)
         known = space in (BT_601, BT_709, 6, 9)
         tags = {
-            "colorspace": space, "color_primaries": int(frame.color_primaries), "color_trc": int(frame.color_trc),
+            "colorspace": space,
+            "color_primaries": int(frame.color_primaries),
+            "color_trc": int(frame.color_trc),
             "color_range": int(frame.color_range),
-        }  # fmt: skip
+        }
         aspect = stream.sample_aspect_ratio
         return Look(
-            width, height, min(bits, 10), chroma,
+            width,
+            height,
+            min(bits, 10),
+            chroma,
             space if known else BT_709 if height >= LARGE else BT_601,
             int(frame.color_range) == FULL or pixels.name.startswith("yuvj") or pixels.is_rgb,
-            tags, int(frame.rotation), None if aspect is None else (aspect.numerator, aspect.denominator),
-        )  # fmt: skip
+            tags,
+            int(frame.rotation),
+            None if aspect is None else (aspect.numerator, aspect.denominator),
+        )
 
     def _check_frame(self, frame: Any, look: Look) -> None:
         if (frame.width, frame.height) != (look.width, look.height):
@@ -213,9 +220,15 @@ class _Film:
         """Keeps the parts of an interrupted run that did the same, and no others."""
         stat = self.source.stat()
         told = {
-            "lnca": __version__, "source": str(self.source.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns,
-            "look": asdict(look), "part": PART, "way": _told(self.way), "backend": self.restorer.backend,
-        }  # fmt: skip
+            "lnca": __version__,
+            "source": str(self.source.resolve()),
+            "bytes": stat.st_size,
+            "time": stat.st_mtime_ns,
+            "look": asdict(look),
+            "part": PART,
+            "way": _told(self.way),
+            "backend": self.restorer.backend,
+        }
         text = json.dumps(told, default=str, sort_keys=True).encode()
         key = self.parts / "film.json"
         if not key.is_file() or key.read_bytes() != text:
@@ -298,9 +311,13 @@ class _Film:
         kind = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
         frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), kind)
         return frame.reformat(
-            format=look.format, src_colorspace=look.space, dst_colorspace=look.space, src_color_range=FULL,
-            dst_color_range=FULL if look.full else STUDIO, interpolation=EXACTLY,
-        )  # fmt: skip
+            format=look.format,
+            src_colorspace=look.space,
+            dst_colorspace=look.space,
+            src_color_range=FULL,
+            dst_color_range=FULL if look.full else STUDIO,
+            interpolation=EXACTLY,
+        )
 
     def _join(self, parts: list[Path]) -> None:
         """All parts, and what the film has beside its pictures, in one file."""
@@ -374,9 +391,13 @@ def _pixels(frame: Any, look: Look) -> np.ndarray:
     """A frame as uint8 or, of more bits, uint16 (H, W, 3)."""
     kind = "rgb48le" if look.bits > 8 else "rgb24"
     colours = frame.reformat(
-        format=kind, src_colorspace=look.space, dst_colorspace=look.space,
-        src_color_range=FULL if look.full else STUDIO, dst_color_range=FULL, interpolation=EXACTLY,
-    )  # fmt: skip
+        format=kind,
+        src_colorspace=look.space,
+        dst_colorspace=look.space,
+        src_color_range=FULL if look.full else STUDIO,
+        dst_color_range=FULL,
+        interpolation=EXACTLY,
+    )
     return colours.to_ndarray()
 
 

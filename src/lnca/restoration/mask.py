@@ -15,9 +15,12 @@ FEATHER = 8
 
 
 def mask_of(
-    width: int, height: int, region: tuple[int, int, int, int] | None, picture: Path | np.ndarray | None,
+    width: int,
+    height: int,
+    region: tuple[int, int, int, int] | None,
+    picture: Path | np.ndarray | None,
     max_pixels: int = PIXEL_LIMIT,
-) -> np.ndarray | None:  # fmt: skip
+) -> np.ndarray | None:
     """The share of each pixel that is restored, float32 (height, width) in [0, 1]; None when all are.
 
     Args:

@@ -222,10 +222,16 @@ class Rows:
     """
 
     def __init__(
-        self, picture: "Image.Image | np.ndarray | Tensor | list", strength: float = 1.0,
-        mask: np.ndarray | None = None, *, luma: float = 1.0, chroma: float = 1.0, values: Range = UNIT,
+        self,
+        picture: "Image.Image | np.ndarray | Tensor | list",
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+        *,
+        luma: float = 1.0,
+        chroma: float = 1.0,
+        values: Range = UNIT,
         progress: Callable[[float], None] | None = None,
-    ):  # fmt: skip
+    ):
         for name, share in (("strength", strength), ("luma", luma), ("chroma", chroma)):
             if not 0 <= share <= 1:
                 raise LncaError(f"the {name} should lie between 0 and 1, got {share:g}")

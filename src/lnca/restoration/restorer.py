@@ -204,12 +204,23 @@ class Restorer:
         return self.streamer.blurs(rows, self._level(rows, noise_level, noise_scale))[0]
 
     def restore(
-        self, picture: Picture, steps: int | Literal["auto"] | None = None, max_memory: str | int | None = None,
-        strength: float = 1.0, mask: np.ndarray | None = None, *, noise_level: NoiseLevel = "auto",
-        noise_scale: float = 1.0, luma: float = 1.0, chroma: float = 1.0, data_range: float | None = None,
-        clip: bool = False, kernel: Kernel | Blur = "auto", channel_axis: int | Literal["auto"] | None = "auto",
+        self,
+        picture: Picture,
+        steps: int | Literal["auto"] | None = None,
+        max_memory: str | int | None = None,
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+        *,
+        noise_level: NoiseLevel = "auto",
+        noise_scale: float = 1.0,
+        luma: float = 1.0,
+        chroma: float = 1.0,
+        data_range: float | None = None,
+        clip: bool = False,
+        kernel: Kernel | Blur = "auto",
+        channel_axis: int | Literal["auto"] | None = "auto",
         progress: Callable[[float], None] | None = None,
-    ) -> Picture:  # fmt: skip
+    ) -> Picture:
         """The picture restored.
 
         Args:
@@ -248,10 +259,21 @@ class Restorer:
         """
         if channel_axis != "auto":
             return self._each(
-                picture, channel_axis, progress, steps=steps, max_memory=max_memory, strength=strength, mask=mask,
-                noise_level=noise_level, noise_scale=noise_scale, luma=luma, chroma=chroma, data_range=data_range,
-                clip=clip, kernel=kernel,
-            )  # fmt: skip
+                picture,
+                channel_axis,
+                progress,
+                steps=steps,
+                max_memory=max_memory,
+                strength=strength,
+                mask=mask,
+                noise_level=noise_level,
+                noise_scale=noise_scale,
+                luma=luma,
+                chroma=chroma,
+                data_range=data_range,
+                clip=clip,
+                kernel=kernel,
+            )
         rows = self._rows(
             picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma, data_range=data_range, clip=clip
         )
@@ -272,19 +294,36 @@ class Restorer:
         )
 
     def restore_together(
-        self, pictures: Sequence[Picture], steps: int | None = None, max_memory: str | int | None = None,
-        strength: float = 1.0, mask: np.ndarray | None = None, *, noise_level: NoiseLevel = "auto",
-        noise_scale: float = 1.0, luma: float = 1.0, chroma: float = 1.0, kernel: Kernel | Blur = "auto",
-    ) -> list[Picture]:  # fmt: skip
+        self,
+        pictures: Sequence[Picture],
+        steps: int | None = None,
+        max_memory: str | int | None = None,
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+        *,
+        noise_level: NoiseLevel = "auto",
+        noise_scale: float = 1.0,
+        luma: float = 1.0,
+        chroma: float = 1.0,
+        kernel: Kernel | Blur = "auto",
+    ) -> list[Picture]:
         """Several pictures of one size and depth, restored in one batch, which is quicker where they are small;
         otherwise as `restore`, with the fused kernels to the bit."""
         rows = self._rows(list(pictures), strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)
         return self._restored(rows, steps, max_memory, noise_level, noise_scale, kernel)
 
     def _rows(
-        self, picture: Any, strength: float = 1.0, mask: np.ndarray | None = None, *, noise_level: NoiseLevel = "auto",
-        luma: float = 1.0, chroma: float = 1.0, data_range: float | None = None, clip: bool = False,
-    ) -> Rows:  # fmt: skip
+        self,
+        picture: Any,
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+        *,
+        noise_level: NoiseLevel = "auto",
+        luma: float = 1.0,
+        chroma: float = 1.0,
+        data_range: float | None = None,
+        clip: bool = False,
+    ) -> Rows:
         told = self.takes_noise_level and not isinstance(noise_level, str)
         values = Range(data_range=data_range, clip=clip, open=told and not clip)
         return Rows(picture, strength, mask, luma=luma, chroma=chroma, values=values)
@@ -305,22 +344,34 @@ class Restorer:
             raise LncaError(f"the noise level should be auto or a number from 0 to 255, got {noise_level!r}")
 
     def _wish(
-        self, rows: Rows, steps: int | None, max_memory: str | int | None, noise_level: NoiseLevel, noise_scale: float,
+        self,
+        rows: Rows,
+        steps: int | None,
+        max_memory: str | int | None,
+        noise_level: NoiseLevel,
+        noise_scale: float,
         kernel: Kernel | Blur,
-    ) -> Wish:  # fmt: skip
+    ) -> Wish:
         """What is asked for, checked."""
         if steps is not None:
             self._own_steps()
         self._check_level(noise_level, noise_scale)
         return Wish(
-            steps=self._checked(steps), max_memory=_bytes(max_memory), kernel=self._told_kernel(kernel, rows),
+            steps=self._checked(steps),
+            max_memory=_bytes(max_memory),
+            kernel=self._told_kernel(kernel, rows),
             levels=lambda: self._level(rows, noise_level, noise_scale),
-        )  # fmt: skip
+        )
 
     def _restored(
-        self, rows: Rows, steps: int | None, max_memory: str | int | None, noise_level: NoiseLevel = "auto",
-        noise_scale: float = 1.0, kernel: Kernel | Blur = "auto",
-    ) -> Any:  # fmt: skip
+        self,
+        rows: Rows,
+        steps: int | None,
+        max_memory: str | int | None,
+        noise_level: NoiseLevel = "auto",
+        noise_scale: float = 1.0,
+        kernel: Kernel | Blur = "auto",
+    ) -> Any:
         wish = self._wish(rows, steps, max_memory, noise_level, noise_scale, kernel)
         try:
             return self.streamer.restored(rows, wish)
@@ -337,9 +388,14 @@ class Restorer:
         return told
 
     def settle(
-        self, picture: Picture, steps: int | None = None, tolerance: float | None = None,
-        max_memory: str | int | None = None, strength: float = 1.0, mask: np.ndarray | None = None,
-    ) -> Settled:  # fmt: skip
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        tolerance: float | None = None,
+        max_memory: str | int | None = None,
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+    ) -> Settled:
         """The picture restored, leaving out cells that have settled: those that, like all their neighbours, changed by
         no more than `tolerance` in their last step. For latent models with the fused kernels.
 
@@ -354,9 +410,7 @@ class Restorer:
         """
         return self._settled(self._rows(picture, strength, mask), steps, tolerance, max_memory)
 
-    def _settled(
-        self, rows: Rows, steps: int | None, tolerance: float | None, max_memory: str | int | None
-    ) -> Settled:  # fmt: skip
+    def _settled(self, rows: Rows, steps: int | None, tolerance: float | None, max_memory: str | int | None) -> Settled:
         steps = self._checked(steps)
         if self.takes_noise_level:
             raise LncaError(
@@ -368,10 +422,18 @@ class Restorer:
             raise self._explained(error, rows.width, rows.height) from error
 
     def iterate(
-        self, picture: Picture, steps: int | None = None, strength: float = 1.0, mask: np.ndarray | None = None, *,
-        noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, luma: float = 1.0, chroma: float = 1.0,
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        strength: float = 1.0,
+        mask: np.ndarray | None = None,
+        *,
+        noise_level: NoiseLevel = "auto",
+        noise_scale: float = 1.0,
+        luma: float = 1.0,
+        chroma: float = 1.0,
         kernel: Kernel | Blur = "auto",
-    ) -> Iterator[Picture]:  # fmt: skip
+    ) -> Iterator[Picture]:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
         steps = self._own_steps() if steps is None else self._checked(steps)
         rows = self._rows(picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)

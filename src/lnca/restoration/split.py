@@ -105,9 +105,14 @@ class SplitStreamer(Streamer):
         bands = share(self.lattice_of(picture)[0], self.peers.count)
         pixels = picture.pixels(0, picture.height)
         task = {
-            "shape": list(pixels.shape), "kind": str(pixels.dtype), "steps": steps, "seed": seed,
-            "band": plan.band, "strength": picture.strength, "mask": picture.mask is not None,
-        }  # fmt: skip
+            "shape": list(pixels.shape),
+            "kind": str(pixels.dtype),
+            "steps": steps,
+            "seed": seed,
+            "band": plan.band,
+            "strength": picture.strength,
+            "mask": picture.mask is not None,
+        }
         self.peers.tell(task)
         for number, band in enumerate(bands[1:], 1):
             window = self._window(band, picture)

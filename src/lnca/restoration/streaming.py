@@ -140,9 +140,14 @@ class Streamer(Restoring):
         return self._restore(picture, steps, plan or self.plan(picture), seed, None)
 
     def settle(
-        self, picture: Rows, tolerance: float | None, steps: int | None = None, max_memory: int | None = None,
-        plan: Plan | None = None, seed: int = 0,
-    ) -> tuple[Any, np.ndarray]:  # fmt: skip
+        self,
+        picture: Rows,
+        tolerance: float | None,
+        steps: int | None = None,
+        max_memory: int | None = None,
+        plan: Plan | None = None,
+        seed: int = 0,
+    ) -> tuple[Any, np.ndarray]:
         """See `Restoring.settle`."""
         tolerance = SETTLED[self.precision] if tolerance is None else tolerance
         if not tolerance >= 0:

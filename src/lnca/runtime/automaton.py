@@ -38,9 +38,14 @@ class Run(Protocol):
     precision: Precision
 
     def advance(
-        self, cells: np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self,
+        cells: np.ndarray,
+        steps: int,
+        seed: int = 0,
+        first: int = 0,
+        corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Runs steps in place.
 
         Args:
@@ -83,10 +88,16 @@ class NativeRun:
             raise NoKernelError(f"there is no fused kernel for a {rule.kind} of these widths; use the plain rule")
         self._kept: list[np.ndarray] = []
         self._description = PlainRule(
-            KINDS[folded.kind], rule.channels, rule.input_channels, folded.embed, folded.heads,
-            folded.epsilon, folded.attention_bias,
-            (PlainMap * 6)(*map(self._map, folded.maps)), self._floats(folded.extra),
-        )  # fmt: skip
+            KINDS[folded.kind],
+            rule.channels,
+            rule.input_channels,
+            folded.embed,
+            folded.heads,
+            folded.epsilon,
+            folded.attention_bias,
+            (PlainMap * 6)(*map(self._map, folded.maps)),
+            self._floats(folded.extra),
+        )
 
     def _keep(self, array: np.ndarray, dtype: type) -> int:
         """Address of a copy."""
@@ -104,9 +115,14 @@ class NativeRun:
         )
 
     def advance(
-        self, cells: np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self,
+        cells: np.ndarray,
+        steps: int,
+        seed: int = 0,
+        first: int = 0,
+        corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """See `Run`."""
         batch, rows, columns, _ = cells.shape
         if not steps or not cells.size:
@@ -117,10 +133,19 @@ class NativeRun:
         if settling is not None:
             tracked = (*(x.ctypes.data for x in (*settling.buffers, settling.steps)), settling.tolerance)
         lattice = PlainLattice(
-            address(cells), batch, rows, columns,
-            keys.ctypes.data_as(WORD_P), None if position is None else address(position), *corner,
-            self.rule.update_rate, steps, threads.count(), self.precision == "bfloat16", *tracked,
-        )  # fmt: skip
+            address(cells),
+            batch,
+            rows,
+            columns,
+            keys.ctypes.data_as(WORD_P),
+            None if position is None else address(position),
+            *corner,
+            self.rule.update_rate,
+            steps,
+            threads.count(),
+            self.precision == "bfloat16",
+            *tracked,
+        )
         if loaded_library().lnca_run(LEVELS.index(self.level), self._description, lattice):
             raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
         if settling is not None:
@@ -160,9 +185,14 @@ class NumpyRun:
         self._update = Update(rule, dtype)
 
     def advance(
-        self, cells: np.ndarray, steps: int, seed: int = 0, first: int = 0, corner: tuple[int, int] = (0, 0),
+        self,
+        cells: np.ndarray,
+        steps: int,
+        seed: int = 0,
+        first: int = 0,
+        corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """See `Run`."""
         if settling is not None:
             raise LncaError("steps that end where cells settle need the compiled kernels")

@@ -61,7 +61,7 @@ def few_gradients(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) -
     of_gradients = 4 * np.add.outer(
         np.square(np.sin(math.pi * np.arange(height) / height)),
         np.square(np.sin(math.pi * np.arange(width // 2 + 1) / width)),
-    ).astype(picture_HW.dtype)  # fmt: skip
+    ).astype(picture_HW.dtype)
     half, diverging = np.fft.rfft(picture_HW, axis=1, norm=UNITARY), np.empty_like(told)
     weight = 2 * price
 

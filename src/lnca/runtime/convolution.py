@@ -96,10 +96,15 @@ class NativeConvolution(Convolution):
             kind, kernel = 4, np.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
         self._weight, self._bias = aligned(kernel), aligned(np.pad(layer.bias, (0, room)))
         self._description = PlainConvolution(
-            layer.inputs, layer.outputs, kind, get_args(Activation).index(layer.activation),
-            address(self._weight), address(self._bias),
-            None if self._tiles is None else ctypes.cast(self._tiles.ctypes.data, WORD_P), None,
-        )  # fmt: skip
+            layer.inputs,
+            layer.outputs,
+            kind,
+            get_args(Activation).index(layer.activation),
+            address(self._weight),
+            address(self._bias),
+            None if self._tiles is None else ctypes.cast(self._tiles.ctypes.data, WORD_P),
+            None,
+        )
 
     def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
         batch, _, columns, _ = band.values.shape

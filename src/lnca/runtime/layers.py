@@ -67,9 +67,15 @@ class Layer:
 
 
 def convolution(
-    weights: Weights, inputs: int | None, outputs: int | None, taps: int = 3, *, activation: Activation = "none",
-    bias: bool = True, exact: bool = False,
-) -> Layer:  # fmt: skip
+    weights: Weights,
+    inputs: int | None,
+    outputs: int | None,
+    taps: int = 3,
+    *,
+    activation: Activation = "none",
+    bias: bool = True,
+    exact: bool = False,
+) -> Layer:
     """A plain convolution with a bias, of stride 1, from its tensors `weight` and `bias`.
 
     Raises:
@@ -81,9 +87,14 @@ def convolution(
 
 
 def adjusted(
-    weights: Weights, inputs: int | None, outputs: int | None, *, stride: int = 1, transposed: bool = False,
+    weights: Weights,
+    inputs: int | None,
+    outputs: int | None,
+    *,
+    stride: int = 1,
+    transposed: bool = False,
     activation: Activation = "swish",
-) -> Layer:  # fmt: skip
+) -> Layer:
     """An adjusted convolution (paper 3.1.1), from its tensors: the batch normalisation, with its fixed statistics, is a
     factor and a shift of each output.
 
@@ -101,9 +112,13 @@ def adjusted(
     weights.take("norm.num_batches_tracked")
     scale = factor / np.sqrt(variance + EPSILON)
     return Layer(
-        kernel=kernel * scale, bias=shift - mean * scale, activation=activation, stride=stride, transposed=transposed,
+        kernel=kernel * scale,
+        bias=shift - mean * scale,
+        activation=activation,
+        stride=stride,
+        transposed=transposed,
         exact=True,
-    )  # fmt: skip
+    )
 
 
 def by_blocks(weights: Weights, inputs: int, outputs: int) -> Layer:

@@ -108,9 +108,14 @@ def _(settings: LatentNAFCASettings, weights: Weights, engine: Engine) -> Latent
 def _(settings: LatentViTCASettings, weights: Weights, engine: Engine) -> Latent:
     width = settings.latent_channels
     rule = vitca(
-        weights.within("automaton"), (width, width, settings.hidden_channels), settings.update_rate,
-        embed=settings.embed, heads=settings.heads, mlp=settings.mlp, numbered=settings.position != "none",
-    )  # fmt: skip
+        weights.within("automaton"),
+        (width, width, settings.hidden_channels),
+        settings.update_rate,
+        embed=settings.embed,
+        heads=settings.heads,
+        mlp=settings.mlp,
+        numbered=settings.position != "none",
+    )
     return _latent(settings, weights, rule, engine)
 
 
@@ -128,16 +133,25 @@ def _(settings: ResidualSettings, weights: Weights, engine: Engine) -> Latent | 
             weights.within("automaton"), channels, embed=settings.embed, expansion=settings.expansion
         ),
         "vitca": lambda: vitca(
-            weights.within("automaton"), channels,
-            embed=settings.embed, heads=settings.heads, mlp=settings.mlp, numbered=False,
+            weights.within("automaton"),
+            channels,
+            embed=settings.embed,
+            heads=settings.heads,
+            mlp=settings.mlp,
+            numbered=False,
         ),
-    }  # fmt: skip
+    }
     if settings.rule not in made:
         return None
     coder = BandResidualCoder(
-        weights.within("autoencoder"), engine, width=settings.width, shrink=settings.shrink,
-        latent=settings.latent_channels, output=settings.output_channels, mixing=settings.mixing,
-    )  # fmt: skip
+        weights.within("autoencoder"),
+        engine,
+        width=settings.width,
+        shrink=settings.shrink,
+        latent=settings.latent_channels,
+        output=settings.output_channels,
+        mixing=settings.mixing,
+    )
     rule = made[settings.rule]()
     return Latent(coder, rule, engine.steps(rule), settings.steps)
 

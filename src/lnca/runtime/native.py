@@ -29,46 +29,70 @@ WORD_P = ctypes.POINTER(ctypes.c_uint32)
 
 class PlainMap(ctypes.Structure):
     _fields_ = (
-        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
-        ("weight", FLOAT_P), ("bias", FLOAT_P), ("pairs", WORD_P),
-    )  # fmt: skip
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("weight", FLOAT_P),
+        ("bias", FLOAT_P),
+        ("pairs", WORD_P),
+    )
 
 
 class PlainRule(ctypes.Structure):
     _fields_ = (
-        ("kind", ctypes.c_int32), ("channels", ctypes.c_int32), ("input_channels", ctypes.c_int32),
-        ("embed", ctypes.c_int32), ("heads", ctypes.c_int32),
-        ("epsilon", ctypes.c_float), ("attention_bias", ctypes.c_float),
-        ("maps", PlainMap * 6), ("gate", FLOAT_P),
-    )  # fmt: skip
+        ("kind", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("input_channels", ctypes.c_int32),
+        ("embed", ctypes.c_int32),
+        ("heads", ctypes.c_int32),
+        ("epsilon", ctypes.c_float),
+        ("attention_bias", ctypes.c_float),
+        ("maps", PlainMap * 6),
+        ("gate", FLOAT_P),
+    )
 
 
 class PlainBand(ctypes.Structure):
     _fields_ = (
-        ("values", FLOAT_P), ("first", ctypes.c_int64), ("rows", ctypes.c_int64),
-        ("height", ctypes.c_int64), ("columns", ctypes.c_int64),
-    )  # fmt: skip
+        ("values", FLOAT_P),
+        ("first", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("height", ctypes.c_int64),
+        ("columns", ctypes.c_int64),
+    )
 
 
 class PlainConvolution(ctypes.Structure):
     _fields_ = (
-        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
-        ("kind", ctypes.c_int32), ("activation", ctypes.c_int32),
-        ("weight", FLOAT_P), ("bias", FLOAT_P), ("tiles", WORD_P), ("added", ctypes.POINTER(PlainBand)),
-    )  # fmt: skip
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("kind", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("weight", FLOAT_P),
+        ("bias", FLOAT_P),
+        ("tiles", WORD_P),
+        ("added", ctypes.POINTER(PlainBand)),
+    )
 
 
 class PlainLattice(ctypes.Structure):
     _fields_ = (
         ("cells", FLOAT_P),
-        ("batch", ctypes.c_int64), ("rows", ctypes.c_int64), ("columns", ctypes.c_int64),
-        ("keys", WORD_P), ("position", FLOAT_P),
-        ("first_row", ctypes.c_int64), ("first_column", ctypes.c_int64),
+        ("batch", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("columns", ctypes.c_int64),
+        ("keys", WORD_P),
+        ("position", FLOAT_P),
+        ("first_row", ctypes.c_int64),
+        ("first_column", ctypes.c_int64),
         ("update_rate", ctypes.c_double),
-        ("steps", ctypes.c_int32), ("threads", ctypes.c_int32), ("bfloat16", ctypes.c_int32),
-        ("unsettled", ctypes.c_void_p), ("spare", ctypes.c_void_p), ("taken", ctypes.c_void_p),
+        ("steps", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("bfloat16", ctypes.c_int32),
+        ("unsettled", ctypes.c_void_p),
+        ("spare", ctypes.c_void_p),
+        ("taken", ctypes.c_void_p),
         ("tolerance", ctypes.c_float),
-    )  # fmt: skip
+    )
 
 
 # Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
@@ -112,8 +136,13 @@ def _declare(loaded: ctypes.CDLL) -> None:
     loaded.lnca_multiply_add.restype = ctypes.c_double
     band = ctypes.POINTER(PlainBand)
     loaded.lnca_convolve.argtypes = (
-        ctypes.c_int, ctypes.POINTER(PlainConvolution), band, band, ctypes.c_int64, ctypes.c_int,
-    )  # fmt: skip
+        ctypes.c_int,
+        ctypes.POINTER(PlainConvolution),
+        band,
+        band,
+        ctypes.c_int64,
+        ctypes.c_int,
+    )
 
 
 def _fits(loaded: ctypes.CDLL) -> bool:

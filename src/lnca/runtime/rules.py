@@ -107,15 +107,27 @@ def nafca(
         "gamma": weights.take("gamma", cell),
     }
     return Rule(
-        kind="nafca", input_channels=inputs, output_channels=outputs, hidden_channels=hidden, update_rate=update_rate,
-        embed=embed, linear=layers, vectors=vectors,
-    )  # fmt: skip
+        kind="nafca",
+        input_channels=inputs,
+        output_channels=outputs,
+        hidden_channels=hidden,
+        update_rate=update_rate,
+        embed=embed,
+        linear=layers,
+        vectors=vectors,
+    )
 
 
 def vitca(
-    weights: Weights, channels: tuple[int, int, int], update_rate: float = 1.0, *, embed: int, heads: int, mlp: int,
+    weights: Weights,
+    channels: tuple[int, int, int],
+    update_rate: float = 1.0,
+    *,
+    embed: int,
+    heads: int,
+    mlp: int,
     numbered: bool,
-) -> Rule:  # fmt: skip
+) -> Rule:
     """ViTCA from its tensors, with so many input, output and hidden channels.
 
     Raises:
@@ -134,9 +146,17 @@ def vitca(
     layers["head_norm"] = _linear(weights, "head_norm", embed)
     layers["head"] = _linear(weights, "head", outputs + hidden, embed)
     return Rule(
-        kind="vitca", input_channels=inputs, output_channels=outputs, hidden_channels=hidden, update_rate=update_rate,
-        embed=embed, linear=layers, vectors={}, heads=heads, numbered=numbered,
-    )  # fmt: skip
+        kind="vitca",
+        input_channels=inputs,
+        output_channels=outputs,
+        hidden_channels=hidden,
+        update_rate=update_rate,
+        embed=embed,
+        linear=layers,
+        vectors={},
+        heads=heads,
+        numbered=numbered,
+    )
 
 
 def _linear(weights: Weights, name: str, *shape: int) -> Linear:
@@ -250,9 +270,17 @@ def erf(x: np.ndarray) -> np.ndarray:
     # Exact to 1.2e-7, as float32 is: the Chebyshev fit `erfcc` of Press et al., "Numerical Recipes".
     t = 1 / (1 + np.abs(flat) / 2)
     terms = (
-        -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
+        -1.26551223,
+        1.00002368,
+        0.37409196,
+        0.09678418,
+        -0.18628806,
+        0.27886807,
+        -1.13520398,
+        1.48851587,
+        -0.82215223,
         0.17087277,
-    )  # fmt: skip
+    )
     power = np.polynomial.polynomial.polyval(t, terms) - flat * flat
     rest = t * np.exp(power)
     return np.where(flat >= 0, 1 - rest, rest - 1).astype(np.asarray(x).dtype)

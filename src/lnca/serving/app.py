@@ -73,18 +73,24 @@ PICTURE = {
         "Lnca-Model": {"description": "The model.", "schema": {"type": "string"}},
         "Lnca-Steps": {"description": "Steps a cell took, on average.", "schema": {"type": "number"}},
         "Lnca-Notes": {
-            "description": "JSON: what could not stay as it was, one phrase each.", "schema": {"type": "string"}
+            "description": "JSON: what could not stay as it was, one phrase each.",
+            "schema": {"type": "string"},
         },
     },
-}  # fmt: skip
+}
 
 
 def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
     """The application, behind its guard."""
     app = FastAPI(
-        title="lnca", version=__version__, description="Restores pictures with latent neural cellular automata.",
-        docs_url=None, redoc_url=None, redirect_slashes=False, responses={401: REFUSALS[401]},
-    )  # fmt: skip
+        title="lnca",
+        version=__version__,
+        description="Restores pictures with latent neural cellular automata.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={401: REFUSALS[401]},
+    )
     names = list(settings.models)
 
     def wish(model: str, steps: int | str | None, strength: float, noise: Noise, region: str | None) -> Wish:

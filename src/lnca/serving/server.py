@@ -108,10 +108,17 @@ async def _serve(
     async with Queue(settings, Metrics()) as queue:
         patience = settings.upload_seconds + 3 * settings.seconds
         config = uvicorn.Config(
-            create_app(settings, queue, token), http=Protocol, ws="none", lifespan="off", log_config=None,
-            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS,
+            create_app(settings, queue, token),
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=int(patience),
-        )  # fmt: skip
+        )
         host, port = listening.getsockname()[:2]
         ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         await uvicorn.Server(config).serve(sockets=[listening])

@@ -75,12 +75,16 @@ class Worker:
         height, width = source.frames[0].shape[:2]
         self.say(
             {
-                "number": task.number, "status": 200, "kind": kind, "notes": notes, "steps": done.steps,
+                "number": task.number,
+                "status": 200,
+                "kind": kind,
+                "notes": notes,
+                "steps": done.steps,
                 "noise_level": done.noise_level,
                 "pixels": width * height * len(source.frames),
             },
             room.getvalue(),
-        )  # fmt: skip
+        )
 
     def work(self, tasks: list[Task], way: Way) -> None:
         """Answers every task; small pictures of one size and depth go together, after the others."""

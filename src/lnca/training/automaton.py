@@ -35,9 +35,15 @@ class PoolTrainer(ABC):
     """
 
     def __init__(
-        self, model: SteppedModel, automaton: Automaton, trained: torch.nn.Module, recipe: Recipe,
-        phase: AutomatonPhase | PixelPhase, batches: int, world: World = ALONE,
-    ):  # fmt: skip
+        self,
+        model: SteppedModel,
+        automaton: Automaton,
+        trained: torch.nn.Module,
+        recipe: Recipe,
+        phase: AutomatonPhase | PixelPhase,
+        batches: int,
+        world: World = ALONE,
+    ):
         self.whole, self.automaton, self.recipe, self.world = model, automaton, recipe, world
         self.bounds = phase.fewest_steps, phase.most_steps
         descents = (2 if phase.pool else 1) * batches
@@ -155,9 +161,15 @@ class AutomatonTrainer(PoolTrainer):
     """
 
     def __init__(
-        self, model: LatentAutomaton, recipe: Recipe, phase: AutomatonPhase, batches: int, world: World = ALONE, *,
+        self,
+        model: LatentAutomaton,
+        recipe: Recipe,
+        phase: AutomatonPhase,
+        batches: int,
+        world: World = ALONE,
+        *,
         joint: bool = False,
-    ):  # fmt: skip
+    ):
         super().__init__(model, model.automaton, model if joint else model.automaton, recipe, phase, batches, world)
         self.model, self.phase, self.joint = model, phase, joint
 

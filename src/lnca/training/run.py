@@ -295,8 +295,13 @@ class Run:
         if best is None or math.isnan(best) or score > best:
             weights = {name: value.detach().cpu().clone() for name, value in self._kept().state_dict().items()}
             self.best = {"score": score, "ssim": quality["ssim"], "epoch": epoch, "model": weights}
-        record = {"phase": phase, "epoch": epoch + 1, "difficulty": difficulty, **means,
-                  **{f"validation_{name}": value for name, value in quality.items()}}  # fmt: skip
+        record = {
+            "phase": phase,
+            "epoch": epoch + 1,
+            "difficulty": difficulty,
+            **means,
+            **{f"validation_{name}": value for name, value in quality.items()},
+        }
         self.history.append(record)
         if self.log is not None:
             self.log.epoch(self.position["step"], record)

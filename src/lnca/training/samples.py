@@ -50,9 +50,16 @@ def open_samples(plan: Plan, split: Split, phases: tuple[str, ...], skip_broken:
 
 
 def draw_batch(
-    samples: TileSet | CropSet, plan: Plan, phase: str, index: Tensor, difficulty: float, share: float,
-    draw: torch.Generator, *, augment: bool,
-) -> Batch:  # fmt: skip
+    samples: TileSet | CropSet,
+    plan: Plan,
+    phase: str,
+    index: Tensor,
+    difficulty: float,
+    share: float,
+    draw: torch.Generator,
+    *,
+    augment: bool,
+) -> Batch:
     """A batch as a phase wants it, on the device of `draw`.
 
     Args:

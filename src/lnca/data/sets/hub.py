@@ -109,13 +109,17 @@ def scan(root: Path | None, address: Address) -> Found:
         columns = ", ".join(found) or "none"
         return Found(problems=[f"{address.name}: columns of pictures are {columns}; name one with ?column=.."])
     clean = address.column or found[0]
-    return Found([
-        Sample(
-            f"{index:08d}", f"{index:08d}", HubPicture(address, clean, index),
-            HubPicture(address, address.corrupted, index) if address.corrupted else None,
-        )
-        for index in range(len(rows))
-    ])  # fmt: skip
+    return Found(
+        [
+            Sample(
+                f"{index:08d}",
+                f"{index:08d}",
+                HubPicture(address, clean, index),
+                HubPicture(address, address.corrupted, index) if address.corrupted else None,
+            )
+            for index in range(len(rows))
+        ]
+    )
 
 
 def hub_set(text: str) -> DataSet:

@@ -110,10 +110,14 @@ def scan(root: Path) -> Found:
                 clean, seconds = long[key[0]]
                 used.add(key[0])
                 ratio = min(seconds / key[1], LARGEST_RATIO)
-                found.samples.append(Sample(
-                    f"{camera}/{path.name}", f"{camera}/{key[0]}",
-                    _picture(clean, 1.0), _picture(path, ratio),
-                ))  # fmt: skip
+                found.samples.append(
+                    Sample(
+                        f"{camera}/{path.name}",
+                        f"{camera}/{key[0]}",
+                        _picture(clean, 1.0),
+                        _picture(path, ratio),
+                    )
+                )
         found.problems += [f"{long[scene][0]} has no short exposure" for scene in sorted(long.keys() - used)]
         for part in ("short", "long"):
             if not (folder / part).is_dir():

@@ -21,8 +21,23 @@ from .webp import WEBP
 
 # In the order in which files are asked what they are.
 ALL: tuple[Format, ...] = (
-    JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF, HEIC, JXL, JP2, EXR, HDR, PNM, PFM, TGA, RAW,
-)  # fmt: skip
+    JPEG,
+    PNG,
+    WEBP,
+    GIF,
+    TIFF,
+    BMP,
+    AVIF,
+    HEIC,
+    JXL,
+    JP2,
+    EXR,
+    HDR,
+    PNM,
+    PFM,
+    TGA,
+    RAW,
+)
 BY_NAME = {each.name: each for each in ALL}
 # Formats that are written, by suffix: their names.
 FORMATS = {suffix: each.name for each in ALL if each.write is not None for suffix in each.suffixes}

@@ -19,18 +19,25 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 XMP, MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 # Segments that are read, or that say how the file is coded; by marker and first bytes.
 KNOWN: dict[int, tuple[bytes, ...]] = {
-    0xE0: (b"JFIF\0", b"JFXX\0"), 0xE1: (b"Exif\0", XMP), 0xE2: (b"ICC_PROFILE\0",), 0xED: (PHOTOSHOP,),
-    0xEE: (b"Adobe",), 0xFE: (b"",),
-}  # fmt: skip
+    0xE0: (b"JFIF\0", b"JFXX\0"),
+    0xE1: (b"Exif\0", XMP),
+    0xE2: (b"ICC_PROFILE\0",),
+    0xED: (PHOTOSHOP,),
+    0xEE: (b"Adobe",),
+    0xFE: (b"",),
+}
 # What is left out of others, by their first bytes; XMP speaks of the first two.
 FURTHER, MORE, FILM = (
-    "further pictures, such as a gain map, were left out", "XMP beyond 64 kB was left out",
+    "further pictures, such as a gain map, were left out",
+    "XMP beyond 64 kB was left out",
     "the film behind the picture was left out",
-)  # fmt: skip
+)
 OTHERS = {
-    b"MPF\0": FURTHER, MORE_XMP: MORE, b"JP": "signed claims (C2PA) were left out",
+    b"MPF\0": FURTHER,
+    MORE_XMP: MORE,
+    b"JP": "signed claims (C2PA) were left out",
     b"urn:iso:std:iso:ts:21496": FURTHER,
-}  # fmt: skip
+}
 FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}

@@ -15,8 +15,18 @@ MAGIC = b"\x76\x2f\x31\x01"
 COLOURS = ("RGBA", "RGB", "YA", "Y")
 CHANNELS, ATTRIBUTES = "channels of OpenEXR that are no colours", "attributes of OpenEXR"
 # Attributes that say how the pixels lie in a file, and those that every file has.
-STRUCTURAL = ("channels", "compression", "type", "tiles", "lineOrder", "chunkCount", "version", "maxSamplesPerPixel",
-              "dataWindow", "displayWindow")  # fmt: skip
+STRUCTURAL = (
+    "channels",
+    "compression",
+    "type",
+    "tiles",
+    "lineOrder",
+    "chunkCount",
+    "version",
+    "maxSamplesPerPixel",
+    "dataWindow",
+    "displayWindow",
+)
 USUAL: dict[str, Any] = {"pixelAspectRatio": 1.0, "screenWindowWidth": 1.0, "screenWindowCenter": [0.0, 0.0]}
 
 
@@ -83,9 +93,11 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
         frame = multiplied(frame)
     half = photo.half or photo.frames[0].dtype == np.uint8
     pixels = np.ascontiguousarray(frame.astype(np.float16 if half else np.float32))
-    channels: dict[str, Any] = {"RGBA"[: pixels.shape[2]]: pixels} if pixels.ndim == 3 and pixels.shape[2] > 2 else (
-        {"Y": pixels} if pixels.ndim == 2 else {"Y": pixels[..., 0].copy(), "A": pixels[..., 1].copy()}
-    )  # fmt: skip
+    channels: dict[str, Any] = (
+        {"RGBA"[: pixels.shape[2]]: pixels}
+        if pixels.ndim == 3 and pixels.shape[2] > 2
+        else ({"Y": pixels} if pixels.ndim == 2 else {"Y": pixels[..., 0].copy(), "A": pixels[..., 1].copy()})
+    )
     header = {"compression": library.ZIP_COMPRESSION, "type": library.scanlineimage}
     header |= photo.own.get(ATTRIBUTES, {})
     library.File(header, channels | photo.own.get(CHANNELS, {})).write(file)

@@ -19,9 +19,11 @@ DNG_VERSION, SENSOR = 50706, (32803, 34892)
 
 def recognise(head: bytes) -> bool:
     """Whether the first bytes are those of raw files alone."""
-    return head.startswith(RAW_MAGIC) or head[4:].startswith(CR3_MAGIC) or (
-        head.startswith(MAGIC) and head[8:10] == CR2_MAGIC
-    )  # fmt: skip
+    return (
+        head.startswith(RAW_MAGIC)
+        or head[4:].startswith(CR3_MAGIC)
+        or (head.startswith(MAGIC) and head[8:10] == CR2_MAGIC)
+    )
 
 
 def is_raw(file: BinaryIO, head: bytes) -> bool:

@@ -310,8 +310,11 @@ def _write_deep(frames: list[np.ndarray], file: BinaryIO, big: bool) -> None:
                 photometric="rgb" if channels > 2 else "minisblack",
                 extrasamples=["unassalpha"] if channels in (2, 4) else None,
                 planarconfig="contig" if channels > 1 else None,
-                software=False, metadata=None, compression="zlib", contiguous=False,
-            )  # fmt: skip
+                software=False,
+                metadata=None,
+                compression="zlib",
+                contiguous=False,
+            )
 
 
 TIFF = Format(

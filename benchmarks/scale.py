@@ -66,7 +66,7 @@ def picture(width: int, height: int) -> Image.Image:
 def one_core(folder: Path, rounds: int) -> dict[str, Any]:
     """Seconds of a picture, in one process with one thread; and of each megapixel, which is the slope of a line."""
     use_threads(1)
-    way = Way(DEFAULT_MODEL, "cpu")
+    way = Way(DEFAULT_MODEL, device="cpu")
     calls: dict[str, Callable[[], object]] = {}
     rows: list[dict[str, Any]] = []
     for side in SIDES:

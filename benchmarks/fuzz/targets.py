@@ -50,7 +50,7 @@ class Pictures:
     def __init__(self, folder: Path):
         self.folder = folder
         self.files = corpus.pictures()
-        self.way = Way(str(small_weights(folder)), "cpu", max_pixels=PIXELS)
+        self.way = Way(str(small_weights(folder)), device="cpu", max_pixels=PIXELS)
         count = len(self.files) - 1
         self.strategy = st.tuples(
             st.integers(0, count), st.integers(0, count), changes(3), st.booleans(), st.sampled_from([None, *FORMATS])

@@ -92,7 +92,7 @@ def test_raw_files_become_tiff_and_hidden_leftovers_are_not_pictures(tmp_path):
 
 
 def test_a_record_says_what_became_of_a_file(weights, pictures, tmp_path):
-    way = Way(str(weights), "cpu", steps=2)
+    way = Way(str(weights), device="cpu", steps=2)
     record = restore_file(Job(pictures / "0.png", tmp_path / "a.png", tmp_path), way)
     assert (record.steps, record.width, record.height, record.frames, record.error) == (2, 140, 130, 1, None)
     assert record.megapixels == pytest.approx(140 * 130 / 1e6)
@@ -107,7 +107,7 @@ def test_a_record_says_what_became_of_a_file(weights, pictures, tmp_path):
 
 def test_workers_write_the_same_files(weights, pictures, tmp_path):
     (pictures / "2.png").write_bytes(b"broken")
-    way = Way(str(weights), "cpu")
+    way = Way(str(weights), device="cpu")
     for name, workers in (("one", 1), ("two", 2)):
         jobs, *_ = plan([pictures], tmp_path / name, False)
         records = list(restore_files(jobs, way, workers))

@@ -187,7 +187,7 @@ def restore(
     """Restore a picture, or every picture in a folder."""
     from .. import peers
     from ..memory import manage_freed_memory
-    from ..restoration.batch import Record, Way, restore_files, restorer_of, write_manifest
+    from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of, write_manifest
     from ..restoration.film import is_film
     from ..restoration.jobs import plan
     from ..restoration.notation import Noise, parse_noise_level, parse_region
@@ -197,20 +197,20 @@ def restore(
     noise = Noise(level=parse_noise_level(noise_level), scale=noise_scale, luma=luma, chroma=chroma)
     asked = Way(
         model,
-        device,
-        checked_backend(backend),
-        checked_precision(precision),
-        _steps(steps),
-        tolerance,
-        max_memory,
-        strength,
-        noise,
-        None if region is None else parse_region(region),
-        mask,
-        max_pixels,
-        times,
-        kernel,
-        kernel_out,
+        device=device,
+        backend=checked_backend(backend),
+        precision=checked_precision(precision),
+        steps=_steps(steps),
+        tolerance=tolerance,
+        max_memory=max_memory,
+        strength=strength,
+        noise=noise,
+        region=None if region is None else parse_region(region),
+        mask=mask,
+        max_pixels=max_pixels,
+        times=times,
+        kernel=kernel,
+        beside=Beside(kernel=kernel_out, heat_map=heat_map, comparison=compare),
     )
     talk = Talk(quiet, json, steps == "auto")
     manage_freed_memory(limited=max_memory is not None)
@@ -300,7 +300,7 @@ def restore(
         if single:
             if record.error is not None:
                 raise LncaError(record.error)
-            _show(jobs[0], way, heat_map, compare, frames)
+            _show_steps(jobs[0], way, frames)
             if not quiet and not json:
                 print(jobs[0].output)
             return
@@ -448,34 +448,24 @@ def _show_plans(jobs: "list[Job]", way: "Way") -> None:
         raise typer.Exit(1)
 
 
-def _show(job: "Job", way: "Way", heat_map: Path | None, compare: Path | None, frames: Path | None) -> None:
-    """What was asked for beside the restored picture, of its first frame."""
-    if heat_map is None and compare is None and frames is None:
+def _show_steps(job: "Job", way: "Way", frames: Path | None) -> None:
+    """A film of the first frame after each step, where it was asked for."""
+    if frames is None:
         return
     import numpy as np
     from PIL import Image
 
-    from ..images.eight_bit import save_picture
     from ..images.photo import of_depth
     from ..images.reading import open_photo
     from ..restoration.batch import restorer_of
     from ..restoration.mask import mask_of
     from ..restoration.noise import told
-    from ..restoration.showing import draw_heat_map, save_film, side_by_side
-    from ..restoration.streaming import Streamer
+    from ..restoration.showing import save_film
 
-    stamp = stamp_of(job.source)
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     before = of_depth(open_photo(job.source, way.max_pixels).frames[0], np.uint8)
     mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
-    if compare is not None:
-        after = of_depth(open_photo(job.output, way.max_pixels).frames[0], np.uint8)
-        save_picture(side_by_side(Image.fromarray(before), Image.fromarray(after)), compare, stamp)
-    if heat_map is not None and isinstance(restorer.streamer, Streamer):
-        taken = restorer.settle(before, None, way.tolerance, way.max_memory).steps[0]
-        save_picture(draw_heat_map(taken, restorer.streamer.coder.multiple, mask), heat_map, stamp)
-    if frames is not None:
-        steps = way.steps if isinstance(way.steps, int) else None
-        options = told(way.noise, restorer, before).options | way.told_kernel(restorer)
-        film = restorer.iterate(before, steps, way.strength, mask, **options)
-        save_film((Image.fromarray(frame) for frame in film), frames, stamp)
+    steps = way.steps if isinstance(way.steps, int) else None
+    options = told(way.noise, restorer, before).options | way.told_kernel(restorer)
+    film = restorer.iterate(before, steps, way.strength, mask, **options)
+    save_film((Image.fromarray(frame) for frame in film), frames, stamp_of(job.source))

@@ -76,14 +76,16 @@ def _(coder: Autoencoder, engine: Engine) -> BandAutoencoder:
 
 @coder_of.register
 def _(coder: ResidualCoder, engine: Engine) -> BandResidualCoder:
+    gather: Any = coder.gather
+    scatter: Any = coder.scatter
     return BandResidualCoder(
         weights_of(coder),
         engine,
         width=coder.width,
         shrink=coder.shrink,
-        latent=coder.gather[2].out_channels,
-        output=coder.scatter[0].in_channels,  # type: ignore[arg-type]
-        mixing=coder.gather[0].out_channels,  # type: ignore[arg-type]
+        latent=gather[2].out_channels,
+        output=scatter[0].in_channels,
+        mixing=gather[0].out_channels,
     )
 
 

@@ -7,19 +7,21 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
+from PIL import Image
 
 from ..errors import LncaError, in_short
-from ..files import stamp_of
+from ..files import NEW, stamp_of
+from ..images.eight_bit import save_picture
 from ..images.finding import LeftOut
 from ..images.formats import FORMATS
 from ..images.limits import PIXEL_LIMIT
-from ..images.photo import Photo
+from ..images.photo import Photo, of_depth
 from ..images.ranges import stretched, unstretched
 from ..images.reading import open_photo, read_photo
 from ..images.writing import save_photo, write_photo
@@ -34,7 +36,23 @@ from .kernel import Kernel, read_kernel, write_kernel
 from .mask import mask_of
 from .noise import told
 from .notation import Noise
-from .restorer import Restorer
+from .restorer import Restorer, Settled
+from .showing import draw_heat_map, side_by_side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Files that are written beside one restored picture, of its first frame.
+
+    Args:
+        kernel: gets the blur kernel that is found.
+        heat_map: gets the steps of each cell, where these end as cells settle.
+        comparison: gets the picture half before, half after.
+    """
+
+    kernel: Path | None = None
+    heat_map: Path | None = None
+    comparison: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +63,11 @@ class Way:
         times: whether an output gets its source's times.
         mask: a file, or the shares themselves.
         kernel: a picture or a .npy file of the blur kernel, or the kernel; None lets the model find it.
-        kernel_out: gets the kernel that is found in a picture's first frame; for one picture.
+        beside: for one picture.
     """
 
     model: str
+    _: KW_ONLY
     device: str = "auto"
     backend: Backend = "auto"
     precision: Precision = "float32"
@@ -62,11 +81,11 @@ class Way:
     max_pixels: int = PIXEL_LIMIT
     times: bool = False
     kernel: Path | Kernel | None = None
-    kernel_out: Path | None = None
+    beside: Beside = Beside()
 
     def told_kernel(self, restorer: Restorer) -> dict[str, Any]:
         """As an option of `Restorer.restore`, where one is told; raises `LncaError` where it cannot be used."""
-        if not restorer.takes_kernel and (self.kernel is not None or self.kernel_out is not None):
+        if not restorer.takes_kernel and (self.kernel is not None or self.beside.kernel is not None):
             raise LncaError(f"{restorer.info.name} takes no blur kernel; add --model photo-deblur")
         if self.kernel is None:
             return {}
@@ -127,12 +146,14 @@ def restorer_of(model: str, device: str, backend: Backend, precision: Precision)
 
 class Done(NamedTuple):
     """A restored picture, the steps that a cell took (None of models without steps), the noise levels that the model
-    was given (None of models that take none), see `Record`, and the kernel that was found in its first frame."""
+    was given (None of models that take none), see `Record`; of its first frame the kernel that was found, and the steps
+    of its cells where these ended as they settled."""
 
     photo: Photo
     steps: float | None
     noise_level: dict[str, float] | None = None
     kernel: np.ndarray | None = None
+    settled: Settled | None = None
 
 
 class DoneFrame(NamedTuple):
@@ -142,6 +163,7 @@ class DoneFrame(NamedTuple):
     steps: float | None
     level: tuple[float, float] | None = None
     kernel: np.ndarray | None = None
+    settled: Settled | None = None
 
 
 def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None] | None = None) -> DoneFrame:
@@ -159,7 +181,7 @@ def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None]
     kernel = way.told_kernel(restorer)
     if way.steps == "auto":
         settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
-        return DoneFrame(settled.picture, float(settled.steps.mean()))
+        return DoneFrame(settled.picture, float(settled.steps.mean()), settled=settled)
     noise, found = told(way.noise, restorer, frame), None
     options = {**noise.options, **kernel, "progress": progress}
     if restorer.takes_kernel and way.kernel is None:
@@ -188,7 +210,7 @@ def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | No
     steps = float(np.mean(taken)) if taken else None
     restored = photo.restored([unstretched(frame.picture, factor) for frame in done], _how(restorer, steps, way))
     levels = [frame.level for frame in done if frame.level is not None]
-    return Done(restored, steps, mean_levels(levels), done[0].kernel)
+    return Done(restored, steps, mean_levels(levels), done[0].kernel, done[0].settled)
 
 
 def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
@@ -344,10 +366,10 @@ def recorded(
     try:
         photo = read()
         record.height, record.width, record.frames = *photo.frames[0].shape[:2], len(photo.frames)
-        restored, record.steps, record.noise_level, kernel = restore_photo(photo, way, progress)
-        record.notes = photo.notes + write(restored)
-        if way.kernel_out is not None and kernel is not None:
-            write_kernel(way.kernel_out, kernel)
+        done = restore_photo(photo, way, progress)
+        record.steps, record.noise_level = done.steps, done.noise_level
+        record.notes = photo.notes + write(done.photo)
+        write_beside(photo, done, way, record.file)
     except LncaError as error:
         record.error = str(error)
     except Exception as error:
@@ -357,6 +379,30 @@ def recorded(
         record.error = unexpected(record.file, error)
     record.seconds = round(time.perf_counter() - begin, 3)
     return record
+
+
+def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
+    """Writes what was asked for beside a restored picture.
+
+    Args:
+        photo: as it was given.
+        file: its name, whose permissions and times the others get, where it is one.
+
+    Raises:
+        LncaError: they cannot be written.
+    """
+    asked, path = way.beside, Path(file)
+    stamp = stamp_of(path) if path.is_file() else NEW
+    if asked.kernel is not None and done.kernel is not None:
+        write_kernel(asked.kernel, done.kernel)
+    if asked.comparison is not None:
+        before, after = (Image.fromarray(of_depth(each.frames[0], np.uint8)) for each in (photo, done.photo))
+        save_picture(side_by_side(before, after), asked.comparison, stamp)
+    if asked.heat_map is not None and done.settled is not None:
+        height, width = photo.frames[0].shape[:2]
+        mask = mask_of(width, height, way.region, way.mask, way.max_pixels)
+        heat = draw_heat_map(done.settled.steps[0], done.settled.side, mask)
+        save_picture(heat, asked.heat_map, stamp)
 
 
 def unexpected(file: str, error: Exception) -> str:

@@ -74,10 +74,12 @@ def loaded(model: Any) -> "Restorer":
 
 
 class Settled(NamedTuple):
-    """A picture restored until its cells settled, and the steps that each cell took: int32, (B, rows, columns)."""
+    """A picture restored until its cells settled, the steps that each cell took, int32 (B, rows, columns), and how many
+    pixels a cell's side has."""
 
     picture: Any
     steps: np.ndarray
+    side: int
 
 
 class Restorer:
@@ -417,7 +419,8 @@ class Restorer:
                 f"all cells of {self.info.name} take every step; steps that end where cells settle are for others"
             )
         try:
-            return Settled(*self.streamer.settle(rows, tolerance, steps, _bytes(max_memory)))
+            picture, taken = self.streamer.settle(rows, tolerance, steps, _bytes(max_memory))
+            return Settled(picture, taken, self.streamer.side)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, rows.width, rows.height) from error
 

@@ -54,11 +54,13 @@ class Restoring(ABC):
         steps: the model's own number; None of a model without steps.
         takes_noise_level: whether the model is told how much noise there is.
         takes_kernel: whether it can be told the blur kernel.
+        side: pixels of the side of a cell; 1 of a model without a lattice.
     """
 
     steps: int | None = None
     takes_noise_level = False
     takes_kernel = False
+    side = 1
     precision: Precision = "float32"
 
     @abstractmethod

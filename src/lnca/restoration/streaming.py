@@ -45,7 +45,7 @@ class Streamer(Restoring):
 
     def __init__(self, model: Latent):
         self.model, self.coder, self.run, self.steps = model, model.coder, model.run, model.steps
-        self.precision = model.run.precision
+        self.precision, self.side = model.run.precision, model.coder.multiple
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
         """The quickest way to restore a picture within `max_memory` bytes, or to `settle` it.

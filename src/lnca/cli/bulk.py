@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LncaError
-from .plain import plain
-from .records import Talk, followed, lines_of
+from .records import Talk, Work, lines_of
 
 if TYPE_CHECKING:
-    from ..restoration.batch import Lines, Way
+    from ..restoration.batch import Lines, Record, Way
+    from ..restoration.stores import StoredPlan
 
 
 def restore_in_bulk(
@@ -26,9 +26,9 @@ def restore_in_bulk(
     talk: Talk,
 ) -> None:
     """Restores pictures on a Ray cluster; each output that is there in the end has a line in the manifest."""
-    from ..restoration.batch import Record, write_manifest
+    from ..restoration.batch import Record
     from ..restoration.cluster import restore_on_cluster
-    from ..restoration.stores import is_address, manifests, plan_files, plan_stored, written_down
+    from ..restoration.stores import is_address, plan_files, plan_stored
 
     stored = [text for text in (*sources, output) if text is not None and is_address(text)]
     if stored and output is None:
@@ -37,32 +37,38 @@ def restore_in_bulk(
         plan = plan_stored(sources, output, overwrite)
     else:
         plan = plan_files([Path(source) for source in sources], output, overwrite)
-    if dry_run:
-        for job in plan.jobs:
-            print(plain(f"{job.source} -> {job.output}"))
-        return
     folder = plan.folder
     left = [Record.of_left_out(each, way.model) for each in plan.left]
+    work = Work(
+        jobs=plan.jobs,
+        written_first=[*_there_before(plan, manifest, way.model), *left],
+        restored=lambda _: restore_on_cluster(plan.jobs, way, address, workers),
+    )
+    if dry_run:
+        work.show()
+        return
     talk.of_left_out(left)
     failed = sum(record.error is not None for record in left)
     total = len(plan.jobs) + failed
+    for record in work.carry_out(_lines_of(manifest, folder), talk):
+        failed += record.error is not None
+    talk.of_all(failed, total, len(plan.done), folder)
+
+
+def _there_before(plan: "StoredPlan", manifest: Path | None, model: str) -> "list[Record]":
+    """Records of outputs that are there and in no manifest, as a run leaves them that was killed meanwhile."""
+    from ..restoration.batch import Record
+    from ..restoration.stores import manifests, written_down
+
+    if not plan.done:
+        return []
     if manifest is not None:
         earlier = [str(manifest)] if manifest.exists() else []
     else:
-        earlier = [] if folder is None else manifests(folder)
-    known = set(written_down(earlier)) if plan.done else set()
-    with _lines_of(manifest, folder) as lines:
-        if lines is not None:
-            # Those of a run that was killed before it wrote them down.
-            there = (Record(job.source, job.output, way.model, notes=["was there already"]) for job in plan.done)
-            for _ in write_manifest(lines, (*(record for record in there if record.output not in known), *left)):
-                pass
-        for record in followed(
-            lambda _: restore_on_cluster(plan.jobs, way, address, workers), len(plan.jobs), lines, not talk.quiet
-        ):
-            failed += record.error is not None
-            talk.of(record)
-    talk.of_all(failed, total, len(plan.done), folder)
+        earlier = [] if plan.folder is None else manifests(plan.folder)
+    known = set(written_down(earlier))
+    there = (Record(job.source, job.output, model, notes=["was there already"]) for job in plan.done)
+    return [record for record in there if record.output not in known]
 
 
 @contextmanager

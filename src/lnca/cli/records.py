@@ -1,8 +1,9 @@
 """What `lnca restore` says and writes down of many pictures."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from .plain import plain
 
 if TYPE_CHECKING:
     from ..restoration.batch import Lines, Record
+    from ..restoration.jobs import Job
+    from ..restoration.stores import StoredJob
 
 RATE = "{task.fields[megapixels]:.2f} MP/s"
 # Files of other kinds that are named; a manifest names all.
@@ -90,6 +93,45 @@ def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | No
         return
     with Appended(path) as file:
         yield file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Pictures to be restored, by this machine or by a cluster.
+
+    Args:
+        jobs: each with a source and an output.
+        written_first: what the manifest has of others.
+        restored: an executor: gives a record for each job as it is done, and calls what it is given with the share of
+            the picture that is under way.
+    """
+
+    jobs: "Sequence[Job | StoredJob]"
+    written_first: "Sequence[Record]"
+    restored: "Callable[[Callable[[float], None]], Iterable[Record]]"
+
+    def show(self) -> None:
+        """Prints what would be restored, and where to."""
+        for job in self.jobs:
+            print(plain(f"{job.source} -> {job.output}"))
+
+    def carry_out(
+        self, lines: "AbstractContextManager[Lines | None]", talk: Talk, *, errors: bool = True
+    ) -> "Iterator[Record]":
+        """Yields the records, written to a manifest, and said, as the pictures are done.
+
+        Args:
+            lines: the manifest.
+            errors: whether errors are said here.
+        """
+        from ..restoration.batch import write_manifest
+
+        with lines as file:
+            if file is not None:
+                deque(write_manifest(file, self.written_first), 0)
+            for record in followed(self.restored, len(self.jobs), file, not talk.quiet):
+                talk.of(record, errors=errors)
+                yield record
 
 
 def followed(

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +18,7 @@ from .bulk import restore_in_bulk
 from .groups import AMOUNT, MACHINE, OUTPUT, PLACE, USUAL, WHAT
 from .options import checked_backend, checked_engine, checked_precision
 from .plain import plain
-from .records import Talk, followed, lines_of
+from .records import Talk, Work, followed, lines_of
 
 if TYPE_CHECKING:
     from ..restoration.batch import Way
@@ -187,7 +186,7 @@ def restore(
     """Restore a picture, or every picture in a folder."""
     from .. import peers
     from ..memory import manage_freed_memory
-    from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of, write_manifest
+    from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of
     from ..restoration.film import is_film
     from ..restoration.jobs import plan
     from ..restoration.notation import Noise, parse_noise_level, parse_region
@@ -278,26 +277,24 @@ def restore(
                 _check_beside(option, beside_it, single, overwrite or show_plan)
         left = [Record.of_left_out(each, way.model) for each in no_pictures]
         talk.of_left_out(left)
-        failed = sum(record.error is not None for record in left)
-        total = len(jobs) + failed
+        work = Work(
+            jobs=jobs,
+            written_first=left,
+            restored=lambda progress: restore_files(jobs, way, workers or 1, progress),
+        )
         if dry_run:
-            for job in jobs:
-                print(plain(f"{job.source} -> {job.output}"))
+            work.show()
             return
-        restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-        way.told_kernel(restorer)
+        way.told_kernel(restorer_of(way.model, way.device, way.backend, way.precision))
         if show_plan:
             _show_plans(jobs, way)
             return
-        with lines_of(manifest, folder if jobs else None) as lines:
-            if lines is not None:
-                deque(write_manifest(lines, left), 0)
-            for record in followed(
-                lambda progress: restore_files(jobs, way, workers or 1, progress), len(jobs), lines, not quiet
-            ):
-                failed += record.error is not None
-                talk.of(record, errors=not single)
+        record, failed = None, sum(record.error is not None for record in left)
+        total = len(jobs) + failed
+        for record in work.carry_out(lines_of(manifest, folder if jobs else None), talk, errors=not single):
+            failed += record.error is not None
         if single:
+            assert record is not None
             if record.error is not None:
                 raise LncaError(record.error)
             _show_steps(jobs[0], way, frames)

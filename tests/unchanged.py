@@ -1,6 +1,6 @@
 """What shipped models make of fixed pictures, and the losses of short trainings: `test_unchanged.py` holds them.
 
-    PYTHONPATH=tests python tests/unchanged.py    # after a change of behaviour that is meant, writes them anew
+PYTHONPATH=tests python tests/unchanged.py    # after a change of behaviour that is meant, writes them anew
 """
 
 import sys

@@ -5,7 +5,7 @@
     >>> model = lnca.load("lnca-denoise")  # another model, to restore many pictures
     >>> for picture in model.iterate(noisy): ...  # step by step
 
-torch is imported when a model is asked for, not before.
+What restores needs numpy only; torch is imported for GPUs, training and modules.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ def load(
     Args:
         name_or_path: a name from `models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
-        backend: "plain" is the readable rule, "compiled" the same under torch.compile, "fused" the fast kernels, "auto"
-            the fastest that needs no compiling.
+        backend: "plain" is numpy on a processor and plain torch elsewhere, "compiled" torch.compile, "fused" the fast
+            kernels, "auto" the fastest that needs no compiling.
         precision: "float32", or "bfloat16" for the fused kernels of a processor that has it.
 
     Raises:

@@ -1,6 +1,6 @@
 """Errors a user can act on."""
 
-# How what trains, and uses GPUs, is got.
+# How to install PyTorch, which training and GPUs need.
 HOW_TO_GET_TORCH = "pip install 'lnca[train]'"
 
 

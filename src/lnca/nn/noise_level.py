@@ -2,12 +2,11 @@
 
 What tells noise from texture differs from camera to camera: independent noise is loudest in the finest differences,
 what came through demosaicing and JPEG is not. So the filters whose energies are looked at are learned, at three
-scales. Each
-cell says something of the noise from the energies of its own and those around it, and how far that is to be trusted:
-flat cells know, textured ones do not. The trusted mean over wide surroundings is what the cells agree on, and each cell
-concludes from it, and from its own brightness and energies, how loud the noise is there. The training punishes levels
-that are too low more than those that are too high, since noise that is left is worse than a little smoothing (Guo et
-al., "Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
+scales. Each cell says something of the noise from the energies of its own and those around it, and how far that is to
+be trusted: flat cells know, textured ones do not. The trusted mean over wide surroundings is what the cells agree on,
+and each cell concludes from it, and from its own brightness and energies, how loud the noise is there. The training
+punishes levels that are too low more than those that are too high, since noise that is left is worse than a little
+smoothing (Guo et al., "Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
 """
 
 import torch
@@ -34,10 +33,9 @@ from .surroundings import widened
 class NoiseEstimator(nn.Module):
     """Picture -> standard deviations of its brightness and its colour noise.
 
-    The unit is a 255th, scaled so that independent noise of standard deviation sigma in all three channels reads
-    sigma in
-    both maps: that of Y = 0.299 R + 0.587 G + 0.114 B divided by 0.668, the norm of these weights, and accordingly for
-    the root mean square of Cb and Cr (`degradation.noise_levels`).
+    The unit is a 255th, scaled so that independent noise of standard deviation sigma in all three channels reads sigma
+    in both maps: that of Y = 0.299 R + 0.587 G + 0.114 B divided by 0.668, the norm of these weights, and accordingly
+    for the root mean square of Cb and Cr (`degradation.noise_level`).
 
     Args:
         filters: learned at each scale.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def widened(x: Tensor, scales: int) -> list[Tensor]:
-    """Means of what cells have (B, H / 4, W / 4, C) over wider and wider surroundings, which begin with their own."""
+    """Means of what cells have (B, h, w, C) over wider and wider surroundings, which begin with their own."""
     means = [x]
     for scale in range(scales - 1):
         means.append(smoothed(smoothed(means[-1], 1, 2**scale), 2, 2**scale))

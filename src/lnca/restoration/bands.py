@@ -7,7 +7,7 @@ from ..runtime.coders import BandCoder
 
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
-# Of the memory that is allowed: the rest is for what an allocator does not give back at once.
+# Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
 SHARE = 0.84
 
 

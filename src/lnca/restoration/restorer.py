@@ -11,9 +11,9 @@ import numpy as np
 from ..catalogue import ModelInfo, locate
 from ..errors import HOW_TO_GET_TORCH, LncaError
 from ..runtime.deblurring import Blur
-from ..runtime.engine import Engine, Native, Numpy
+from ..runtime.engine import Numpy, engine_of
 from ..runtime.models import Deblurring, Latent, Model, Pyramid, load
-from ..runtime.native import BFLOAT16_LEVELS, Backend, NoKernelError, Precision, best_level, loaded_library
+from ..runtime.native import Backend, NoKernelError, Precision
 from .axes import picture_by_picture
 from .deblurring import DeblurStreamer
 from .devices import device_named
@@ -51,20 +51,6 @@ def _(model: Pyramid) -> RollingStreamer:
 @streamer_of.register
 def _(model: Deblurring) -> DeblurStreamer:
     return DeblurStreamer(RollingStreamer(model.cells), model.steps)
-
-
-def engine_of(backend: Backend, precision: Precision) -> Engine:
-    """What runs a model on the processor.
-
-    Raises:
-        LncaError: the backend or precision was asked for and cannot be had.
-    """
-    if backend == "fused" or precision == "bfloat16":
-        loaded_library()
-    level = best_level()
-    if precision == "bfloat16" and (backend == "plain" or level not in BFLOAT16_LEVELS):
-        raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
-    return Numpy() if backend == "plain" or level is None else Native(level, precision)
 
 
 @lru_cache(1)
@@ -233,7 +219,7 @@ class Restorer:
             steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled, as
                 `settle` does.
             max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
-                the bit. For models with fused kernels.
+                the bit. On the processor, for models that are not run by torch alone.
             strength: share of the restored picture in what comes out, 0 to 1.
             mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
             noise_level: standard deviation of the noise in 255ths, as papers give sigma, 0 to 255: a number; or a map

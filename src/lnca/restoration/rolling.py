@@ -21,7 +21,7 @@ from .restoring import Restoring, Wish
 
 COMFORTABLE_BAND = 128
 SMALLEST_BAND = 16
-# Of the memory that is allowed: the rest is for what an allocator does not give back at once.
+# Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
 SHARE = 0.8
 
 

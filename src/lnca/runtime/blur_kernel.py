@@ -25,7 +25,7 @@ PRICE, CHEAPER, LEAST_PRICE = 4e-3, 1.1, 1e-4
 STIFFEST = 1e5
 # Weight of the kernel's own energy in the least squares.
 ENERGY = 2.0
-# Of what is wanted of a kernel: what may be missing of it in the end.
+# Conjugate gradients stop at this residual, relative to the first.
 EXACT = 1e-9
 # Of a kernel's largest value: what is less is noise. Of its sum: patches that hold less are noise too.
 FAINT, SMALL = 1 / 20, 0.1

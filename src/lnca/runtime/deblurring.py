@@ -43,8 +43,8 @@ CORNER, FEWEST = 0.4, 32
 LOOK, SQUARE = 512, 32
 # The longest shakes that are looked for; what explains the picture best is taken.
 SIDES = (13, 31)
-# An estimate counts in full up to a misfit of the first and the second times the noise level, and not at all from so
-# many times that on. Pictures that were sharp have more, at their edges.
+# An estimate counts in full up to a misfit of FITS + FITS_NOISE * level, and not at all from MISSES times that on.
+# Pictures that were sharp have more, at their edges.
 FITS, FITS_NOISE, MISSES = 0.8, 0.15, 1.6
 # Where the strongest edges (the steepest twentieth) rise by less a pixel, nothing tells a blur, and none is taken away.
 FLAT = 2 / 255

@@ -1,15 +1,16 @@
-"""By what the arithmetic of models is done: the compiled kernels, or numpy."""
+"""Chooses what does a model's arithmetic: the compiled kernels, or numpy."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from ..errors import LncaError
 from .arrays import Float
 from .automaton import NativeRun, NumpyRun, Run
 from .convolution import BLOCK, Convolution, NativeConvolution, NumpyConvolution
 from .layers import Layer
-from .native import Precision, best_level
+from .native import BFLOAT16_LEVELS, Backend, Precision, best_level, loaded_library
 from .rules import Rule
 
 
@@ -17,8 +18,8 @@ class Engine(Protocol):
     """Makes what runs a model of its layers and rules.
 
     Attributes:
-        aligned: columns of cells at which a part of a picture may begin: every value has then the place that it has in
-            the whole picture among those that are computed together, and so the same bits.
+        aligned: a part of a picture begins at a multiple of so many columns of cells, so that rounding is the same as
+            in the whole picture.
     """
 
     @property
@@ -81,7 +82,15 @@ class Numpy:
         return NumpyRun(rule, self.dtype)
 
 
-def fastest(precision: Precision = "float32") -> Engine:
-    """The compiled kernels where they are, else numpy."""
+def engine_of(backend: Backend, precision: Precision) -> Engine:
+    """What runs a model on the processor.
+
+    Raises:
+        LncaError: the backend or precision was asked for and cannot be had.
+    """
+    if backend == "fused" or precision == "bfloat16":
+        loaded_library()
     level = best_level()
-    return Numpy() if level is None else Native(level, precision)
+    if precision == "bfloat16" and (backend == "plain" or level not in BFLOAT16_LEVELS):
+        raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
+    return Numpy() if backend == "plain" or level is None else Native(level, precision)

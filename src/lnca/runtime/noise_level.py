@@ -18,13 +18,13 @@ SIDE = 8
 SCALES = 3
 # Mean squares: a twentieth of a step of 8 bits.
 LITTLE = (0.05 / 255) ** 2
-# Doublings of the surroundings that what cells say is averaged over, that energies are, and that levels are.
+# Numbers of scales for averaging what cells say, energies and levels.
 WIDE, NEAR, SMOOTH = 5, 3, 2
 # Brightness and colour; of red, green and blue in Y, Cb and Cr (BT.601).
 LEVELS = 2
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
-# A level at most, in standard deviations of the picture in cells around; noise that is blurred over pixels varies
-# less there.
+# Upper bound of a level, as a multiple of the picture's standard deviation in the cells around; noise that is blurred
+# over pixels varies less there.
 MOST = 1.5
 # Of a level's logarithm: from a twentieth to 256.
 LOWEST, HIGHEST = -3.0, math.log(256)

@@ -37,7 +37,7 @@ class Kept:
 
     Args:
         height: rows in all.
-        make: rows [begin, end); called with ends that grow, each beginning where the one before ended.
+        make: computes rows [begin, end); each call begins where the one before ended.
     """
 
     def __init__(self, height: int, make: Source):

@@ -1,4 +1,4 @@
-"""How many threads what restores uses in this process, and work that numpy does in several of them."""
+"""The number of threads that restoring uses in this process, and work of numpy's that is shared out to them."""
 
 import os
 from collections import deque

@@ -1,4 +1,5 @@
-"""Equations (3) to (9), one function each. All take tensors and return a scalar, except where a note says otherwise.
+"""The losses: equations (3) to (9), one function each, and below them those of models beyond the paper. They take
+tensors and return a scalar, except where a note says otherwise.
 
 Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (another clean picture). `x` are pictures
 (B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).

@@ -18,7 +18,7 @@ class Plan:
 
     Args:
         model: architecture, such as "latent-nafca".
-        task: "denoise" or "deblur".
+        task: "denoise", "deblur", "photo-denoise" or "photo-deblur".
         data: folder of clean pictures, or one that `lnca data prepare` wrote.
         recipe: see `Recipe`.
         seed: of the split, the weights and everything drawn.

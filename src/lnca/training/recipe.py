@@ -1,6 +1,7 @@
 """A recipe holds a whole experiment as data: model settings, corruption, the phases, their losses and optimizers.
 
-Recipes are YAML files with the fields of `Recipe`; two are shipped, `paper` (literal) and `stable` (the default).
+Recipes are YAML files with the fields of `Recipe`; those that are shipped are `paper` (literal), `stable` (the
+default), and the ones that shipped models were trained by.
 """
 
 import dataclasses

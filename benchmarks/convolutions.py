@@ -27,7 +27,7 @@ from lnca.memory import keep_freed_memory
 from lnca.runtime import convolution
 from lnca.runtime.convolution import Band, NativeConvolution
 from lnca.runtime.layers import convolution as layer_of
-from lnca.runtime.native import LEVELS, best_level
+from lnca.runtime.native import INSTRUCTION_SETS, best_level
 
 RESULT = Path(__file__).parent / "results" / "convolutions.json"
 WAYS = {"every tap": convolution.WIDEST + 1, "transformed": convolution.FEWEST}
@@ -78,7 +78,9 @@ def main() -> None:
     content: dict[str, Any] = {"environment": environment(torch.device("cpu"))}
     best = best_level()
     assert best is not None
-    levels = [level for level in LEVELS[: LEVELS.index(best) + 1] if level not in ("avx512bf16", "amx")]
+    levels = [
+        level for level in INSTRUCTION_SETS[: INSTRUCTION_SETS.index(best) + 1] if level not in ("avx512bf16", "amx")
+    ]
     content["layers"] = [layer(*channels, level) for level in levels for channels in LAYERS]
     content["restorations"] = [restoration(name) for name in MODELS]
     write_whole(RESULT, (json.dumps(content, indent=2) + "\n").encode())

@@ -32,7 +32,7 @@ from rich.progress import Progress
 from safetensors import safe_open
 
 import lnca
-from lnca.benchmark.denoisers import LEVELS, PEERS, Denoiser, Run, peers
+from lnca.benchmark.denoisers import PEERS, SIGMAS, Denoiser, Run, peers
 from lnca.benchmark.inference import operations
 from lnca.benchmark.judged import Judged, tables
 from lnca.benchmark.judging import PARTS, Judges, Record, judge
@@ -43,7 +43,7 @@ from lnca.evaluation.public_sets import SETS
 from lnca.kernels.devices import use_threads
 from lnca.memory import keep_freed_memory
 from lnca.nn.model import SteppedModel
-from lnca.runtime.native import BFLOAT16_LEVELS, best_level
+from lnca.runtime.native import BFLOAT16_SETS, best_level
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -60,7 +60,7 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
     steps = module.steps if isinstance(module, SteppedModel) else None
     stepped = partial(with_steps, restorer.restore) if steps is not None else None
     ways: dict[str, Run] = {"float32": run}
-    if best_level() in BFLOAT16_LEVELS:
+    if best_level() in BFLOAT16_SETS:
         ways["bfloat16"] = partial(restored, lnca.load(name, "cpu", precision="bfloat16").restore)
     return Denoiser(
         name=Path(name).stem,
@@ -68,7 +68,7 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
         run=run,
         blind=True,
         refusal=refusal,
-        levels=() if refusal else LEVELS,
+        levels=() if refusal else SIGMAS,
         stepped=stepped,
         steps=steps,
         parameters=restorer.info.parameters,
@@ -115,7 +115,7 @@ def function(where: str, weights: Path | None = None, name: str | None = None) -
     except (ImportError, ValueError, AttributeError) as error:
         raise LncaError(f"--function should be module:callable, got {where!r}: {error}") from error
     identity = digest(*(Path(path) for path in (module.__file__, weights) if path))
-    return Denoiser(name=name or own_name, identity=identity, run=run, blind=True, levels=LEVELS)
+    return Denoiser(name=name or own_name, identity=identity, run=run, blind=True, levels=SIGMAS)
 
 
 def of_weights(path: Path) -> str:

@@ -37,10 +37,10 @@ from lnca.kernels.devices import use_threads
 from lnca.restoration.bands import BLOCK_STEPS
 from lnca.restoration.batch import Record, Way, restore_file
 from lnca.restoration.jobs import Job
+from lnca.restoration.latent import LatentStreamer
 from lnca.restoration.restorer import Restorer
 from lnca.restoration.split import BORDER_SHARE
 from lnca.restoration.stores import plan_stored
-from lnca.restoration.streaming import Streamer
 
 # The model of what devices share: the default one has no lattice that could be cut.
 SHARED_MODEL = "lnca-denoise"
@@ -182,7 +182,7 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
         raise SystemExit("one device and two gave different pictures")
     seconds = {key: timing.median for key, timing in timings.items()}
     streamer = Restorer(SHARED_MODEL, "cpu").streamer
-    assert isinstance(streamer, Streamer)
+    assert isinstance(streamer, LatentStreamer)
     coder, channels = streamer.coder, streamer.model.rule.channels
     half, one = (seconds[name, 1] - seconds["start", 1] for name in ("half", "whole"))
     two = seconds["whole", 2] - seconds["start", 2]

@@ -30,7 +30,7 @@ DESCRIPTION = "model.json"
 SMALLEST_SIDE = 8
 # A noise level that has the graph estimate it.
 AUTO = -1.0
-LOUDEST = 255.0
+MAX_NOISE_LEVEL = 255.0
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -172,8 +172,10 @@ class OnnxRestorer:
         except (TypeError, ValueError) as error:
             said = repr(noise_level)[:40]
             raise LncaError(f"the noise level should be auto, a number or an array, got {said}") from error
-        if not (given.size and given.min() >= 0 and given.max() <= LOUDEST):
-            raise LncaError(f"noise levels are standard deviations in 255ths, 0 to {LOUDEST:g}, got {noise_level}")
+        if not (given.size and given.min() >= 0 and given.max() <= MAX_NOISE_LEVEL):
+            raise LncaError(
+                f"noise levels are standard deviations in 255ths, 0 to {MAX_NOISE_LEVEL:g}, got {noise_level}"
+            )
         height, width = image.shape[:2]
         cells = (-(-height // self.multiple), -(-width // self.multiple))
         if given.shape == (*cells, 2):

@@ -13,7 +13,7 @@ import subprocess
 from typing import Any
 
 from lnca.runtime import native
-from lnca.runtime.native import LEVELS, PlainBand, PlainConvolution, PlainLattice, PlainMap, PlainRule
+from lnca.runtime.native import INSTRUCTION_SETS, CBand, CConvolution, CLattice, CMap, CRule
 
 FLOAT = 4
 POINTER = struct.Struct("<q")
@@ -26,7 +26,7 @@ def install() -> None:
     if command:
         far = FarLibrary(shlex.split(command))
         native.library = lambda: far  # type: ignore[assignment]
-        native.best_level = lambda: LEVELS[far.lnca_best()]
+        native.best_level = lambda: INSTRUCTION_SETS[far.lnca_best()]
 
 
 class FarLibrary:
@@ -43,9 +43,9 @@ class FarLibrary:
 
     def lnca_best(self) -> int:
         """The highest level that multiplies in float32 alone."""
-        return min(self._call("lnca_best", []), LEVELS.index("avx512"))
+        return min(self._call("lnca_best", []), INSTRUCTION_SETS.index("avx512"))
 
-    def lnca_run(self, level: int, rule: PlainRule, lattice: PlainLattice) -> int:
+    def lnca_run(self, level: int, rule: CRule, lattice: CLattice) -> int:
         cells = lattice.batch * lattice.rows * lattice.columns
         memory = Memory(self.lnca_vector_size(level))
         memory.cells, memory.channels = cells, rule.channels
@@ -53,7 +53,7 @@ class FarLibrary:
         return self._call("lnca_run", [level, rule, lattice], memory)
 
     def lnca_convolve(
-        self, level: int, layer: PlainConvolution, source: PlainBand, result: PlainBand, batch: int, threads: int
+        self, level: int, layer: CConvolution, source: CBand, result: CBand, batch: int, threads: int
     ) -> int:
         memory = Memory(self.lnca_vector_size(level))
         added = [layer.outputs] if layer.added else []
@@ -127,7 +127,7 @@ class Memory:
             if isinstance(value, ctypes.Array):
                 for number, part in enumerate(value):
                     self._follow(part, at + number * ctypes.sizeof(part))
-            elif kind is ctypes.POINTER(PlainBand) and value:
+            elif kind is ctypes.POINTER(CBand) and value:
                 self.pointers.append((at, self.take(value.contents)))
             elif kind is ctypes.c_void_p or hasattr(kind, "contents"):
                 address = ctypes.cast(value, ctypes.c_void_p).value if value else None
@@ -138,16 +138,16 @@ class Memory:
 
     def _sizes(self, x: Any) -> dict[str, int]:
         """Bytes that each pointer of a structure points to, as cpu/plan.h has them; those left out are null there."""
-        if isinstance(x, PlainMap):
+        if isinstance(x, CMap):
             return {"weight": FLOAT * x.inputs * x.outputs, "bias": FLOAT * x.outputs}
-        if isinstance(x, PlainRule):  # only a NAFCA has a gate
+        if isinstance(x, CRule):  # only a NAFCA has a gate
             return {} if x.kind else {"gate": FLOAT * (4 * x.maps[0].outputs + self._padded(x.channels))}
-        if isinstance(x, PlainConvolution):
+        if isinstance(x, CConvolution):
             wide = FLOAT * self._padded(x.outputs)
             return {"weight": {0: 9, 1: 9, 2: 9, 3: 1, 4: 16}[x.kind] * x.inputs * wide, "bias": wide}
-        if isinstance(x, PlainBand):
+        if isinstance(x, CBand):
             return {"values": FLOAT * self.batch * x.rows * x.columns * self.band_channels.pop(0)}
-        assert isinstance(x, PlainLattice)
+        assert isinstance(x, CLattice)
         cells = self.cells
         return {
             "cells": FLOAT * cells * self.channels,

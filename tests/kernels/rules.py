@@ -8,7 +8,7 @@ import torch
 
 import lnca
 from lnca.runtime import threads
-from lnca.runtime.native import LEVELS, best_level
+from lnca.runtime.native import INSTRUCTION_SETS, best_level
 
 RULES = {
     "nafca": ("latent-nafca", {}),
@@ -57,7 +57,7 @@ def at_levels(precision, *levels, bfloat16=()):
     """Parameters `level` and `precision`: these levels in one precision, then some in bfloat16. Those that the
     processor, the operating system or the compiler does not have are skipped."""
     best = best_level()
-    available = LEVELS[: LEVELS.index(best) + 1] if best else ()
+    available = INSTRUCTION_SETS[: INSTRUCTION_SETS.index(best) + 1] if best else ()
     ways = [(level, precision) for level in levels] + [(level, "bfloat16") for level in bfloat16]
     cases = [
         pytest.param(*way, marks=pytest.mark.skipif(way[0] not in available, reason=f"no {way[0]} here"))

@@ -14,11 +14,11 @@ import lnca
 from lnca import LncaError, metrics
 from lnca.kernels.cpu import FusedRun
 from lnca.runtime import native
-from lnca.runtime.native import BFLOAT16_LEVELS, LEVELS, best_level, library
+from lnca.runtime.native import BFLOAT16_SETS, INSTRUCTION_SETS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 # The float32 that is taken here, and each way to multiply in bfloat16.
-every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_LEVELS)
+every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_SETS)
 
 
 def test_the_library_is_there_where_a_compiler_is():
@@ -28,10 +28,10 @@ def test_the_library_is_there_where_a_compiler_is():
 @needs_library
 def test_a_library_of_another_version_is_left_alone(monkeypatch):
     class Longer(ctypes.Structure):
-        _fields_ = (*native.PlainBand._fields_, ("one_more", ctypes.c_int64))
+        _fields_ = (*native.CBand._fields_, ("one_more", ctypes.c_int64))
 
     others = {
-        "STRUCTURES": (*native.STRUCTURES[:-2], Longer, native.PlainLattice),
+        "STRUCTURES": (*native.STRUCTURES[:-2], Longer, native.CLattice),
         "LAYOUT": native.LAYOUT + 1,
     }
     for name, other in others.items():
@@ -59,7 +59,7 @@ print(best_level())
 
 
 @needs_library
-@at_levels("float32", *LEVELS)
+@at_levels("float32", *INSTRUCTION_SETS)
 @pytest.mark.parametrize("name", RULES)
 def test_float32_is_the_plain_rule_within_1e_5(name, level, precision):
     rule = random_rule(name)
@@ -72,7 +72,7 @@ def test_float32_is_the_plain_rule_within_1e_5(name, level, precision):
 
 
 @needs_library
-@at_levels("bfloat16", *BFLOAT16_LEVELS)
+@at_levels("bfloat16", *BFLOAT16_SETS)
 @pytest.mark.parametrize("name", RULES)
 def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level, precision):
     rule = random_rule(name)
@@ -84,9 +84,9 @@ def test_bfloat16_is_the_plain_rule_within_half_a_percent(name, level, precision
 
 
 @needs_library
-@at_levels("float32", *LEVELS, bfloat16=BFLOAT16_LEVELS)
+@at_levels("float32", *INSTRUCTION_SETS, bfloat16=BFLOAT16_SETS)
 def test_the_rate_of_registers_can_be_measured(level, precision):
-    done = library().lnca_multiply_add(LEVELS.index(level), 1000, precision == "bfloat16")
+    done = library().lnca_multiply_add(INSTRUCTION_SETS.index(level), 1000, precision == "bfloat16")
     assert done >= 1000 * 12 * 4 * 2
 
 
@@ -144,7 +144,7 @@ def test_real_restorations_are_the_same(name):
         frames = [frame for _, frame in zip(range(4), restorer.iterate(corrupted), strict=False)]
         for frame, state in zip(frames, states, strict=False):
             torch.testing.assert_close(frame, state, rtol=0, atol=1e-5)
-    if best_level() in BFLOAT16_LEVELS:
+    if best_level() in BFLOAT16_SETS:
         half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)
         difference = metrics.ssim(half, clean) - metrics.ssim(expected, clean)
         assert abs(difference.item()) < 1e-3

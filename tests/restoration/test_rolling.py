@@ -10,8 +10,8 @@ from lnca.nn.pyramid import PyramidAutomaton
 from lnca.nn.weights_file import save_weights
 from lnca.restoration.noise import SHARE_OF_LUMA
 from lnca.restoration.pictures import Rows
+from lnca.restoration.pyramid import USABLE_MEMORY
 from lnca.restoration.restorer import Restorer
-from lnca.restoration.rolling import SHARE
 from lnca.runtime.native import best_level
 from nn.test_pyramid import shaken
 
@@ -52,7 +52,7 @@ def test_the_same_bits_in_less_memory(restorer):
     assert len({plan.band for plan in plans}) > 2
     assert len({plan.strip for plan in plans}) > 1
     for plan in set(plans):
-        assert np.array_equal(restorer.restore(picture, max_memory=int(plan.memory / SHARE) + 1), whole)
+        assert np.array_equal(restorer.restore(picture, max_memory=int(plan.memory / USABLE_MEMORY) + 1), whole)
     with pytest.raises(LncaError, match="needs at least"):
         restorer.restore(picture, max_memory=1000)
 

@@ -17,7 +17,7 @@ from lnca.restoration.bands import Plan
 from lnca.restoration.lattice import FileLattice
 from lnca.restoration.notation import parse_bytes
 from lnca.restoration.pictures import Rows
-from lnca.runtime.native import BFLOAT16_LEVELS, best_level, library
+from lnca.runtime.native import BFLOAT16_SETS, best_level, library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
@@ -131,7 +131,7 @@ def test_a_file_of_cells_that_is_cut_off_is_said(restorers, monkeypatch):
 @pytest.mark.parametrize("precision", ["plain", "bfloat16"])
 @pytest.mark.parametrize("name", ["nafca, masked", "vitca", "residual, blocks"])
 def test_every_plan_gives_the_same_bits_in_other_arithmetic(restorers, name, precision):
-    if precision == "bfloat16" and best_level() not in BFLOAT16_LEVELS:
+    if precision == "bfloat16" and best_level() not in BFLOAT16_SETS:
         pytest.skip("no bfloat16 here")
     options = {"backend": "plain"} if precision == "plain" else {"precision": precision}
     streamer = lnca.load(restorers[name].info.path, "cpu", **options).streamer

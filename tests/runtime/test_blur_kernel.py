@@ -9,8 +9,8 @@ from lnca.runtime import blur_kernel
 from lnca.runtime.blur_kernel import (
     centred,
     estimate_kernel,
-    few_gradients,
     gradients,
+    l0_sharp_image,
     least_squares,
     patches,
     tidied,
@@ -34,7 +34,7 @@ def test_few_gradients_keeps_steps_and_takes_ripples_away():
     step = np.zeros((32, 32), np.float32)
     step[:, 8:24] = 1
     ripples = 0.02 * np.random.default_rng(0).random((32, 32), np.float32)
-    smooth = few_gradients(step + ripples, unblurred(3, step), 4e-3)
+    smooth = l0_sharp_image(step + ripples, unblurred(3, step), 4e-3)
     assert smooth.dtype == np.float32
     assert abs(smooth - step).max() < 0.03
     across, _ = gradients(smooth)
@@ -59,7 +59,7 @@ def test_few_gradients_solves_its_equations_one_after_the_other(size):
             told += weight * change.conj() * np.fft.fft2(part * kept)
         power = abs(blur) ** 2 + weight * sum(abs(change) ** 2 for change in ahead)
         sharp, weight = np.fft.ifft2(told / power).real, weight * 2
-    np.testing.assert_allclose(few_gradients(picture, kernel, price), sharp, atol=1e-9)
+    np.testing.assert_allclose(l0_sharp_image(picture, kernel, price), sharp, atol=1e-9)
 
 
 def test_least_squares_finds_the_kernel_that_was():

@@ -11,7 +11,7 @@ from lnca.kernels.cpu import weights_of
 from lnca.nn.autoencoder import AdjustedConv, AdjustedTransposedConv
 from lnca.runtime.convolution import Band, NativeConvolution, NumpyConvolution, multiplied
 from lnca.runtime.layers import adjusted, convolution
-from lnca.runtime.native import LEVELS, best_level, library
+from lnca.runtime.native import INSTRUCTION_SETS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
 
@@ -62,7 +62,7 @@ def by_torch(module, x, activation=nn.Identity()):  # noqa: B008
 
 
 @needs_library
-@at_levels("float32", *LEVELS, bfloat16=["amx"])
+@at_levels("float32", *INSTRUCTION_SETS, bfloat16=["amx"])
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_a_compiled_convolution_is_pytorchs(layer, level, precision):
     conv, made = plain_layer(*layer)
@@ -103,7 +103,7 @@ def ways(made, *options):
     return [NumpyConvolution(made), *([NativeConvolution(made, *options)] if library() else [])]
 
 
-@at_levels("float32", *LEVELS, bfloat16=["amx"])
+@at_levels("float32", *INSTRUCTION_SETS, bfloat16=["amx"])
 @pytest.mark.parametrize("taps", [1, 3])
 def test_something_else_may_be_added_to_the_outputs(taps, level, precision):
     _, made = plain_layer(20, 9, taps, "relu")

@@ -18,12 +18,12 @@ from lnca.runtime.deblurring import (
     TRUST,
     Blur,
     brightness,
+    capped_by_spectrum,
     edges,
     estimated,
     level_of,
     misfit,
     part_to_look_at,
-    quieted,
     rounds,
     schedule,
     spectral_level,
@@ -140,9 +140,9 @@ def test_noise_of_a_blurred_picture_is_seen_in_its_spectrum(sigma):
 def test_levels_are_lowered_and_never_raised():
     level = np.broadcast_to(np.array([2, 6], np.float32), (1, 2, 1, 2))
     loud, quiet = np.random.default_rng(0).random((1, 3, 64, 64), np.float32), np.full((1, 3, 64, 64), 0.5, np.float32)
-    assert np.array_equal(quieted(level, loud), level)
-    assert quieted(level, quiet).max() < 1e-3
-    assert quieted(level, quiet).dtype == np.float32
+    assert np.array_equal(capped_by_spectrum(level, loud), level)
+    assert capped_by_spectrum(level, quiet).max() < 1e-3
+    assert capped_by_spectrum(level, quiet).dtype == np.float32
 
 
 def test_one_level_counts_in_the_whole_picture():

@@ -10,11 +10,11 @@ from lnca.kernels.cpu import weights_of
 from lnca.nn.pyramid import PyramidAutomaton
 from lnca.nn.pyramid import spread as spread_tensor
 from lnca.runtime.engine import Native, Numpy
-from lnca.runtime.native import LEVELS, best_level
-from lnca.runtime.pyramid import BandPyramid, Kept, spread, spread_rows
+from lnca.runtime.native import INSTRUCTION_SETS, best_level
+from lnca.runtime.pyramid import BandPyramid, RowCache, spread, spread_rows
 from nn.test_pyramid import shaken
 
-HERE = LEVELS[: LEVELS.index(best_level()) + 1] if best_level() else ()
+HERE = INSTRUCTION_SETS[: INSTRUCTION_SETS.index(best_level()) + 1] if best_level() else ()
 ENGINES = [Numpy(), *map(Native, HERE)]
 
 
@@ -66,7 +66,7 @@ def test_rows_are_made_once_and_kept_as_long_as_someone_needs_them():
         made.append((begin, end))
         return np.arange(begin, end, dtype=np.float32)[None, :, None, None]
 
-    kept = Kept(100, make)
+    kept = RowCache(100, make)
     ahead, behind = kept.reader(), kept.reader()
     assert ahead(0, 10).ravel().tolist() == list(range(10))
     assert ahead(8, 30).ravel().tolist() == list(range(8, 30))

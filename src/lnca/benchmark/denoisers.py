@@ -20,7 +20,7 @@ Run = Callable[[np.ndarray, float | None], np.ndarray]
 # 0.7 and 0.5.
 NLM_FACTOR = 0.6
 # Told on real pairs, where nobody knows the noise.
-LEVELS = (4.0, 7.0, 10.0, 15.0, 22.0, 32.0)
+SIGMAS = (4.0, 7.0, 10.0, 15.0, 22.0, 32.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def non_local_means() -> Denoiser:
         name="non-local means",
         identity=f"{version_of('opencv-python-headless')}, h {NLM_FACTOR:g} sigma",
         run=lambda x, sigma: opencv_nlm(x, NLM_FACTOR * known(sigma)),
-        levels=LEVELS,
+        levels=SIGMAS,
     )
 
 
@@ -107,7 +107,7 @@ def opencv_nlm(x: np.ndarray, h: float) -> np.ndarray:
 def block_matching() -> Denoiser:
     """BM3D, and CBM3D of colour pictures, by the authors' package."""
     return Denoiser(
-        name="BM3D", identity=version_of("bm3d"), run=lambda x, sigma: bm3d_of(x, known(sigma)), levels=LEVELS
+        name="BM3D", identity=version_of("bm3d"), run=lambda x, sigma: bm3d_of(x, known(sigma)), levels=SIGMAS
     )
 
 

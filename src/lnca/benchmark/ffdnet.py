@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from ..errors import LncaError
 from ..nn.model import RestorationModel
-from ..runtime.native import BFLOAT16_LEVELS, best_level
-from .denoisers import LEVELS, Denoiser, Run, known
+from ..runtime.native import BFLOAT16_SETS, best_level
+from .denoisers import SIGMAS, Denoiser, Run, known
 from .inference import operations
 from .opponents import onnx_runtime, onnx_runtime_is_here
 
@@ -57,7 +57,7 @@ def ffdnet() -> Denoiser:
         name="FFDNet",
         identity=digest,
         run=partial(_run, network),
-        levels=LEVELS,
+        levels=SIGMAS,
         grey=False,
         parameters=sum(p.numel() for p in network.parameters()),
         operations=operations(Told(network, 25), SIDE) / 2 / SIDE**2,
@@ -110,7 +110,7 @@ def ways(network: nn.Module) -> dict[str, Run]:
             return sessions[level](_tensor(x))[0].transpose(1, 2, 0)
 
         found["float32, ONNX Runtime"] = run
-    if best_level() in BFLOAT16_LEVELS:
+    if best_level() in BFLOAT16_SETS:
         found["bfloat16, PyTorch"] = partial(_run, network, precision=torch.bfloat16)
     return found
 

@@ -17,11 +17,11 @@ from ..nn.model import RestorationModel
 from ..nn.nafca import NAFCA
 from ..nn.pixel import PixelAutomaton
 from ..nn.registry import build
+from ..restoration.latent import LatentStreamer
 from ..restoration.pictures import Rows
-from ..restoration.streaming import Streamer
 from ..runtime.engine import Native
 from ..runtime.models import Latent
-from ..runtime.native import BFLOAT16_LEVELS, Precision, best_level
+from ..runtime.native import BFLOAT16_SETS, Precision, best_level
 from .measure import environment, matrix_rate, register_rate, time_together
 from .opponents import JaxRun, compiled, jax_is_here, onnx_runtime, onnx_runtime_is_here
 
@@ -58,7 +58,7 @@ def ways(model: RestorationModel, device: torch.device) -> list[Way]:
     if device.type != "cpu" or level is None:
         return result
     result.append(("fused float32", _fused(model, "float32")))
-    if level in BFLOAT16_LEVELS:
+    if level in BFLOAT16_SETS:
         result.append(("fused bfloat16", _fused(model, "bfloat16")))
     if isinstance(model, LatentAutomaton) and isinstance(model.automaton, NAFCA) and jax_is_here():
         result.append(("cells in JAX float32", _streamed(_in_jax(model, level))))
@@ -100,7 +100,7 @@ def _in_jax(model: LatentAutomaton, level: str) -> Latent:
 
 
 def _streamed(model: Latent) -> Callable[[Tensor], object]:
-    streamer = Streamer(model)
+    streamer = LatentStreamer(model)
     return lambda x: streamer.restore(Rows(x))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..paper.experiment import device_name
-from ..runtime.native import BFLOAT16_LEVELS, LEVELS, best_level, loaded_library
+from ..runtime.native import BFLOAT16_SETS, INSTRUCTION_SETS, best_level, loaded_library
 from ..training.plan import commit
 
 Key = TypeVar("Key", bound=Hashable)
@@ -120,9 +120,11 @@ def register_rate(precision: torch.dtype, rounds: int = 5) -> float | None:
     """Operations a second of products and sums in registers, on as many cores as torch has threads: the roof of any CPU
     kernel. None where our kernels, or theirs for the precision, are missing."""
     level = best_level()
-    if level is None or (precision == torch.bfloat16 and level not in BFLOAT16_LEVELS):
+    if level is None or (precision == torch.bfloat16 and level not in BFLOAT16_SETS):
         return None
-    run = partial(loaded_library().lnca_multiply_add, LEVELS.index(level), 2_000_000, precision == torch.bfloat16)
+    run = partial(
+        loaded_library().lnca_multiply_add, INSTRUCTION_SETS.index(level), 2_000_000, precision == torch.bfloat16
+    )
     threads = torch.get_num_threads()
     rates = []
     with ThreadPoolExecutor(threads) as pool:

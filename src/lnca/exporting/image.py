@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..catalogue import ModelInfo
-from ..nn.pyramid import LEVELS, PyramidAutomaton
+from ..nn.pyramid import LEVEL_CHANNELS, PyramidAutomaton
 from ..onnx import AUTO, FLOAT32, GRAPHS, Form, OnnxRestorer, Variant, file_name, session
-from ..runtime.noise_level import SAID_REACH, SIDE
+from ..runtime.noise_level import SIDE, STATEMENT_REACH
 from ..runtime.pyramid import reach
 from .graphs import LARGEST_CELLS, compared, graph, halved, probe, to_bytes
 
@@ -49,7 +49,7 @@ class Guesses(nn.Module):
         self.estimator = model.estimator
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.estimator.said(self.estimator.energies(image))
+        return self.estimator.statements(self.estimator.energies(image))
 
 
 class Levels(nn.Module):
@@ -60,7 +60,7 @@ class Levels(nn.Module):
         self.estimator = model.estimator
 
     def forward(self, guesses: Tensor) -> Tensor:
-        return self.estimator.agreed(guesses)
+        return self.estimator.pooled_levels(guesses)
 
 
 class Restore(nn.Module):
@@ -95,7 +95,7 @@ class ImageExport:
             "steps": steps,
             "multiple": SIDE,
             "reach": reach(steps) // SIDE,
-            "guess_reach": SAID_REACH,
+            "guess_reach": STATEMENT_REACH,
             "noise_level": True,
         }
 
@@ -104,7 +104,7 @@ class ImageExport:
             torch.export.Dim(name, min=low, max=SIDE * LARGEST_CELLS)
             for name, low in (("batch", 1), ("height", SIDE), ("width", SIDE))
         )
-        arguments = torch.rand(2, 3, 37, 45), torch.full((1, LEVELS, 1, 1), AUTO)
+        arguments = torch.rand(2, 3, 37, 45), torch.full((1, LEVEL_CHANNELS, 1, 1), AUTO)
         shapes: tuple[dict[int, Any], ...] = ({0: batch, 2: height, 3: width}, {})
         model = graph(WholeImage(self.model), arguments, ("input", "noise_level"), ("output", "level"), shapes, props)
         return {"image": to_bytes(optional(model, "noise_level", arguments[1]))}
@@ -120,7 +120,7 @@ class ImageExport:
         array, exact = given[0].permute(1, 2, 0).numpy(), copy.deepcopy(self.model).double()
         restorer, results = OnnxRestorer(folder, variant), []
         for told in (None, CHECKED_LEVEL):
-            level = None if told is None else torch.full((1, LEVELS, 1, 1), told, dtype=torch.float64)
+            level = None if told is None else torch.full((1, LEVEL_CHANNELS, 1, 1), told, dtype=torch.float64)
             with torch.no_grad():
                 expected = exact(given.double(), noise_level=level).float()
             found = restorer.restore(array, noise_level="auto" if told is None else told)
@@ -155,7 +155,7 @@ class TilesExport(ImageExport):
         image, guesses, level = (
             torch.rand(2, 3, 5 * SIDE, 6 * SIDE),
             torch.rand(2, self.model.estimator.channels, 5, 6),
-            torch.rand(2, LEVELS, 5, 6),
+            torch.rand(2, LEVEL_CHANNELS, 5, 6),
         )
         pictures, maps = {0: batch, 2: SIDE * rows, 3: SIDE * columns}, {0: batch, 2: rows, 3: columns}
         parts = (

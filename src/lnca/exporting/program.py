@@ -12,7 +12,7 @@ from ..errors import LncaError
 from ..files import write_whole
 from ..nn.latent import LatentAutomaton
 from ..nn.model import SteppedModel
-from ..nn.pyramid import LEVELS, PyramidAutomaton
+from ..nn.pyramid import LEVEL_CHANNELS, PyramidAutomaton
 from ..onnx import AUTO, FLOAT32
 from .cells import Decoder, Encoder, Steps
 from .graphs import LARGEST_CELLS, TOLERANCE, quiet
@@ -33,7 +33,7 @@ class _Pyramid(nn.Module):
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
         self.whole = WholeImage(model)
-        self.register_buffer("level", torch.full((1, LEVELS, 1, 1), AUTO))
+        self.register_buffer("level", torch.full((1, LEVEL_CHANNELS, 1, 1), AUTO))
 
     def forward(self, image: Tensor) -> Tensor:
         return self.whole(image, self.get_buffer("level"))[0]

@@ -54,7 +54,7 @@ def rule_of(rule: Automaton) -> Rule:
             embed=rule.embed.out_features,
             heads=rule.heads,
             mlp=rule.mlp_in.out_features,
-            numbered=rule.position != "none",
+            has_position_code=rule.position != "none",
         )
     raise NoKernelError(f"there is no fused kernel for this {type(rule).__name__}; use the plain rule")
 
@@ -101,7 +101,7 @@ class FusedRun:
     Args:
         rule: a NAFCA or ViTCA; its weights are copied, and copied anew when they have changed.
         precision: of the matrix products; state and sums are float32 in any case.
-        level: one of `LEVELS`; the best when None.
+        level: one of `INSTRUCTION_SETS`; the best when None.
 
     Raises:
         LncaError: the library was not built, the processor lacks the instructions, or the rule has no kernel.

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import LncaError
 from ..nn.autoencoder import Coder
 from ..nn.automaton import Automaton
-from ..runtime.arrays import Source
+from ..runtime.arrays import RowReader
 from ..runtime.coders import BandCoder
 from ..runtime.native import Precision
 from ..runtime.settling import Settling
@@ -37,21 +37,21 @@ class WindowedCoder(BandCoder):
     def _on_device(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).to(next(self.coder.parameters()).device)
 
-    def _window(self, image: Source, height: int, top: int, bottom: int) -> Tensor:
+    def _window(self, image: RowReader, height: int, top: int, bottom: int) -> Tensor:
         return self._on_device(image(top * self.multiple, bottom * self.multiple)).permute(0, 3, 1, 2).contiguous()
 
     def _around(self, begin: int, end: int, height: int) -> tuple[int, int]:
         return max(begin - self.reach, 0), min(end + self.reach, height // self.multiple)
 
     @torch.no_grad()
-    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.encode`."""
         top, bottom = self._around(begin, end, height)
         latent = self.coder.encode(self._window(image, height, top, bottom))[0]
         return latent[:, begin - top : end - top].cpu().numpy()
 
     @torch.no_grad()
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def decode(self, image: RowReader, latent: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.decode`; `begin` and `end` are multiples of `multiple`."""
         first, last = begin // self.multiple, end // self.multiple
         top, bottom = self._around(first, last, height)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.deblurring import ROUNDS, Blur, estimated, level_of, part_to_look_at, quieted, trusted_rounds
+from ..runtime.deblurring import ROUNDS, Blur, capped_by_spectrum, estimated, level_of, part_to_look_at, trusted_rounds
 from .model import SteppedModel
 from .pyramid import PyramidAutomaton
 
@@ -99,7 +99,7 @@ class Deblurrer(SteppedModel):
         levels = self.cells.estimator(self.cells.pad(image_BCHW)).cpu().float().numpy()
         pictures = image_BCHW.cpu().float().numpy()
         quiet = [
-            quieted(levels[number : number + 1], part_to_look_at(pictures[number : number + 1]))
+            capped_by_spectrum(levels[number : number + 1], part_to_look_at(pictures[number : number + 1]))
             for number in range(len(pictures))
         ]
         return torch.from_numpy(np.concatenate(quiet)).to(image_BCHW)

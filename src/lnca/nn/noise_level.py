@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..runtime.noise_level import (
+    ENERGY_SCALES,
     HIGHEST,
-    LEVELS,
+    LEVEL_CHANNELS,
+    LEVEL_SCALES,
     LITTLE,
     LOWEST,
     MOST,
-    NEAR,
     SCALES,
     SIDE,
-    SMOOTH,
+    STATEMENT_SCALES,
     SUREST,
-    WIDE,
     YCBCR,
 )
 from .surroundings import widened
@@ -45,10 +45,10 @@ class NoiseEstimator(nn.Module):
 
     def __init__(self, filters: int = 24, hidden: int = 64, shared: int = 12, own: int = 16):
         super().__init__()
-        self.shared, self.channels = shared, 2 * shared + own + LEVELS
+        self.shared, self.channels = shared, 2 * shared + own + LEVEL_CHANNELS
         self.filters = nn.ModuleList(nn.Conv2d(3, filters, 3, bias=False) for _ in range(SCALES))
         self.say = nn.Sequential(
-            nn.Conv2d(NEAR * (SCALES * filters + 3), hidden, 1),
+            nn.Conv2d(ENERGY_SCALES * (SCALES * filters + 3), hidden, 1),
             nn.ReLU(),
             nn.Conv2d(hidden, hidden, 1),
             nn.ReLU(),
@@ -71,28 +71,28 @@ class NoiseEstimator(nn.Module):
             parts.append((energy + LITTLE).log() / 2 + 4)
         return torch.cat([*parts, F.avg_pool2d(image_BCHW, SIDE) - 0.5, _variances(image_BCHW)], 1)
 
-    def said(self, energies_BChw: Tensor) -> Tensor:
+    def statements(self, energies_BChw: Tensor) -> Tensor:
         """What each cell says times how far it is to be trusted, that, and what it keeps for itself: (B, 2 shared +
         own, H / 8, W / 8)."""
-        around = widened(energies_BChw[:, :-LEVELS].permute(0, 2, 3, 1), NEAR)
+        around = widened(energies_BChw[:, :-LEVEL_CHANNELS].permute(0, 2, 3, 1), ENERGY_SCALES)
         said = self.say(torch.cat(around, -1).permute(0, 3, 1, 2))
         trust = said[:, self.shared : 2 * self.shared].clamp(-SUREST, SUREST).exp()
-        variances = _wide(energies_BChw[:, -LEVELS:], NEAR)
+        variances = _wide(energies_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES)
         return torch.cat([said[:, : self.shared] * trust, trust, said[:, 2 * self.shared :], variances], 1)
 
-    def agreed(self, said_BChw: Tensor) -> Tensor:
-        """The levels (B, 2, H / 8, W / 8) that the cells of the whole picture conclude from what they have `said`."""
-        wide = _wide(said_BChw[:, : 2 * self.shared], WIDE)
+    def pooled_levels(self, said_BChw: Tensor) -> Tensor:
+        """The levels (B, 2, H / 8, W / 8) that follow from the `statements` of all cells of a picture."""
+        wide = _wide(said_BChw[:, : 2 * self.shared], STATEMENT_SCALES)
         common = wide[:, : self.shared] / wide[:, self.shared :]
-        levels = self.conclude(torch.cat([common, said_BChw[:, 2 * self.shared : -LEVELS]], 1))
+        levels = self.conclude(torch.cat([common, said_BChw[:, 2 * self.shared : -LEVEL_CHANNELS]], 1))
         # Noise is not much louder than the picture varies.
-        most = 255 * MOST * (_wide(said_BChw[:, -LEVELS:], NEAR) - LITTLE).clamp(min=0).sqrt()
+        most = 255 * MOST * (_wide(said_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES) - LITTLE).clamp(min=0).sqrt()
         levels = torch.minimum(levels.clamp(LOWEST, HIGHEST).exp(), most)
-        return _wide(levels, SMOOTH)
+        return _wide(levels, LEVEL_SCALES)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Picture (B, 3, H, W), sides multiples of 8 -> levels (B, 2, H / 8, W / 8) in 255ths."""
-        return self.agreed(self.said(self.energies(image_BCHW)))
+        return self.pooled_levels(self.statements(self.energies(image_BCHW)))
 
 
 def _variances(image_BCHW: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..runtime.noise_level import LEVELS, SIDE
-from ..runtime.pyramid import FINE, FULL, LOUDEST
+from ..runtime.noise_level import LEVEL_CHANNELS, SIDE
+from ..runtime.pyramid import FINE, FULL, LEVEL_INPUT_SCALE
 from .latent import SMALLEST_SIDE
 from .model import SteppedModel
 from .noise_level import NoiseEstimator
@@ -93,7 +93,7 @@ class PyramidAutomaton(SteppedModel):
     def __init__(self, channels: tuple[int, int, int] = (64, 80, 96), rules: int = 3, steps: int | None = None):
         super().__init__(rules if steps is None else steps)
         self.channels = channels
-        self.encode = nn.Conv2d(3 * FINE**2 + LEVELS, channels[0], 3, padding=1)
+        self.encode = nn.Conv2d(3 * FINE**2 + LEVEL_CHANNELS, channels[0], 3, padding=1)
         self.rules = nn.ModuleList(Step(channels) for _ in range(rules))
         self.decode = nn.Conv2d(channels[0], 3 * FINE**2, 3, padding=1)
         nn.init.zeros_(self.decode.weight)
@@ -121,7 +121,7 @@ class PyramidAutomaton(SteppedModel):
             level_BLhw: (B, 2, H / 8, W / 8), standard deviations of brightness and colour noise in 255ths.
         """
         pixels = F.pixel_unshuffle(image_BCHW, FINE)
-        level = spread(level_BLhw) * (LOUDEST / 255)
+        level = spread(level_BLhw) * (LEVEL_INPUT_SCALE / 255)
         fine = self.encode(torch.cat([pixels, level.to(pixels.dtype)], 1))
         batch, _, height, width = fine.shape
         _, middle, coarse = self.channels
@@ -168,7 +168,9 @@ class PyramidAutomaton(SteppedModel):
         height, width = image_BCHW.shape[-2:]
         image = self.pad(image_BCHW)
         level = self.estimator(image) if noise_level is None else noise_level
-        level = level.to(image.dtype).expand(len(image), LEVELS, image.shape[-2] // SIDE, image.shape[-1] // SIDE)
+        level = level.to(image.dtype).expand(
+            len(image), LEVEL_CHANNELS, image.shape[-2] // SIDE, image.shape[-1] // SIDE
+        )
         for step, restored in enumerate(self.unrolled(image, level, self.steps if steps is None else steps)):
             if only is None or step in only:
                 yield restored[..., :height, :width].clamp(0, 1)

@@ -8,7 +8,7 @@ from ..runtime.coders import BandCoder
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
 # Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
-SHARE = 0.84
+USABLE_MEMORY = 0.84
 
 
 @dataclass(frozen=True)

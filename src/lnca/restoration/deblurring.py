@@ -19,16 +19,16 @@ from ..runtime.deblurring import (
     SQUARE,
     Blur,
     brightness,
+    capped_by_spectrum,
     edges,
     estimated,
     level_of,
-    quieted,
     trusted_rounds,
     where_to_look,
 )
 from .pictures import Rows
-from .restoring import Restoring, Wish
-from .rolling import SHARE
+from .pyramid import USABLE_MEMORY
+from .streamer import Request, Streamer
 
 # Rows and columns of a window, and those that two share; more for kernels that are larger than an eighth of a window.
 WINDOW, OVERLAP = 768, 128
@@ -59,7 +59,7 @@ class DeblurPlan:
 
 
 class CleaningCells(Protocol):
-    """What cleans the picture that a filter leaves; see `RollingStreamer`."""
+    """What cleans the picture that a filter leaves; see `PyramidStreamer`."""
 
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray: ...
 
@@ -68,7 +68,7 @@ class CleaningCells(Protocol):
     def bytes_of(self, height: int, width: int) -> int: ...
 
 
-class DeblurStreamer(Restoring):
+class DeblurStreamer(Streamer):
     """Restores with a deblurrer.
 
     Args:
@@ -101,18 +101,21 @@ class DeblurStreamer(Restoring):
         window = high * wide * 4 * FLOATS + self.cells.bytes_of(high, wide)
         band = picture.batch * min(side, picture.height) * picture.width * 3 * 4 * 2
         memory = picture.bytes + picture.result_bytes + window + band
-        if max_memory is not None and memory > SHARE * max_memory:
+        if max_memory is not None and memory > USABLE_MEMORY * max_memory:
+            least = memory / USABLE_MEMORY / 1e6
             raise LncaError(
-                f"a picture of {picture.width}x{picture.height} needs at least {memory / SHARE / 1e6:.0f} MB beside "
-                f"itself, and --max-memory allows {max_memory / 1e6:.0f} MB"
+                f"a picture of {picture.width}x{picture.height} needs at least {least:.0f} MB beside itself, and "
+                f"--max-memory allows {max_memory / 1e6:.0f} MB"
             )
         return DeblurPlan(rows, columns, side, memory)
 
     def levels(self, picture: Rows) -> np.ndarray:
-        """See `Restoring.levels`."""
+        """See `Streamer.levels`."""
         levels = self.cells.levels(picture)
         parts = [self._part_to_look_at(picture, number) for number in range(picture.batch)]
-        return np.concatenate([quieted(levels[number : number + 1], part) for number, part in enumerate(parts)])
+        return np.concatenate(
+            [capped_by_spectrum(levels[number : number + 1], part) for number, part in enumerate(parts)]
+        )
 
     def _part_to_look_at(self, picture: Rows, number: int) -> np.ndarray:
         """As `lnca.runtime.deblurring.part_to_look_at`, band by band."""
@@ -124,7 +127,7 @@ class DeblurStreamer(Restoring):
         return self._part(picture, number, top, LOOK, left, LOOK)
 
     def blurs(self, picture: Rows, level_BLhw: np.ndarray, kernel: np.ndarray | None = None) -> list[Blur]:
-        """See `Restoring.blurs`."""
+        """See `Streamer.blurs`."""
         maps = np.broadcast_to(level_BLhw, (picture.batch, *level_BLhw.shape[1:]))
         levels = [level_of(level[None]) for level in maps]
         if kernel is not None:
@@ -133,22 +136,24 @@ class DeblurStreamer(Restoring):
             estimated(self._part_to_look_at(picture, number), level, self.clean) for number, level in enumerate(levels)
         ]
 
-    def restored(self, picture: Rows, wish: Wish) -> Any:
-        """See `Restoring.restored`."""
-        told = wish.kernel
+    def restored(self, picture: Rows, request: Request) -> Any:
+        """See `Streamer.restored`."""
+        told = request.kernel
         shape = told.kernel.shape if isinstance(told, Blur) else (0,) if told is None else told.shape
-        self.plan(picture, wish.max_memory, kernel=max(shape))
-        return self.restore(picture, wish.steps, self._known(picture, wish))
+        self.plan(picture, request.max_memory, kernel=max(shape))
+        return self.restore(picture, request.steps, self._known(picture, request))
 
-    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
-        """See `Restoring.states`."""
-        return self.frames(picture, self.steps if wish.steps is None else wish.steps, self._known(picture, wish))
+    def states(self, picture: Rows, request: Request) -> Iterator[Any]:
+        """See `Streamer.states`."""
+        return self.frames(
+            picture, self.steps if request.steps is None else request.steps, self._known(picture, request)
+        )
 
-    def _known(self, picture: Rows, wish: Wish) -> list[Blur]:
+    def _known(self, picture: Rows, request: Request) -> list[Blur]:
         """What is known of each picture's blur."""
-        if isinstance(wish.kernel, Blur):
-            return [wish.kernel]
-        return self.blurs(picture, wish.level(), wish.kernel)
+        if isinstance(request.kernel, Blur):
+            return [request.kernel]
+        return self.blurs(picture, request.level(), request.kernel)
 
     def frames(self, picture: Rows, steps: int, blurs: list[Blur]) -> Iterator[Any]:
         """Yields the picture after 0, 1, ..., `steps` rounds of `steps`."""

@@ -16,13 +16,13 @@ from ..nn.pyramid import PyramidAutomaton
 from ..runtime.native import Backend, Precision
 from .deblurring import DeblurStreamer
 from .pictures import Rows
-from .restoring import Restoring, Wish
+from .streamer import Request, Streamer
 
 # Floats of each pixel that the cells of a deblurrer have in use at a time.
 FLOATS = 160
 
 
-class ModuleStreamer(Restoring):
+class ModuleStreamer(Streamer):
     """Restores with a module.
 
     Args:
@@ -35,24 +35,24 @@ class ModuleStreamer(Restoring):
         self.steps = module.steps if isinstance(module, SteppedModel) else None
 
     @torch.no_grad()
-    def restored(self, picture: Rows, wish: Wish) -> Any:
-        """See `Restoring.restored`."""
-        if wish.max_memory is not None:
+    def restored(self, picture: Rows, request: Request) -> Any:
+        """See `Streamer.restored`."""
+        if request.max_memory is not None:
             raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
         x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
-        told = {} if wish.steps is None else {"steps": wish.steps}
-        return self._taken(picture, self.module(x, **told, **self._levels(wish)))
+        told = {} if request.steps is None else {"steps": request.steps}
+        return self._taken(picture, self.module(x, **told, **self._levels(request)))
 
     @torch.no_grad()
-    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
-        """See `Restoring.states`."""
+    def states(self, picture: Rows, request: Request) -> Iterator[Any]:
+        """See `Streamer.states`."""
         assert isinstance(self.module, SteppedModel)
         x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
-        for frame in self.module.frames(x, wish.steps, **self._levels(wish)):
+        for frame in self.module.frames(x, request.steps, **self._levels(request)):
             yield self._taken(picture, frame)
 
-    def _levels(self, wish: Wish) -> dict[str, Any]:
-        return {"noise_level": self._tensor(wish.level())} if self.takes_noise_level else {}
+    def _levels(self, request: Request) -> dict[str, Any]:
+        return {"noise_level": self._tensor(request.level())} if self.takes_noise_level else {}
 
     def _tensor(self, x: np.ndarray) -> Tensor:
         """On the module's device."""
@@ -77,18 +77,18 @@ class ModuleCells(ModuleStreamer):
 
     @torch.no_grad()
     def levels(self, picture: Rows) -> np.ndarray:
-        """See `Restoring.levels`."""
+        """See `Streamer.levels`."""
         x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
         return self.module.estimator(self.module.pad(x)).cpu().numpy()
 
     @torch.no_grad()
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """As `RollingStreamer.clean`."""
+        """As `PyramidStreamer.clean`."""
         x = self._tensor(image_BCHW)
         return self.module(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().numpy()
 
     def bytes_of(self, height: int, width: int) -> int:
-        """As `RollingStreamer.bytes_of`."""
+        """As `PyramidStreamer.bytes_of`."""
         return height * width * 4 * FLOATS
 
 
@@ -101,7 +101,7 @@ def accelerated(
     return module, accelerate(module, place, backend, precision)
 
 
-def by_module(module: RestorationModel) -> Restoring:
+def by_module(module: RestorationModel) -> Streamer:
     """What restores with a module."""
     if isinstance(module, Deblurrer):
         return DeblurStreamer(ModuleCells(module.cells), module.steps)

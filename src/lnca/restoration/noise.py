@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import LncaError
 from ..runtime.noise_level import SIDE
-from .notation import LOUDEST, Noise
+from .notation import MAX_NOISE_LEVEL, Noise
 from .pictures import LUMA, Rows
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ def level_map(noise_level: float | np.ndarray, rows: Rows) -> np.ndarray:
         raise LncaError(
             f"the noise level should be auto, a number or an array, got {str(noise_level)[:40]!r}"
         ) from error
-    if not (array.size and array.min() >= 0 and array.max() <= LOUDEST):
-        raise LncaError(f"noise levels are standard deviations in 255ths, 0 to {LOUDEST:g}, got {_found(array)}")
+    if not (array.size and array.min() >= 0 and array.max() <= MAX_NOISE_LEVEL):
+        raise LncaError(
+            f"noise levels are standard deviations in 255ths, 0 to {MAX_NOISE_LEVEL:g}, got {_found(array)}"
+        )
     if array.shape[-3:] == (height, width, 2) and (array.ndim == 3 or array.shape[:-3] == (rows.batch,)):
         return array.reshape(-1, height, width, 2).transpose(0, 3, 1, 2)
     if array.ndim and array.shape != (rows.height, rows.width):

@@ -35,7 +35,7 @@ def parse_bytes(text: str) -> int:
 
 
 # Of noise levels, in 255ths.
-LOUDEST = 255.0
+MAX_NOISE_LEVEL = 255.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,6 @@ def parse_noise_level(text: str) -> Literal["auto"] | float:
         level = float(text)
     except ValueError:
         level = -1.0
-    if not 0 <= level <= LOUDEST:
-        raise LncaError(f"the noise level should be auto or a number from 0 to {LOUDEST:g}, got {text[:20]!r}")
+    if not 0 <= level <= MAX_NOISE_LEVEL:
+        raise LncaError(f"the noise level should be auto or a number from 0 to {MAX_NOISE_LEVEL:g}, got {text[:20]!r}")
     return level

@@ -18,12 +18,12 @@ from .axes import picture_by_picture
 from .deblurring import DeblurStreamer
 from .devices import device_named
 from .kernel import Kernel, kernel_of
+from .latent import LatentStreamer
 from .noise import NoiseLevel, level_map
 from .notation import parse_bytes
 from .pictures import Picture, Range, Rows
-from .restoring import AnyPlan, Restoring, Wish
-from .rolling import RollingStreamer
-from .streaming import Streamer
+from .pyramid import PyramidStreamer
+from .streamer import AnyPlan, Request, Streamer
 
 if TYPE_CHECKING:
     from ..nn.model import RestorationModel, SteppedModel
@@ -33,24 +33,24 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @singledispatch
-def streamer_of(model: Model) -> Restoring:
+def streamer_of(model: Model) -> Streamer:
     """What restores pictures with a model; a further kind registers its own."""
     raise NotImplementedError
 
 
 @streamer_of.register
-def _(model: Latent) -> Streamer:
-    return Streamer(model)
+def _(model: Latent) -> LatentStreamer:
+    return LatentStreamer(model)
 
 
 @streamer_of.register
-def _(model: Pyramid) -> RollingStreamer:
-    return RollingStreamer(model)
+def _(model: Pyramid) -> PyramidStreamer:
+    return PyramidStreamer(model)
 
 
 @streamer_of.register
 def _(model: Deblurring) -> DeblurStreamer:
-    return DeblurStreamer(RollingStreamer(model.cells), model.steps)
+    return DeblurStreamer(PyramidStreamer(model.cells), model.steps)
 
 
 @lru_cache(1)
@@ -103,7 +103,7 @@ class Restorer:
         self.takes_noise_level = self.streamer.takes_noise_level
         self.takes_kernel = self.streamer.takes_kernel
 
-    def _found(self) -> tuple[Restoring, str, ModelInfo]:
+    def _found(self) -> tuple[Streamer, str, ModelInfo]:
         """What restores, its name, and what the weight file says."""
         backend, precision = self._way
         if self.device == "cpu" and backend != "compiled":
@@ -331,7 +331,7 @@ class Restorer:
         if isinstance(noise_level, str) and not automatic:
             raise LncaError(f"the noise level should be auto or a number from 0 to 255, got {noise_level!r}")
 
-    def _wish(
+    def _request(
         self,
         rows: Rows,
         steps: int | None,
@@ -339,12 +339,12 @@ class Restorer:
         noise_level: NoiseLevel,
         noise_scale: float,
         kernel: Kernel | Blur,
-    ) -> Wish:
+    ) -> Request:
         """What is asked for, checked."""
         if steps is not None:
             self._own_steps()
         self._check_level(noise_level, noise_scale)
-        return Wish(
+        return Request(
             steps=self._checked(steps),
             max_memory=_bytes(max_memory),
             kernel=self._told_kernel(kernel, rows),
@@ -360,9 +360,9 @@ class Restorer:
         noise_scale: float = 1.0,
         kernel: Kernel | Blur = "auto",
     ) -> Any:
-        wish = self._wish(rows, steps, max_memory, noise_level, noise_scale, kernel)
+        request = self._request(rows, steps, max_memory, noise_level, noise_scale, kernel)
         try:
-            return self.streamer.restored(rows, wish)
+            return self.streamer.restored(rows, request)
         except (RuntimeError, MemoryError) as error:
             raise self._explained(error, rows.width, rows.height) from error
 
@@ -426,7 +426,7 @@ class Restorer:
         """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
         steps = self._own_steps() if steps is None else self._checked(steps)
         rows = self._rows(picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)
-        yield from self.streamer.states(rows, self._wish(rows, steps, None, noise_level, noise_scale, kernel))
+        yield from self.streamer.states(rows, self._request(rows, steps, None, noise_level, noise_scale, kernel))
 
     def plan(self, picture: Rows, max_memory: str | int | None = None, settle: bool = False) -> AnyPlan:
         """How `restore` or `settle` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""

@@ -16,9 +16,9 @@ from ..peers import Peers, share, widened
 from ..runtime.arrays import empty
 from ..runtime.models import Latent
 from .bands import BLOCK_STEPS, Plan
+from .latent import LatentStreamer
 from .pictures import Rows
 from .restorer import Restorer
-from .streaming import Streamer
 
 # A border is at most this share of a band: what it adds to the work, on either side.
 BORDER_SHARE = 1 / 32
@@ -30,12 +30,12 @@ def split(restorer: Restorer, peers: Peers) -> None:
     Raises:
         LncaError: a model without a lattice of cells that can be cut.
     """
-    model = restorer.streamer.model if isinstance(restorer.streamer, Streamer) else None
+    model = restorer.streamer.model if isinstance(restorer.streamer, LatentStreamer) else None
     if model is None and restorer.device != "cpu":
         model = by_its_module(restorer)
     if model is None:
         raise LncaError(f"{restorer.info.name} has no lattice of cells that several devices could share")
-    if model.rule.numbered:
+    if model.rule.has_position_code:
         raise LncaError(f"the cells of {restorer.info.name} are numbered, so that their lattice cannot be cut")
     restorer.streamer = SplitStreamer(model, peers)
 
@@ -62,7 +62,7 @@ def follow(restorer: Restorer) -> None:
         pass
 
 
-class SplitStreamer(Streamer):
+class SplitStreamer(LatentStreamer):
     """Restores a picture together with other processes, which all have one of their own.
 
     Args:

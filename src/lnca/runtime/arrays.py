@@ -11,7 +11,7 @@ import numpy as np
 Float = type[np.float32] | type[np.float64]
 
 # Gives rows [begin, end) of a picture, float32 (B, rows, W, C).
-Source = Callable[[int, int], np.ndarray]
+RowReader = Callable[[int, int], np.ndarray]
 
 # Bytes of a line of the cache.
 LINE = 64

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .arrays import Source
+from .arrays import RowReader
 from .coders import BandCoder, chain
 from .convolution import Band
 from .engine import Engine
@@ -47,7 +47,7 @@ class BandAutoencoder(BandCoder):
         self.aligned = engine.aligned
         self.halo = self.border * self.multiple * self.floats
 
-    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.encode`."""
 
         def joined(first: int, last: int) -> np.ndarray:
@@ -58,7 +58,7 @@ class BandAutoencoder(BandCoder):
 
         return chain(self.down, joined, height // 2, begin, end).values
 
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def decode(self, image: RowReader, latent: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.decode`."""
 
         def joined(first: int, last: int) -> np.ndarray:
@@ -70,5 +70,5 @@ class BandAutoencoder(BandCoder):
         return chain([self.mix, self.output], joined, height // 2, begin, end).values
 
     @staticmethod
-    def _band(image: Source, height: int, begin: int, end: int) -> Band:
+    def _band(image: RowReader, height: int, begin: int, end: int) -> Band:
         return Band(image(begin, end), begin, height)

@@ -14,14 +14,14 @@ from .bfloat16 import pairs, tiles
 from .convolution import padded
 from .folding import Folded, Map, fold
 from .native import (
-    BFLOAT16_LEVELS,
+    BFLOAT16_SETS,
     FLOAT_P,
-    LEVELS,
+    INSTRUCTION_SETS,
     WORD_P,
+    CLattice,
+    CMap,
+    CRule,
     NoKernelError,
-    PlainLattice,
-    PlainMap,
-    PlainRule,
     Precision,
     address,
     loaded_library,
@@ -67,7 +67,7 @@ class NativeRun:
     Args:
         rule: its weights are copied.
         precision: of the matrix products; state and sums are float32 in any case.
-        level: one of `LEVELS`; the best when None.
+        level: one of `INSTRUCTION_SETS`; the best when None.
 
     Raises:
         LncaError: the library was not built, the processor lacks the instructions, or the rule has no kernel.
@@ -75,19 +75,19 @@ class NativeRun:
 
     def __init__(self, rule: Rule, precision: Precision = "float32", level: str | None = None):
         loaded = loaded_library()
-        best = LEVELS[loaded.lnca_best()]
+        best = INSTRUCTION_SETS[loaded.lnca_best()]
         level = level or best
-        if LEVELS.index(level) > LEVELS.index(best):
+        if INSTRUCTION_SETS.index(level) > INSTRUCTION_SETS.index(best):
             raise NoKernelError(f"this processor has no {level}; the best it has is {best}")
-        if precision == "bfloat16" and level not in BFLOAT16_LEVELS:
+        if precision == "bfloat16" and level not in BFLOAT16_SETS:
             raise NoKernelError(f"bfloat16 needs a processor with AVX-512 BF16; this one runs {level} in float32")
         self.rule, self.precision, self.level = rule, precision, level
-        self.vector = loaded.lnca_vector_size(LEVELS.index(level))
+        self.vector = loaded.lnca_vector_size(INSTRUCTION_SETS.index(level))
         folded = fold(rule, self.vector)
         if folded is None or not _fits(folded):
             raise NoKernelError(f"there is no fused kernel for a {rule.kind} of these widths; use the plain rule")
         self._kept: list[np.ndarray] = []
-        self._description = PlainRule(
+        self._description = CRule(
             KINDS[folded.kind],
             rule.channels,
             rule.input_channels,
@@ -95,7 +95,7 @@ class NativeRun:
             folded.heads,
             folded.epsilon,
             folded.attention_bias,
-            (PlainMap * 6)(*map(self._map, folded.maps)),
+            (CMap * 6)(*map(self._map, folded.maps)),
             self._floats(folded.extra),
         )
 
@@ -107,12 +107,10 @@ class NativeRun:
     def _floats(self, array: np.ndarray) -> Any:
         return ctypes.cast(self._keep(array, np.float32), FLOAT_P)
 
-    def _map(self, folded: Map) -> PlainMap:
+    def _map(self, folded: Map) -> CMap:
         inputs, outputs = folded.weight.shape
         words = self._keep(tiles(folded.weight) if self.level == "amx" else pairs(folded.weight), np.int32)
-        return PlainMap(
-            inputs, outputs, self._floats(folded.weight), self._floats(folded.bias), ctypes.cast(words, WORD_P)
-        )
+        return CMap(inputs, outputs, self._floats(folded.weight), self._floats(folded.bias), ctypes.cast(words, WORD_P))
 
     def advance(
         self,
@@ -132,7 +130,7 @@ class NativeRun:
         tracked: Sequence[Any] = (None, None, None, 0.0)
         if settling is not None:
             tracked = (*(x.ctypes.data for x in (*settling.buffers, settling.steps)), settling.tolerance)
-        lattice = PlainLattice(
+        lattice = CLattice(
             address(cells),
             batch,
             rows,
@@ -146,13 +144,13 @@ class NativeRun:
             self.precision == "bfloat16",
             *tracked,
         )
-        if loaded_library().lnca_run(LEVELS.index(self.level), self._description, lattice):
+        if loaded_library().lnca_run(INSTRUCTION_SETS.index(self.level), self._description, lattice):
             raise MemoryError(f"no memory for the steps of a lattice of {columns}x{rows} cells")
         if settling is not None:
             settling.advanced(steps)
 
     def _position(self, rows: int, columns: int) -> np.ndarray | None:
-        if not self.rule.numbered:
+        if not self.rule.has_position_code:
             return None
         size = self.rule.embed
         code = empty(rows * columns, padded(size, self.vector))
@@ -211,7 +209,7 @@ class NumpyRun:
 
     def _step(self, cells: np.ndarray, mask: np.ndarray | None, first: int) -> None:
         _, rows, columns, _ = cells.shape
-        band = rows if self.rule.numbered else max(1, self.BAND // columns)
+        band = rows if self.rule.has_position_code else max(1, self.BAND // columns)
         above = cells[:, :0].copy()
         for begin in range(0, rows, band):
             end = min(begin + band, rows)

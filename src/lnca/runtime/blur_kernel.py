@@ -46,7 +46,7 @@ def gradients(picture_HW: np.ndarray) -> Gradients:
     return Gradients(np.roll(picture_HW, -1, 1) - picture_HW, np.roll(picture_HW, -1, 0) - picture_HW)
 
 
-def few_gradients(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) -> np.ndarray:
+def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) -> np.ndarray:
     """The x that makes |k * x - y|^2 + price * (pixels with a gradient) small, y being the picture (Xu et al. 2013,
     equations 6 to 10, as Pan et al. 2014 solve it).
 
@@ -218,7 +218,7 @@ def estimate_kernel(picture_HW: np.ndarray, side: int) -> np.ndarray:
         else:
             kernel = _resized(kernel, size)
         for _ in range(TURNS):
-            sharp = few_gradients(given, kernel, price)
+            sharp = l0_sharp_image(given, kernel, price)
             kernel = tidied(least_squares(sharp, given, size, size))
             price = max(price / CHEAPER, LEAST_PRICE)
         kernel = centred(kernel)

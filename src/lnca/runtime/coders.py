@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arrays import Source
+from .arrays import RowReader
 from .convolution import Band, Convolution
 
 
@@ -29,11 +29,11 @@ class BandCoder(ABC):
     aligned: int
 
     @abstractmethod
-    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""
 
     @abstractmethod
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def decode(self, image: RowReader, latent: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """Rows [begin, end), (B, rows, W, 3) in [0, 1], of the decoded picture.
 
         Args:
@@ -43,7 +43,7 @@ class BandCoder(ABC):
         """
 
 
-def chain(layers: Sequence[Convolution], source: Source, height: int, begin: int, end: int) -> Band:
+def chain(layers: Sequence[Convolution], source: RowReader, height: int, begin: int, end: int) -> Band:
     """Rows [begin, end) of what layers, one after the other, make of rows of a source that has `height` of them.
 
     Args:

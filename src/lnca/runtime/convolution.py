@@ -11,7 +11,7 @@ from . import threads
 from .arrays import Float, aligned, empty
 from .bfloat16 import tiles
 from .layers import Activation, Layer
-from .native import LEVELS, WORD_P, NoKernelError, PlainBand, PlainConvolution, Precision, address, loaded_library
+from .native import INSTRUCTION_SETS, WORD_P, CBand, CConvolution, NoKernelError, Precision, address, loaded_library
 
 WIDEST = 1024
 # Input channels from which on it pays to transform them: `cpu/winograd.h`, whose matrix G this is.
@@ -34,10 +34,10 @@ class Band:
     first: int
     height: int
 
-    def plain(self) -> PlainBand:
+    def plain(self) -> CBand:
         """What the library takes."""
         _, rows, columns, _ = self.values.shape
-        return PlainBand(address(self.values), self.first, rows, self.height, columns)
+        return CBand(address(self.values), self.first, rows, self.height, columns)
 
 
 class Convolution(ABC):
@@ -71,7 +71,7 @@ class NativeConvolution(Convolution):
     """A layer by the compiled kernels.
 
     Args:
-        level: one of `LEVELS`.
+        level: one of `INSTRUCTION_SETS`.
         precision: of the products; "bfloat16" counts where the level is "amx" and the layer is not `exact`, and is
             float32 elsewhere.
 
@@ -81,7 +81,7 @@ class NativeConvolution(Convolution):
 
     def __init__(self, layer: Layer, level: str, precision: Precision = "float32"):
         super().__init__(layer)
-        self.level = LEVELS.index(level)
+        self.level = INSTRUCTION_SETS.index(level)
         if layer.inputs > WIDEST:
             raise NoKernelError(f"the fused convolutions read {WIDEST} channels, not {layer.inputs}")
         room = padded(layer.outputs, loaded_library().lnca_vector_size(self.level)) - layer.outputs
@@ -95,7 +95,7 @@ class NativeConvolution(Convolution):
         elif kind == 0 and layer.inputs >= FEWEST:
             kind, kernel = 4, np.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
         self._weight, self._bias = aligned(kernel), aligned(np.pad(layer.bias, (0, room)))
-        self._description = PlainConvolution(
+        self._description = CConvolution(
             layer.inputs,
             layer.outputs,
             kind,
@@ -110,7 +110,7 @@ class NativeConvolution(Convolution):
         batch, _, columns, _ = band.values.shape
         result = Band(empty(batch, end - begin, self.height(columns), self.outputs), begin, self.height(band.height))
         source = Band(np.ascontiguousarray(band.values, np.float32), band.first, band.height)
-        description = PlainConvolution.from_buffer_copy(self._description)
+        description = CConvolution.from_buffer_copy(self._description)
         if added is not None:
             beside = Band(np.ascontiguousarray(added.values, np.float32), added.first, added.height)
             description.added = ctypes.pointer(beside.plain())

@@ -43,15 +43,16 @@ CORNER, FEWEST = 0.4, 32
 LOOK, SQUARE = 512, 32
 # The longest shakes that are looked for; what explains the picture best is taken.
 SIDES = (13, 31)
-# An estimate counts in full up to a misfit of FITS + FITS_NOISE * level, and not at all from MISSES times that on.
+# An estimate counts in full up to a misfit of MISFIT_BASE + MISFIT_PER_NOISE * level, and not at all from
+# MISFIT_CUTOFF times that on.
 # Pictures that were sharp have more, at their edges.
-FITS, FITS_NOISE, MISSES = 0.8, 0.15, 1.6
+MISFIT_BASE, MISFIT_PER_NOISE, MISFIT_CUTOFF = 0.8, 0.15, 1.6
 # Where the strongest edges (the steepest twentieth) rise by less a pixel, nothing tells a blur, and none is taken away.
 FLAT = 2 / 255
 STEEPEST = 0.95
 # Where the restored picture differs from the given one by a root mean square of less than the first, in 255ths, there
 # is little to win and a good picture to lose: nothing is done; from the second on it counts in full.
-LITTLE, ENOUGH = 6.5, 8.0
+LEAST_CHANGE, FULL_CHANGE = 6.5, 8.0
 # A kernel with so much of its sum in its middle 3x3 pixels is taken for no blur: there is little to win, and a sharp
 # picture to lose.
 SHARP = 0.85
@@ -167,7 +168,7 @@ def part_to_look_at(image_BCHW: np.ndarray) -> np.ndarray:
     return image_BCHW[..., top : top + LOOK, left : left + LOOK]
 
 
-def quieted(level_BLhw: np.ndarray, part_BCHW: np.ndarray) -> np.ndarray:
+def capped_by_spectrum(level_BLhw: np.ndarray, part_BCHW: np.ndarray) -> np.ndarray:
     """Estimated levels of one picture, all of them lowered until their mean is what the spectrum of a part of it tells:
     the estimator takes texture for noise, and a blurred picture is known better."""
     mean = float(level_BLhw[:, 0].mean())
@@ -233,8 +234,11 @@ def trust(kernel_KK: np.ndarray, error: float, level: float, change: float) -> f
     middle = len(kernel_KK) // 2
     if kernel_KK[middle - 1 : middle + 2, middle - 1 : middle + 2].sum() > SHARP:
         return 0.0
-    fits = FITS + FITS_NOISE * level
-    explains, matters = (MISSES - error / fits) / (MISSES - 1), (change - LITTLE) / (ENOUGH - LITTLE)
+    fits = MISFIT_BASE + MISFIT_PER_NOISE * level
+    explains, matters = (
+        (MISFIT_CUTOFF - error / fits) / (MISFIT_CUTOFF - 1),
+        (change - LEAST_CHANGE) / (FULL_CHANGE - LEAST_CHANGE),
+    )
     return min(max(min(explains, matters), 0.0), 1.0)
 
 

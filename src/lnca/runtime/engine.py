@@ -10,7 +10,7 @@ from .arrays import Float
 from .automaton import NativeRun, NumpyRun, Run
 from .convolution import BLOCK, Convolution, NativeConvolution, NumpyConvolution
 from .layers import Layer
-from .native import BFLOAT16_LEVELS, Backend, Precision, best_level, loaded_library
+from .native import BFLOAT16_SETS, Backend, Precision, best_level, loaded_library
 from .rules import Rule
 
 
@@ -41,7 +41,7 @@ class Native:
     """The compiled kernels.
 
     Args:
-        level: one of `LEVELS`.
+        level: one of `INSTRUCTION_SETS`.
         precision: of products.
     """
 
@@ -91,6 +91,6 @@ def engine_of(backend: Backend, precision: Precision) -> Engine:
     if backend == "fused" or precision == "bfloat16":
         loaded_library()
     level = best_level()
-    if precision == "bfloat16" and (backend == "plain" or level not in BFLOAT16_LEVELS):
+    if precision == "bfloat16" and (backend == "plain" or level not in BFLOAT16_SETS):
         raise LncaError("bfloat16 needs the fused kernels and a processor with AVX-512 BF16 or AMX")
     return Numpy() if backend == "plain" or level is None else Native(level, precision)

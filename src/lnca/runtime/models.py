@@ -114,7 +114,7 @@ def _(settings: LatentViTCASettings, weights: Weights, engine: Engine) -> Latent
         embed=settings.embed,
         heads=settings.heads,
         mlp=settings.mlp,
-        numbered=settings.position != "none",
+        has_position_code=settings.position != "none",
     )
     return _latent(settings, weights, rule, engine)
 
@@ -138,7 +138,7 @@ def _(settings: ResidualSettings, weights: Weights, engine: Engine) -> Latent | 
             embed=settings.embed,
             heads=settings.heads,
             mlp=settings.mlp,
-            numbered=False,
+            has_position_code=False,
         ),
     }
     if settings.rule not in made:

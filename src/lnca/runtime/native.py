@@ -19,15 +19,15 @@ class NoKernelError(LncaError):
     """The compiled kernels cannot be had, or have no room for a model."""
 
 
-LEVELS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
+INSTRUCTION_SETS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
 # Those that multiply in bfloat16.
-BFLOAT16_LEVELS = ("avx512bf16", "amx")
+BFLOAT16_SETS = ("avx512bf16", "amx")
 
 FLOAT_P = ctypes.POINTER(ctypes.c_float)
 WORD_P = ctypes.POINTER(ctypes.c_uint32)
 
 
-class PlainMap(ctypes.Structure):
+class CMap(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_int32),
         ("outputs", ctypes.c_int32),
@@ -37,7 +37,7 @@ class PlainMap(ctypes.Structure):
     )
 
 
-class PlainRule(ctypes.Structure):
+class CRule(ctypes.Structure):
     _fields_ = (
         ("kind", ctypes.c_int32),
         ("channels", ctypes.c_int32),
@@ -46,12 +46,12 @@ class PlainRule(ctypes.Structure):
         ("heads", ctypes.c_int32),
         ("epsilon", ctypes.c_float),
         ("attention_bias", ctypes.c_float),
-        ("maps", PlainMap * 6),
+        ("maps", CMap * 6),
         ("gate", FLOAT_P),
     )
 
 
-class PlainBand(ctypes.Structure):
+class CBand(ctypes.Structure):
     _fields_ = (
         ("values", FLOAT_P),
         ("first", ctypes.c_int64),
@@ -61,7 +61,7 @@ class PlainBand(ctypes.Structure):
     )
 
 
-class PlainConvolution(ctypes.Structure):
+class CConvolution(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_int32),
         ("outputs", ctypes.c_int32),
@@ -70,11 +70,11 @@ class PlainConvolution(ctypes.Structure):
         ("weight", FLOAT_P),
         ("bias", FLOAT_P),
         ("tiles", WORD_P),
-        ("added", ctypes.POINTER(PlainBand)),
+        ("added", ctypes.POINTER(CBand)),
     )
 
 
-class PlainLattice(ctypes.Structure):
+class CLattice(ctypes.Structure):
     _fields_ = (
         ("cells", FLOAT_P),
         ("batch", ctypes.c_int64),
@@ -97,7 +97,7 @@ class PlainLattice(ctypes.Structure):
 
 # Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
 LAYOUT = 5
-STRUCTURES = (PlainMap, PlainRule, PlainConvolution, PlainBand, PlainLattice)
+STRUCTURES = (CMap, CRule, CConvolution, CBand, CLattice)
 
 
 @lru_cache(1)
@@ -131,13 +131,13 @@ def _files() -> list[Path]:
 
 def _declare(loaded: ctypes.CDLL) -> None:
     """Says what the functions take."""
-    loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(PlainRule), ctypes.POINTER(PlainLattice))
+    loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(CRule), ctypes.POINTER(CLattice))
     loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
     loaded.lnca_multiply_add.restype = ctypes.c_double
-    band = ctypes.POINTER(PlainBand)
+    band = ctypes.POINTER(CBand)
     loaded.lnca_convolve.argtypes = (
         ctypes.c_int,
-        ctypes.POINTER(PlainConvolution),
+        ctypes.POINTER(CConvolution),
         band,
         band,
         ctypes.c_int64,
@@ -159,7 +159,7 @@ def _fits(loaded: ctypes.CDLL) -> bool:
 def best_level() -> str | None:
     """The widest instruction set this processor has; None without the library."""
     loaded = library()
-    return None if loaded is None else LEVELS[loaded.lnca_best()]
+    return None if loaded is None else INSTRUCTION_SETS[loaded.lnca_best()]
 
 
 def description() -> str:
@@ -168,12 +168,12 @@ def description() -> str:
     if loaded is None:
         return f"none: {reason}"
     best, compiled = loaded.lnca_best(), loaded.lnca_compiled()
-    parts = [f"{LEVELS[best]}, float32{' and bfloat16' if LEVELS[best] in BFLOAT16_LEVELS else ''}"]
+    parts = [f"{INSTRUCTION_SETS[best]}, float32{' and bfloat16' if INSTRUCTION_SETS[best] in BFLOAT16_SETS else ''}"]
     if best < compiled:
-        missing = ", ".join(LEVELS[best + 1 : compiled + 1])
+        missing = ", ".join(INSTRUCTION_SETS[best + 1 : compiled + 1])
         parts.append(f"this processor, or its operating system for lnca, has no {missing}")
-    if 0 < compiled < len(LEVELS) - 1:
-        parts.append(f"no {', '.join(LEVELS[compiled + 1 :])} in this build")
+    if 0 < compiled < len(INSTRUCTION_SETS) - 1:
+        parts.append(f"no {', '.join(INSTRUCTION_SETS[compiled + 1 :])} in this build")
     return "; ".join(parts)
 
 

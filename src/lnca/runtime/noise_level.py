@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .arrays import Source
+from .arrays import RowReader
 from .convolution import Band, Convolution, multiplied
 from .engine import Engine
 from .layers import convolution
@@ -19,9 +19,9 @@ SCALES = 3
 # Mean squares: a twentieth of a step of 8 bits.
 LITTLE = (0.05 / 255) ** 2
 # Numbers of scales for averaging what cells say, energies and levels.
-WIDE, NEAR, SMOOTH = 5, 3, 2
+STATEMENT_SCALES, ENERGY_SCALES, LEVEL_SCALES = 5, 3, 2
 # Brightness and colour; of red, green and blue in Y, Cb and Cr (BT.601).
-LEVELS = 2
+LEVEL_CHANNELS = 2
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 # Upper bound of a level, as a multiple of the picture's standard deviation in the cells around; noise that is blurred
 # over pixels varies less there.
@@ -33,7 +33,7 @@ SUREST = 8.0
 # Rows of cells that say something at a time, always the same ones, so that rounding is the same too.
 AT_ONCE = 16
 # Rows of cells that what one says depends on to either side: energies around it, and the pixels around those.
-SAID_REACH = 2 ** (NEAR - 1)
+STATEMENT_REACH = 2 ** (ENERGY_SCALES - 1)
 
 
 class BandEstimator:
@@ -54,12 +54,12 @@ class BandEstimator:
             for scale in range(1, SCALES)
         ]
         self.filters: list[Convolution] = [engine.convolution(layer) for layer in (first, *others)]
-        heard = NEAR * (SCALES * first.outputs + 3)
+        heard = ENERGY_SCALES * (SCALES * first.outputs + 3)
         say = [convolution(weights.within("say.0"), heard, None, 1)]
         say.append(convolution(weights.within("say.2"), say[0].outputs, say[0].outputs, 1))
         say.append(convolution(weights.within("say.4"), say[0].outputs, None, 1))
         conclude = [convolution(weights.within("conclude.0"), None, None, 1)]
-        conclude.append(convolution(weights.within("conclude.2"), conclude[0].outputs, LEVELS, 1))
+        conclude.append(convolution(weights.within("conclude.2"), conclude[0].outputs, LEVEL_CHANNELS, 1))
         # What cells say and how far it is to be trusted are as many; what each keeps for itself is beside them.
         self.shared = say[-1].outputs - conclude[0].inputs
         self._say, self._conclude = (
@@ -67,7 +67,7 @@ class BandEstimator:
             for layers in (say, conclude)
         )
 
-    def levels(self, image: Source, height: int) -> np.ndarray:
+    def levels(self, image: RowReader, height: int) -> np.ndarray:
         """What it says of a picture that is read in bands of rows, (B, 2, height / 8, W / 8).
 
         Args:
@@ -77,11 +77,11 @@ class BandEstimator:
         rows, parts = height // SIDE, []
         for begin in range(0, rows, AT_ONCE):
             end = min(begin + AT_ONCE, rows)
-            top, bottom = max(begin - SAID_REACH, 0), min(end + SAID_REACH, rows)
+            top, bottom = max(begin - STATEMENT_REACH, 0), min(end + STATEMENT_REACH, rows)
             energies = self.energies(image(top * SIDE, bottom * SIDE))
             # A row of cells at an end that is no border of the picture has seen a mirrored one.
-            parts.append(self.said(energies)[:, begin - top : end - top])
-        return np.ascontiguousarray(self.agreed(np.concatenate(parts, 1)).transpose(0, 3, 1, 2))
+            parts.append(self.statements(energies)[:, begin - top : end - top])
+        return np.ascontiguousarray(self.pooled_levels(np.concatenate(parts, 1)).transpose(0, 3, 1, 2))
 
     def energies(self, image_BHWC: np.ndarray) -> np.ndarray:
         """Of each cell: logarithms of the filters' mean squares, the mean colour, and the variances of brightness and
@@ -96,26 +96,28 @@ class BandEstimator:
             parts.append(np.log(energy + np.float32(LITTLE)) / 2 + 4)
         return np.concatenate([*parts, means(image_BHWC, SIDE) - np.float32(0.5), _variances(image_BHWC)], -1)
 
-    def said(self, energies_BhwC: np.ndarray) -> np.ndarray:
+    def statements(self, energies_BhwC: np.ndarray) -> np.ndarray:
         """What each cell says times how far it is to be trusted, that, and what it keeps for itself: (B, H / 8, W / 8,
         2 shared + own)."""
-        around = np.concatenate(widened(energies_BhwC[..., :-LEVELS], NEAR), -1)
+        around = np.concatenate(widened(energies_BhwC[..., :-LEVEL_CHANNELS], ENERGY_SCALES), -1)
         said = _mapped(around, self._say)
         trust = np.exp(np.clip(said[..., self.shared : 2 * self.shared], -SUREST, SUREST))
-        variances = widened(energies_BhwC[..., -LEVELS:], NEAR)[-1]
+        variances = widened(energies_BhwC[..., -LEVEL_CHANNELS:], ENERGY_SCALES)[-1]
         told = said[..., : self.shared] * trust
         return np.concatenate([told, trust, said[..., 2 * self.shared :], variances], -1)
 
-    def agreed(self, said_BhwC: np.ndarray) -> np.ndarray:
-        """The levels (B, H / 8, W / 8, 2) that the cells of the whole picture conclude from what they have `said`."""
-        wide = widened(said_BhwC[..., : 2 * self.shared], WIDE)[-1]
+    def pooled_levels(self, said_BhwC: np.ndarray) -> np.ndarray:
+        """The levels (B, H / 8, W / 8, 2) that follow from the `statements` of all cells of a picture."""
+        wide = widened(said_BhwC[..., : 2 * self.shared], STATEMENT_SCALES)[-1]
         common = wide[..., : self.shared] / wide[..., self.shared :]
-        levels = _mapped(np.concatenate([common, said_BhwC[..., 2 * self.shared : -LEVELS]], -1), self._conclude)
+        levels = _mapped(
+            np.concatenate([common, said_BhwC[..., 2 * self.shared : -LEVEL_CHANNELS]], -1), self._conclude
+        )
         # Noise is not much louder than the picture varies.
-        variances = widened(said_BhwC[..., -LEVELS:], NEAR)[-1]
+        variances = widened(said_BhwC[..., -LEVEL_CHANNELS:], ENERGY_SCALES)[-1]
         most = np.float32(255 * MOST) * np.sqrt(np.maximum(variances - np.float32(LITTLE), 0))
         levels = np.minimum(np.exp(np.clip(levels, LOWEST, HIGHEST)), most)
-        return widened(levels, SMOOTH)[-1]
+        return widened(levels, LEVEL_SCALES)[-1]
 
 
 def means(x_BHWC: np.ndarray, side: int) -> np.ndarray:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .arrays import Source, shuffled, unshuffled
+from .arrays import RowReader, shuffled, unshuffled
 from .convolution import Band, Convolution
 from .engine import Engine
 from .layers import by_blocks, convolution, making_blocks, reading_blocks
-from .noise_level import LEVELS, SIDE
+from .noise_level import LEVEL_CHANNELS, SIDE
 from .weights import Weights
 
 # Pixels of a side of the fine lattice's cells.
 FINE = 2
 # What a noise level of 255 is to the cells: inputs of the first convolution should be of one size.
-LOUDEST = 4.0
+LEVEL_INPUT_SCALE = 4.0
 # The noise level, in 255ths, from which on a correction is taken as it is.
 FULL = 2.0
 # Pixels to either side that a restored pixel depends on, a step and beside the steps.
@@ -32,7 +32,7 @@ def reach(steps: int) -> int:
     return STEP_REACH * steps + OTHER_REACH
 
 
-class Kept:
+class RowCache:
     """Rows of an intermediate picture, (B, rows, W, C), made in order, and kept as long as a reader may ask for them.
 
     Args:
@@ -40,13 +40,13 @@ class Kept:
         make: computes rows [begin, end); each call begins where the one before ended.
     """
 
-    def __init__(self, height: int, make: Source):
+    def __init__(self, height: int, make: RowReader):
         self.height, self.make = height, make
         self.first = self.end = 0
         self.rows: np.ndarray | None = None
         self.begins: list[int] = []
 
-    def reader(self) -> Source:
+    def reader(self) -> RowReader:
         """Gives rows [begin, end) to one reader, whose begins never fall."""
         number = len(self.begins)
         self.begins.append(0)
@@ -88,7 +88,7 @@ class BandPyramid:
     def __init__(self, weights: Weights, channels: tuple[int, int, int], rules: int, engine: Engine):
         self.channels, self.aligned = channels, engine.aligned
         pixels = 3 * FINE**2
-        encode = convolution(weights.within("encode"), pixels + LEVELS, channels[0], exact=True)
+        encode = convolution(weights.within("encode"), pixels + LEVEL_CHANNELS, channels[0], exact=True)
         decode = convolution(weights.within("decode"), channels[0], pixels, exact=True)
         self.encode = engine.convolution(reading_blocks(encode, FINE, 3))
         self.decode = engine.convolution(making_blocks(decode, FINE))
@@ -100,7 +100,7 @@ class BandPyramid:
         row = steps * (3 * fine / 4 + 3 * middle / 16 + 3 * coarse / 64) + 3 * fine / 4 + 12
         return int(row) + 1, int(24 * row) + 6 * reach(steps)
 
-    def __call__(self, image: Source, level: Source, height: int, steps: int) -> Source:
+    def __call__(self, image: RowReader, level: RowReader, height: int, steps: int) -> RowReader:
         """Rows of the restored picture, not clipped; they have to be asked for in order, in multiples of 8.
 
         Args:
@@ -108,19 +108,19 @@ class BandPyramid:
             level: rows (B, rows, W / 2, 2) of the levels of the fine lattice's cells, as `spread` gives them.
             height: rows of the picture, a multiple of 8.
         """
-        pixels = Kept(height, image)
+        pixels = RowCache(height, image)
         mine, given = pixels.reader(), pixels.reader()
 
         def inputs(begin: int, end: int) -> np.ndarray:
             blocks = unshuffled(mine(FINE * begin, FINE * end), FINE)
-            return np.concatenate([blocks, level(begin, end) * np.float32(LOUDEST / 255)], -1)
+            return np.concatenate([blocks, level(begin, end) * np.float32(LEVEL_INPUT_SCALE / 255)], -1)
 
         rows = height // FINE
         if steps == 0:
             return given
-        fine = chained(self.encode, Kept(rows, inputs))
-        middle: Kept | None = None
-        coarse: Kept | None = None
+        fine = chained(self.encode, RowCache(rows, inputs))
+        middle: RowCache | None = None
+        coarse: RowCache | None = None
         for rule in self.rules[:steps]:
             fine, middle, coarse = rule(fine, middle, coarse)
         corrections = chained(self.decode, fine).reader()
@@ -159,14 +159,16 @@ class BandStep:
         )
         self.fine, self.middle, self.coarse = rule("fine", fine), rule("middle", middle), rule("coarse", coarse)
 
-    def __call__(self, fine: Kept, middle: Kept | None, coarse: Kept | None) -> tuple[Kept, Kept, Kept]:
+    def __call__(
+        self, fine: RowCache, middle: RowCache | None, coarse: RowCache | None
+    ) -> tuple[RowCache, RowCache, RowCache]:
         middle = _gathered(self.to_middle, fine, middle)
         coarse = _updated(self.coarse, _gathered(self.to_coarse, middle, coarse))
         middle = _updated(self.middle, _scattered(self.from_coarse, coarse, middle))
         return _updated(self.fine, _scattered(self.from_middle, middle, fine)), middle, coarse
 
 
-def chained(layer: Convolution, source: Kept, added: Kept | None = None) -> Kept:
+def chained(layer: Convolution, source: RowCache, added: RowCache | None = None) -> RowCache:
     """What a layer makes of a source, and something added to it."""
     read = source.reader()
     beside = added and added.reader()
@@ -176,23 +178,23 @@ def chained(layer: Convolution, source: Kept, added: Kept | None = None) -> Kept
         other = Band(beside(begin, end), begin, source.height) if beside else None
         return layer(Band(read(low, high), low, source.height), begin, end, other).values
 
-    return Kept(source.height, make)
+    return RowCache(source.height, make)
 
 
-def _updated(rule: Sequence[Convolution], cells: Kept) -> Kept:
+def _updated(rule: Sequence[Convolution], cells: RowCache) -> RowCache:
     """Equation (1) on one lattice."""
     perceive, act = rule
     return chained(act, chained(perceive, cells), cells)
 
 
-def _gathered(layer: Convolution, finer: Kept, cells: Kept | None) -> Kept:
+def _gathered(layer: Convolution, finer: RowCache, cells: RowCache | None) -> RowCache:
     """Cells that have heard from the next finer lattice."""
     read = finer.reader()
-    blocks = Kept(finer.height // 2, lambda begin, end: unshuffled(read(2 * begin, 2 * end), 2))
+    blocks = RowCache(finer.height // 2, lambda begin, end: unshuffled(read(2 * begin, 2 * end), 2))
     return chained(layer, blocks, cells)
 
 
-def _scattered(layer: Convolution, coarser: Kept, cells: Kept) -> Kept:
+def _scattered(layer: Convolution, coarser: RowCache, cells: RowCache) -> RowCache:
     """Cells that have heard from the next coarser lattice."""
     read, mine = chained(layer, coarser).reader(), cells.reader()
 
@@ -201,7 +203,7 @@ def _scattered(layer: Convolution, coarser: Kept, cells: Kept) -> Kept:
         heard = shuffled(read(top, -(-end // 2)), 2)
         return mine(begin, end) + heard[:, begin - 2 * top : end - 2 * top]
 
-    return Kept(cells.height, make)
+    return RowCache(cells.height, make)
 
 
 def spread_rows(level_BLhw: np.ndarray) -> Callable[[int, int], np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import LncaError
-from .arrays import Source, shuffled, unshuffled
+from .arrays import RowReader, shuffled, unshuffled
 from .coders import BandCoder, chain
 from .convolution import Convolution
 from .engine import Engine
@@ -62,7 +62,7 @@ class BandResidualCoder(BandCoder):
         self.aligned = engine.aligned
         self.halo = 2 * (near + SIDE) * self.floats
 
-    def encode(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.encode`."""
 
         def cells(top: int, bottom: int) -> np.ndarray:
@@ -70,7 +70,7 @@ class BandResidualCoder(BandCoder):
 
         return chain(self.gather, cells, height // SIDE, begin, end).values
 
-    def decode(self, image: Source, latent: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def decode(self, image: RowReader, latent: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.decode`."""
 
         def joined(first: int, last: int) -> np.ndarray:
@@ -83,7 +83,7 @@ class BandResidualCoder(BandCoder):
         restored = image(begin, end) + shuffled(x.values, self.shrink)
         return np.clip(restored, 0, 1, out=restored)
 
-    def _features(self, image: Source, height: int, begin: int, end: int) -> np.ndarray:
+    def _features(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """Rows of the path's positions."""
 
         def pixels(low: int, high: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class Rule:
         update_rate: probability that a cell takes part in a step.
         embed: channels of a token.
         heads: attention heads (ViTCA).
-        numbered: whether tokens have the code of their cell's number (ViTCA).
+        has_position_code: whether tokens have the code of their cell's number (ViTCA).
         linear: linear maps and normalisations by name.
         vectors: other weights by name.
     """
@@ -58,7 +58,7 @@ class Rule:
     linear: dict[str, Linear]
     vectors: dict[str, np.ndarray]
     heads: int = 1
-    numbered: bool = False
+    has_position_code: bool = False
 
     @property
     def channels(self) -> int:
@@ -126,7 +126,7 @@ def vitca(
     embed: int,
     heads: int,
     mlp: int,
-    numbered: bool,
+    has_position_code: bool,
 ) -> Rule:
     """ViTCA from its tensors, with so many input, output and hidden channels.
 
@@ -155,7 +155,7 @@ def vitca(
         linear=layers,
         vectors={},
         heads=heads,
-        numbered=numbered,
+        has_position_code=has_position_code,
     )
 
 
@@ -214,7 +214,7 @@ class Update:
 
     def _vitca(self, cells_BHWC: np.ndarray) -> np.ndarray:
         x = self._map("embed", cells_BHWC)
-        if self.rule.numbered:
+        if self.rule.has_position_code:
             rows, columns = x.shape[1:3]
             x = x + position_code(rows * columns, self.rule.embed).reshape(rows, columns, -1).astype(self.dtype)
         x = x + self._map("attention_project", self._attention(self._norm("attention_norm", x)))

@@ -14,27 +14,27 @@ import numpy as np
 
 from ..errors import LncaError
 from ..runtime import threads
-from ..runtime.arrays import Source
+from ..runtime.arrays import RowReader
 from ..runtime.models import Latent
 from ..runtime.native import Precision
 from ..runtime.settling import Settling, along
 from .bands import (
     BLOCK_STEPS,
     COMFORTABLE_BAND,
-    SHARE,
+    USABLE_MEMORY,
     DoesNotFit,
     Plan,
     margin_of,
 )
 from .lattice import Lattice, opened_lattice
 from .pictures import Rows
-from .restoring import Restoring, Wish
+from .streamer import Request, Streamer
 
 # Tolerances of cells that settle; rounded products keep cells moving.
 SETTLED: dict[Precision, float] = {"float32": 0.01, "bfloat16": 0.03}
 
 
-class Streamer(Restoring):
+class LatentStreamer(Streamer):
     """Restores with a latent model, band by band.
 
     Args:
@@ -108,7 +108,7 @@ class Streamer(Restoring):
         in_memory = fixed + whole + (kept * columns if across else 0)
         if max_memory is None:
             return made(comfortable, None, 0, in_memory)
-        budget = int(SHARE * max_memory)
+        budget = int(USABLE_MEMORY * max_memory)
         if budget >= in_memory + band_line:
             return made(min((budget - in_memory) / band_line, comfortable), None, 0, in_memory)
         # A block with its borders, twice while it is put together, and the lines kept for the next one.
@@ -121,15 +121,15 @@ class Streamer(Restoring):
             if block >= steps:
                 used = fixed + (block + border) * block_line
                 return made(min((budget - used) / band_line, comfortable), block, steps, used)
-        raise DoesNotFit((fixed + band_line + 4 * block_line) / SHARE)
+        raise DoesNotFit((fixed + band_line + 4 * block_line) / USABLE_MEMORY)
 
-    def restored(self, picture: Rows, wish: Wish) -> Any:
-        """See `Restoring.restored`."""
-        return self.restore(picture, wish.steps, self.plan(picture, wish.max_memory))
+    def restored(self, picture: Rows, request: Request) -> Any:
+        """See `Streamer.restored`."""
+        return self.restore(picture, request.steps, self.plan(picture, request.max_memory))
 
-    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
-        """See `Restoring.states`."""
-        return self.frames(picture, self.steps if wish.steps is None else wish.steps)
+    def states(self, picture: Rows, request: Request) -> Iterator[Any]:
+        """See `Streamer.states`."""
+        return self.frames(picture, self.steps if request.steps is None else request.steps)
 
     def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
         """The picture restored, as the kind it came in.
@@ -148,7 +148,7 @@ class Streamer(Restoring):
         plan: Plan | None = None,
         seed: int = 0,
     ) -> tuple[Any, np.ndarray]:
-        """See `Restoring.settle`."""
+        """See `Streamer.settle`."""
         tolerance = SETTLED[self.precision] if tolerance is None else tolerance
         if not tolerance >= 0:
             raise LncaError(f"the tolerance must be 0 or more, got {tolerance:g}")
@@ -185,7 +185,7 @@ class Streamer(Restoring):
         multiple = self.coder.multiple
         return -(-picture.height // multiple), -(-picture.width // multiple)
 
-    def _source(self, picture: Rows) -> Source:
+    def _source(self, picture: Rows) -> RowReader:
         width = self.lattice_of(picture)[1] * self.coder.multiple
         return lambda begin, end: picture.read(begin, end, width)
 
@@ -196,7 +196,7 @@ class Streamer(Restoring):
             latent = self.coder.encode(source, height, first, min(first + band, end))
             yield first, self.model.rule.seed(latent)
 
-    def _decode(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> np.ndarray:
+    def _decode(self, picture: Rows, latent: RowReader, begin: int, end: int, band: int) -> np.ndarray:
         """Restored pixels of rows [begin, end) of the lattice, as `Rows.empty` has them, from the cells' output."""
         multiple = self.coder.multiple
         source, height = self._source(picture), self.lattice_of(picture)[0] * multiple
@@ -219,7 +219,7 @@ class Streamer(Restoring):
         decode = self._decode_across if plan.across else self._decode
         return picture.finish(decode(picture, latent, 0, cells.lines, plan.band))
 
-    def _side_by_side(self, picture: Rows, first: int, last: int) -> tuple[Source, int, int, int]:
+    def _side_by_side(self, picture: Rows, first: int, last: int) -> tuple[RowReader, int, int, int]:
         """Of columns [first, last) of cells: the pixels of a window that is theirs and what they depend on, the first
         column of that window, the first one behind it, and its rows of cells."""
         rows, columns = self.lattice_of(picture)
@@ -240,7 +240,7 @@ class Streamer(Restoring):
             latent = self.coder.encode(pixels, rows * self.coder.multiple, 0, rows)
             yield first, self.model.rule.seed(latent[:, :, first - left : last - left])
 
-    def _decode_across(self, picture: Rows, latent: Source, begin: int, end: int, band: int) -> np.ndarray:
+    def _decode_across(self, picture: Rows, latent: RowReader, begin: int, end: int, band: int) -> np.ndarray:
         """`_decode` of columns [begin, end), which are all there are."""
         room, multiple = picture.empty(), self.coder.multiple
         for first in range(begin, end, band):
@@ -278,5 +278,5 @@ class Streamer(Restoring):
                     settling.put(begin, marks, top, top + end - begin, axis)
 
 
-def _rows_of(cells: np.ndarray) -> Source:
+def _rows_of(cells: np.ndarray) -> RowReader:
     return lambda begin, end: np.ascontiguousarray(cells[:, begin:end])

@@ -17,12 +17,12 @@ from ..runtime.models import Pyramid
 from ..runtime.noise_level import SIDE
 from ..runtime.pyramid import reach, spread_rows
 from .pictures import Range, Rows
-from .restoring import Restoring, Wish
+from .streamer import Request, Streamer
 
 COMFORTABLE_BAND = 128
 SMALLEST_BAND = 16
 # Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
-SHARE = 0.8
+USABLE_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RollingPlan:
         )
 
 
-class RollingStreamer(Restoring):
+class PyramidStreamer(Streamer):
     """Restores with an automaton on three lattices.
 
     Args:
@@ -85,7 +85,7 @@ class RollingStreamer(Restoring):
         if max_memory is None:
             band = min(COMFORTABLE_BAND, rows * SIDE)
             return RollingPlan(rows, columns, band, columns, used(band, columns))
-        budget = SHARE * max_memory
+        budget = USABLE_MEMORY * max_memory
         strip = columns
         while True:
             for band in (COMFORTABLE_BAND, 64, 32, SMALLEST_BAND):
@@ -94,26 +94,26 @@ class RollingStreamer(Restoring):
             if strip == 1:
                 break
             strip = -(-strip // 2)
-        least = used(SMALLEST_BAND, 1) / SHARE
+        least = used(SMALLEST_BAND, 1) / USABLE_MEMORY
         raise LncaError(
             f"a picture of {picture.width}x{picture.height} needs at least {least / 1e6:.0f} MB beside itself, "
             f"and --max-memory allows {max_memory / 1e6:.0f} MB"
         )
 
     def levels(self, picture: Rows) -> np.ndarray:
-        """See `Restoring.levels`."""
+        """See `Streamer.levels`."""
         width, height = -(-picture.width // SIDE) * SIDE, -(-picture.height // SIDE) * SIDE
         return self.model.estimator.levels(lambda begin, end: picture.read(begin, end, width), height)
 
-    def restored(self, picture: Rows, wish: Wish) -> Any:
-        """See `Restoring.restored`."""
-        plan = self.plan(picture, wish.max_memory)
-        return self.restore(picture, wish.steps, plan, wish.level())
+    def restored(self, picture: Rows, request: Request) -> Any:
+        """See `Streamer.restored`."""
+        plan = self.plan(picture, request.max_memory)
+        return self.restore(picture, request.steps, plan, request.level())
 
-    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
-        """See `Restoring.states`."""
-        plan, level = self.plan(picture), wish.level()
-        for step in range((self.steps if wish.steps is None else wish.steps) + 1):
+    def states(self, picture: Rows, request: Request) -> Iterator[Any]:
+        """See `Streamer.states`."""
+        plan, level = self.plan(picture), request.level()
+        for step in range((self.steps if request.steps is None else request.steps) + 1):
             yield self.restore(picture, step, plan, level)
 
     def restore(self, picture: Rows, steps: int | None, plan: RollingPlan, level_BLhw: np.ndarray) -> Any:

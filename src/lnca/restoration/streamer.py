@@ -17,7 +17,7 @@ Levels = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class Request:
     """What is asked of a restoration, beside the picture.
 
     Args:
@@ -47,7 +47,7 @@ class AnyPlan(Protocol):
         """The most bytes used at a time, beside the picture itself."""
 
 
-class Restoring(ABC):
+class Streamer(ABC):
     """Restores pictures with one model.
 
     Attributes:
@@ -64,7 +64,7 @@ class Restoring(ABC):
     precision: Precision = "float32"
 
     @abstractmethod
-    def restored(self, picture: Rows, wish: Wish) -> Any:
+    def restored(self, picture: Rows, request: Request) -> Any:
         """The picture restored, as the kind it came in.
 
         Raises:
@@ -72,8 +72,8 @@ class Restoring(ABC):
         """
 
     @abstractmethod
-    def states(self, picture: Rows, wish: Wish) -> Iterator[Any]:
-        """Yields the picture as it is restored after 0, 1, ..., `wish.steps` steps."""
+    def states(self, picture: Rows, request: Request) -> Iterator[Any]:
+        """Yields the picture as it is restored after 0, 1, ..., `request.steps` steps."""
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> AnyPlan:
         """How a picture is restored within `max_memory` bytes, or settled.

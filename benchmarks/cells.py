@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lnca.benchmark.inference import MATRIX_PRECISION, model_of
-from lnca.benchmark.measure import environment, register_rate, time_together
-from lnca.benchmark.opponents import JaxRun, jax_is_here
 from lnca.errors import LncaError
 from lnca.files import write_whole
 from lnca.kernels.cpu import FusedRun
 from lnca.kernels.devices import use_threads
 from lnca.kernels.gpu import CompiledRun
+from lnca.measuring.inference import MATRIX_PRECISION, model_of
+from lnca.measuring.measure import environment, register_rate, time_together
+from lnca.measuring.opponents import JaxRun, jax_is_here
 from lnca.nn.nafca import NAFCA
 from lnca.runtime.native import Precision
 

@@ -19,10 +19,10 @@ from rich import print as show
 from torch import Tensor, nn
 
 import lnca
-from lnca.benchmark.measure import environment, time_together
 from lnca.files import write_whole
 from lnca.kernels.cpu import weights_of
 from lnca.kernels.devices import use_threads
+from lnca.measuring.measure import environment, time_together
 from lnca.memory import keep_freed_memory
 from lnca.runtime import convolution
 from lnca.runtime.convolution import Band, NativeConvolution

@@ -35,7 +35,6 @@ from scipy.signal import correlate2d, fftconvolve
 import lnca
 from judges import of_weights
 from lnca import metrics
-from lnca.benchmark.measure import environment
 from lnca.catalogue import locate
 from lnca.degradation.blur import discs, straight_kernels
 from lnca.degradation.shake import shaken_kernel
@@ -43,6 +42,7 @@ from lnca.evaluation.protocols import bytes_of
 from lnca.evaluation.public_sets import read, set_pictures
 from lnca.files import write_whole
 from lnca.kernels.devices import use_threads
+from lnca.measuring.measure import environment
 from lnca.randomness import derive
 from lnca.runtime.deblurring import Blur
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lnca.benchmark.measure import environment, rounds_of
 from lnca.degradation import camera, drawing, gaussian_noise, jpeg, mixture, noise_level, recoloured
 from lnca.degradation.demosaicing import WAYS, demosaiced
 from lnca.degradation.noises import correlated_noise, grain
@@ -24,6 +23,7 @@ from lnca.degradation.processing import bilateral, curve, denoised, resized, sha
 from lnca.degradation.sensor import camera_noise
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment, rounds_of
 from lnca.memory import keep_freed_memory
 from lnca.restoration.pictures import to_tensor
 

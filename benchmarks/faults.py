@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 
-from lnca.benchmark.measure import environment
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment
 from lnca.training.checkpoint import checkpoints, open_checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "faults.json"

@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from lnca.benchmark.inference import measure, model_of
-from lnca.benchmark.measure import environment, time_together
-from lnca.benchmark.tables import as_text
-from lnca.benchmark.training import measure_backward, measure_latency, measure_memory
 from lnca.files import write_whole
 from lnca.kernels.gpu import BLOCK, WARPS, TritonRun
 from lnca.kernels.select import OnDevice
+from lnca.measuring.inference import measure, model_of
+from lnca.measuring.measure import environment, time_together
+from lnca.measuring.tables import as_text
+from lnca.measuring.training import measure_backward, measure_latency, measure_memory
 from lnca.nn.nafca import NAFCA
 from lnca.paper.columns import GROUPS
 from lnca.runtime.native import Precision

@@ -32,15 +32,15 @@ from rich.progress import Progress
 from safetensors import safe_open
 
 import lnca
-from lnca.benchmark.denoisers import PEERS, SIGMAS, Denoiser, Run, peers
-from lnca.benchmark.inference import operations
-from lnca.benchmark.judged import Judged, tables
-from lnca.benchmark.judging import PARTS, Judges, Record, judge
-from lnca.benchmark.measure import Timing, environment, matrix_rate, time_together
 from lnca.errors import LncaError
 from lnca.evaluation.protocols import bytes_of, noisy
 from lnca.evaluation.public_sets import SETS
 from lnca.kernels.devices import use_threads
+from lnca.measuring.denoisers import PEERS, SIGMAS, Denoiser, Run, peers
+from lnca.measuring.inference import operations
+from lnca.measuring.judged import Judged, tables
+from lnca.measuring.judging import PARTS, Judges, Record, judge
+from lnca.measuring.measure import Timing, environment, matrix_rate, time_together
 from lnca.memory import keep_freed_memory
 from lnca.nn.model import SteppedModel
 from lnca.runtime.native import BFLOAT16_SETS, best_level

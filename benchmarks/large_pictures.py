@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 import lnca
-from lnca.benchmark.measure import environment, register_rate
-from lnca.benchmark.memory import peak_memory
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment, register_rate
+from lnca.measuring.memory import peak_memory
 from lnca.runtime.native import Precision
 
 RESULTS = Path(__file__).parent / "results" / "large-pictures-cpu.json"

@@ -28,12 +28,12 @@ from rich.progress import Progress
 from skimage import restoration
 
 import lnca
-from lnca.benchmark import denoisers
-from lnca.benchmark.measure import Timing, environment, time_together
 from lnca.degradation import PhotoTask, gaussian_noise, photo_kernels, straight_kernels
 from lnca.evaluation.photographs import CONDITIONS, Case, cases, chosen_pictures, scores, summary
 from lnca.files import write_whole
 from lnca.kernels.devices import use_threads
+from lnca.measuring import denoisers
+from lnca.measuring.measure import Timing, environment, time_together
 from lnca.memory import keep_freed_memory
 from lnca.paper.figures import figure
 from lnca.randomness import generator

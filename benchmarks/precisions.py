@@ -20,11 +20,11 @@ from torch import Tensor
 
 import lnca
 from lnca import metrics
-from lnca.benchmark.measure import environment, time_together
 from lnca.corruption import PAPER_DIFFICULTY, Task
 from lnca.degradation.paper import corrupt
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment, time_together
 from lnca.randomness import generator
 from lnca.restoration.pictures import to_tensor
 from lnca.runtime.native import Precision

@@ -27,13 +27,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lnca.benchmark.measure import environment, in_turn, time_together
 from lnca.catalogue import DEFAULT_MODEL
 from lnca.demo import photograph
 from lnca.files import write_whole
 from lnca.images.reading import open_photo
 from lnca.images.writing import save_photo
 from lnca.kernels.devices import use_threads
+from lnca.measuring.measure import environment, in_turn, time_together
 from lnca.restoration.bands import BLOCK_STEPS
 from lnca.restoration.batch import Record, Way, restore_file
 from lnca.restoration.jobs import Job

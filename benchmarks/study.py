@@ -20,13 +20,13 @@ from typing import Any
 import torch
 
 from lnca import metrics
-from lnca.benchmark.inference import operations
-from lnca.benchmark.measure import environment
 from lnca.data.splits import Split
 from lnca.data.tile_set import open_tiles
 from lnca.evaluation.quality import evaluate, pairs
 from lnca.files import write_whole
 from lnca.kernels.select import accelerate
+from lnca.measuring.inference import operations
+from lnca.measuring.measure import environment
 from lnca.nn.model import RestorationModel, SteppedModel
 from lnca.nn.weights_file import load_weights
 from lnca.training.plan import Plan

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from lnca.benchmark.measure import environment
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment
 from lnca.training.plan import Plan
 from lnca.training.recipe import load_recipe
 from lnca.training.run import Interrupted, Run

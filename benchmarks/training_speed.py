@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lnca.benchmark.measure import environment, rounds_of
 from lnca.data.crops import CropSet
 from lnca.degradation import MARGINS
 from lnca.demo import photograph
 from lnca.files import write_whole
+from lnca.measuring.measure import environment, rounds_of
 from lnca.memory import keep_freed_memory
 from lnca.nn.pyramid import PyramidAutomaton
 from lnca.training.batch import Batch

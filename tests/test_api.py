@@ -63,7 +63,7 @@ def test_models_of_photographs_are_small_carry_a_card_and_help_without_harm(name
 
 
 def test_the_model_beside_the_papers_costs_an_eighth_of_nafnet_at_most():
-    from lnca.benchmark.inference import operations
+    from lnca.measuring.inference import operations
 
     # Of full NAFNet, whose arithmetic is the same for every pixel.
     nafnet = operations(lnca.build("nafnet").eval(), 64)

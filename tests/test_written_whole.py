@@ -122,9 +122,9 @@ def test_a_folder_on_a_full_disk_is_not_done(command, weights, pictures, small_d
 
 
 def test_a_measured_result_that_cannot_be_written_is_printed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("lnca.benchmark.tables.as_text", lambda table: "what was measured")
+    monkeypatch.setattr("lnca.measuring.tables.as_text", lambda table: "what was measured")
     with failing("write"), pytest.raises(LncaError, match="cannot write"):
-        bench._finish({"table": "inference"}, tmp_path / "a.json")
+        bench.finish({"table": "inference"}, tmp_path / "a.json")
     assert capsys.readouterr().out == "what was measured\n"
 
 
@@ -132,7 +132,7 @@ def test_a_worker_of_a_cluster_that_cannot_keep_the_weights_says_so(weights, tmp
     job = cluster.StoredJob(str(tmp_path / "a.png"), str(tmp_path / "b.png"), str(tmp_path))
     cluster._written.cache_clear()
     with failing("half", room=99):
-        row = cluster._restore_row({"job": json.dumps(asdict(job))}, Way(str(weights)), weights.read_bytes())
+        row = cluster.restore_row({"job": json.dumps(asdict(job))}, Way(str(weights)), weights.read_bytes())
     assert "a worker cannot keep the weights: cannot write" in json.loads(row["record"])["error"]
 
 

@@ -115,7 +115,7 @@ def drawn(folder):
 
 def benchmark(folder):
     with contextlib.redirect_stdout(None):
-        bench._finish({}, folder / "bench.json")
+        bench.finish({}, folder / "bench.json")
 
 
 def film_of(folder):

@@ -24,8 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lnca.benchmark.memory import peak_memory
 from lnca.files import write_whole
+from lnca.measuring.memory import peak_memory
 
 from .targets import TARGETS
 

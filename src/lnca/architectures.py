@@ -23,7 +23,7 @@ class Settings(Protocol):
     phases: ClassVar[tuple[str, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatentSettings:
     """Settings of both latent models; see `Autoencoder`, `Automaton` and `LatentAutomaton`."""
 
@@ -35,7 +35,7 @@ class LatentSettings:
     steps: int = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatentNAFCASettings(LatentSettings):
     """Settings of LatentNAFCA; see `NAFCA`."""
 
@@ -46,7 +46,7 @@ class LatentNAFCASettings(LatentSettings):
     zero_head: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatentViTCASettings(LatentSettings):
     """Settings of LatentViTCA; see `ViTCA`."""
 
@@ -56,7 +56,7 @@ class LatentViTCASettings(LatentSettings):
     position: Literal["sinusoidal", "none"] = "sinusoidal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResidualSettings:
     """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and `rule_named`. Those
     of the paper's two rules mean nothing to others."""
@@ -76,7 +76,7 @@ class ResidualSettings:
     mlp: int = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PyramidSettings:
     """Settings of an automaton on three lattices; see `PyramidAutomaton`. 0 steps are as many as there are rules."""
 
@@ -89,7 +89,7 @@ class PyramidSettings:
         object.__setattr__(self, "steps", self.steps or self.rules)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeblurSettings:
     """Settings of a deblurrer; see `Deblurrer`."""
 
@@ -99,7 +99,7 @@ class DeblurSettings:
     steps: int = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViTCASettings:
     """Settings of ViTCA in pixel space; see `ViTCA` and `PixelAutomaton`."""
 
@@ -113,7 +113,7 @@ class ViTCASettings:
     position: Literal["sinusoidal", "none"] = "sinusoidal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NAFNetSettings:
     """Settings of NAFNet; see `NAFNet`."""
 
@@ -125,7 +125,7 @@ class NAFNetSettings:
     image_channels: int = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RestormerSettings:
     """Settings of Restormer; see `Restormer`."""
 

@@ -41,7 +41,7 @@ def test_it_says_why_there_is_none(command, monkeypatch, tmp_path, content, reas
 
 @pytest.mark.skipif(native.library() is None, reason="no C++ compiler when lnca was installed")
 def test_a_library_of_another_version_is_named(command, monkeypatch, tmp_path):
-    (library,) = native._files()
+    (library,) = native.library_files()
     shutil.copy(library, tmp_path / Path(library).name)
     monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
     monkeypatch.setattr(native, "LAYOUT", native.LAYOUT + 1)

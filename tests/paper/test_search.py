@@ -41,7 +41,17 @@ def tiles(tmp_path_factory):
 @pytest.fixture
 def search(tiles, tmp_path):
     """With quick signs of life."""
-    return Search("latent-nafca", "denoise", tiles, "stable", CHANGES, GRID, tmp_path / "out", heartbeat=1, grace=6)
+    return Search(
+        model="latent-nafca",
+        task="denoise",
+        data=tiles,
+        recipe="stable",
+        changes=CHANGES,
+        grid=GRID,
+        folder=tmp_path / "out",
+        heartbeat=1,
+        grace=6,
+    )
 
 
 def hang(search, marker):
@@ -111,14 +121,14 @@ def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
         return looks[-1]
 
     monkeypatch.setattr(Search, "awaited", looked)
-    search_module._work(search, 1)
+    search_module.work(search, 1)
     assert looks == [[0, 1], [0, 1], [0, 1], []]
     assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
 
 
 def test_when_whoever_found_a_worker_dead_dies_too_its_point_is_taken_after_a_while(search):
     study = of_dead_workers(search)
-    search_module._work(replace(search, grace=1), 1)
+    search_module.work(replace(search, grace=1), 1)
     assert states(study) == 2 * ["COMPLETE"] + 2 * ["FAIL"]
 
 
@@ -132,7 +142,7 @@ def test_a_point_is_given_up_after_its_last_try(search):
         study.optimize(dies, n_trials=2, catch=RuntimeError)
         assert search.missing(study) == [0, 1]
     assert search.awaited(study) == []
-    search_module._work(search, 1)
+    search_module.work(search, 1)
     assert set(states(study)) == {"FAIL"}
     assert [row["stopped"] for row in search.results(study)] == 2 * ["its worker died each time"]
 
@@ -159,7 +169,7 @@ def test_a_point_that_another_worker_has_ended_meanwhile_is_let_be(search, monke
         return 0.7
 
     monkeypatch.setattr(Search, "train", slow)
-    search_module._work(search, 1)
+    search_module.work(search, 1)
     assert [trial.value for trial in study.get_trials()] == [0.5, 0.5]
 
 
@@ -171,7 +181,7 @@ def test_an_error_of_a_training_is_not_taken_for_that(search, monkeypatch):
     study = search.study()
     search.enqueue(study, search.missing(study))
     with pytest.raises(ValueError, match="a shape"):
-        search_module._work(search, 1)
+        search_module.work(search, 1)
 
 
 def test_points_that_wait_twice_are_trained_once(search):

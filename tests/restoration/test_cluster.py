@@ -156,14 +156,14 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
 
 
 def test_a_picture_that_kills_its_workers_is_the_only_one_missing(cluster, expected, weights, monkeypatch, tmp_path):
-    whole = cluster_module._restore_row
+    whole = cluster_module.restore_row
 
     def deadly(row, way, weights):
         if "17.png" in row["job"]:
             os._exit(1)
         return whole(row, way, weights)
 
-    monkeypatch.setattr(cluster_module, "_restore_row", deadly)
+    monkeypatch.setattr(cluster_module, "restore_row", deadly)
     monkeypatch.setattr(cluster_module, "RETRIES", 1)
     # Two pictures a task, so that another one shares the deadly one's.
     monkeypatch.setattr(cluster_module, "TASKS", 4)

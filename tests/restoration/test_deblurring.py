@@ -12,7 +12,7 @@ import lnca
 from lnca import LncaError
 from lnca.degradation.shake import shaken_kernel
 from lnca.restoration import deblurring
-from lnca.restoration.deblurring import _share, _starts, _window
+from lnca.restoration.deblurring import window_of, window_share, window_starts
 from lnca.restoration.kernel import kernel_of, read_kernel, write_kernel
 from scenes import scene
 
@@ -35,17 +35,17 @@ def psnr(picture, sharp, border=12):
 
 @pytest.mark.parametrize("size", [100, 768, 769, 1300, 2000])
 def test_windows_cover_every_pixel_once(size):
-    side, overlap = _window(0)
+    side, overlap = window_of(0)
     total = np.zeros(size)
-    for begin in _starts(size, side, overlap):
+    for begin in window_starts(size, side, overlap):
         end = min(begin + side, size)
-        total[begin:end] += _share(begin, end, size, overlap)
+        total[begin:end] += window_share(begin, end, size, overlap)
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
 def test_windows_grow_with_the_kernel():
-    assert _window(31) == _window(0)
-    side, overlap = _window(200)
+    assert window_of(31) == window_of(0)
+    side, overlap = window_of(200)
     assert side >= 4 * 200
     assert overlap >= 200
 

@@ -198,7 +198,7 @@ MEASURE = """
 import sys
 import numpy as np
 import lnca
-from lnca.benchmark.memory import peak_memory
+from lnca.measuring.memory import peak_memory
 from lnca.memory import give_freed_memory_back
 from lnca.runtime import threads
 

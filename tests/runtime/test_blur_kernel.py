@@ -120,8 +120,8 @@ def test_a_picture_shrinks_by_means_of_what_each_pixel_covers():
     """Triangles as wide as two of the new pixels: of a row half as long 1/8, 3/8, 3/8 and 1/8 of four pixels, and what
     is left of these at the border."""
     rows = np.broadcast_to(np.array([8.0, 4, 0, 0, 0, 16]), (6, 6))
-    assert blur_kernel._shrunk(rows, 0.5)[1] == pytest.approx([(8 + 4) * 3 / 7, 4 / 8, 16 * 3 / 7])
-    assert np.array_equal(blur_kernel._shrunk(rows, 1.0), rows)
+    assert blur_kernel.shrunk(rows, 0.5)[1] == pytest.approx([(8 + 4) * 3 / 7, 4 / 8, 16 * 3 / 7])
+    assert np.array_equal(blur_kernel.shrunk(rows, 1.0), rows)
 
 
 def test_a_kernel_grows_by_cubics():
@@ -129,12 +129,12 @@ def test_a_kernel_grows_by_cubics():
     near, beside, beyond = 0.87890625, 0.26171875, -0.10546875 - 0.03515625
     kernel = np.zeros((7, 7))
     kernel[3, 3] = 1
-    grown = blur_kernel._resized(kernel, 14)
+    grown = blur_kernel.resized(kernel, 14)
     # What is less than nothing is cut off; at the corners two such make more.
     total = (2 * near + 2 * beside) ** 2 + (2 * beyond) ** 2
     assert grown[6, 4:10] * total == pytest.approx([0, near * beside, near**2, near**2, near * beside, 0])
     assert grown.sum() == pytest.approx(1)
-    assert np.array_equal(blur_kernel._resized(kernel, 7), kernel)
+    assert np.array_equal(blur_kernel.resized(kernel, 7), kernel)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

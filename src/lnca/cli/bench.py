@@ -37,7 +37,7 @@ def inference(
     out: Out = None,
 ) -> None:
     """Table 5: the time of one batch, the paper's figures beside ours."""
-    _finish(_inference(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
+    finish(_inference(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def train_memory(
     out: Out = None,
 ) -> None:
     """Table 3: the memory of training; the larger phase of the latent models."""
-    _finish(_train_memory(models, sizes, batches, limit, _machine(device, threads)), out)
+    finish(_train_memory(models, sizes, batches, limit, _machine(device, threads)), out)
 
 
 @app.command()
@@ -66,7 +66,7 @@ def train_latency(
     out: Out = None,
 ) -> None:
     """Table 4: the time of an epoch, both phases of the latent models together."""
-    _finish(_train_latency(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
+    finish(_train_latency(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
 @app.command()
@@ -80,7 +80,7 @@ def backward(
     out: Out = None,
 ) -> None:
     """What each way of back-propagation through the steps keeps in memory, and how long it takes."""
-    _finish(_backward(models, size, batch, rounds, _machine(device, threads)), out)
+    finish(_backward(models, size, batch, rounds, _machine(device, threads)), out)
 
 
 @app.command("all")
@@ -103,7 +103,7 @@ def all_tables(
         "train-latency": _train_latency(models, sizes, batches, 3, limit, machine),
         "backward": _backward(BACKWARD_MODELS, 64, 8, rounds, machine),
     }
-    _finish(result, out)
+    finish(result, out)
 
 
 @app.command()
@@ -112,7 +112,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("figures"),
 ) -> None:
     """Draw the paper's figures 2, 3 and 4 from measured tables."""
-    from ..benchmark.figures import draw
+    from ..measuring.figures import draw
 
     print(*draw([table for path in results for table in _tables(path)], out), sep="\n")
 
@@ -120,7 +120,7 @@ def figures(
 def _inference(
     models: str, sizes: str, batches: str, rounds: int, limit: float, device: "torch.device"
 ) -> dict[str, Any]:
-    from ..benchmark.inference import measure
+    from ..measuring.inference import measure
     from ..paper.columns import chosen_models
 
     sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
@@ -128,7 +128,7 @@ def _inference(
 
 
 def _train_memory(models: str, sizes: str, batches: str, limit: float, device: "torch.device") -> dict[str, Any]:
-    from ..benchmark.training import measure_memory
+    from ..measuring.training import measure_memory
     from ..paper.columns import chosen_models
 
     sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
@@ -138,7 +138,7 @@ def _train_memory(models: str, sizes: str, batches: str, limit: float, device: "
 def _train_latency(
     models: str, sizes: str, batches: str, rounds: int, limit: float, device: "torch.device"
 ) -> dict[str, Any]:
-    from ..benchmark.training import measure_latency
+    from ..measuring.training import measure_latency
     from ..paper.columns import chosen_models
 
     sides, counts = _numbers("--sizes", sizes), _numbers("--batches", batches)
@@ -146,7 +146,7 @@ def _train_latency(
 
 
 def _backward(models: str, size: int, batch: int, rounds: int, device: "torch.device") -> dict[str, Any]:
-    from ..benchmark.training import measure_backward
+    from ..measuring.training import measure_backward
     from ..paper.columns import chosen_models
 
     chosen = chosen_models(models)
@@ -168,10 +168,10 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _finish(result: dict[str, Any], out: Path | None) -> None:
+def finish(result: dict[str, Any], out: Path | None) -> None:
     """Prints a table, or several by name, and writes them: what cannot be written has been said at least."""
-    from ..benchmark.tables import as_text
     from ..files import write_whole
+    from ..measuring.tables import as_text
 
     print("\n\n".join(as_text(table) for table in ([result] if "table" in result else result.values())), flush=True)
     if out is not None:

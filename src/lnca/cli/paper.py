@@ -124,7 +124,17 @@ def search(
         base = load_recipe(recipe, changes)
         names = sorted({name for phases in PHASES.values() for name in phases if getattr(base, name).epochs})
         changes += [f"{name}.epochs={epochs}" for name in names]
-    asked = Search(model, checked_paper_task(task), data, recipe, changes, parse_grid(grid), out, seed, storage)
+    asked = Search(
+        model=model,
+        task=checked_paper_task(task),
+        data=data,
+        recipe=recipe,
+        changes=changes,
+        grid=parse_grid(grid),
+        folder=out,
+        seed=seed,
+        storage=storage,
+    )
     result = run_search(asked, workers)
     if json:
         print(json_format.dumps(result, indent=2))

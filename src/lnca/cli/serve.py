@@ -46,20 +46,20 @@ def serve(
     from ..serving.settings import Settings
 
     settings = Settings(
-        _served(model),
-        device,
-        checked_backend(backend),
-        checked_precision(precision),
-        workers,
-        batch,
-        queue,
-        parse_bytes(max_queue_size),
-        parse_bytes(max_size),
-        max_pixels,
-        max_steps,
-        parse_bytes(max_memory),
-        seconds,
-        upload_seconds,
+        models=_served(model),
+        device=device,
+        backend=checked_backend(backend),
+        precision=checked_precision(precision),
+        workers=workers,
+        batch=batch,
+        queue=queue,
+        queue_bytes=parse_bytes(max_queue_size),
+        max_bytes=parse_bytes(max_size),
+        max_pixels=max_pixels,
+        max_steps=max_steps,
+        memory=parse_bytes(max_memory),
+        seconds=seconds,
+        upload_seconds=upload_seconds,
     )
     if settings.max_bytes > settings.queue_bytes:
         raise LncaError("--max-queue-size should be no less than --max-size, or no such file could be sent")

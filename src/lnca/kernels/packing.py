@@ -14,7 +14,7 @@ from ..nn.automaton import Automaton
 SMALLEST = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Of a run's kernels, beside the weights.
 
@@ -34,7 +34,13 @@ class Settings:
     @classmethod
     def of(cls, rule: Automaton, block: int, warps: int) -> "Settings":
         """Those of a rule."""
-        return cls(rule.channels, rule.input_channels, math.ceil(rule.update_rate * 2**32), block, warps)
+        return cls(
+            channels=rule.channels,
+            input_channels=rule.input_channels,
+            threshold=math.ceil(rule.update_rate * 2**32),
+            block=block,
+            warps=warps,
+        )
 
     @property
     def masked(self) -> bool:

@@ -48,7 +48,7 @@ LOCK = 120
 ATTEMPTS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """A grid search.
 
@@ -225,7 +225,7 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
     return grid
 
 
-def _work(search: Search, threads: int) -> None:
+def work(search: Search, threads: int) -> None:
     """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
     use_threads(threads)
     study, awaited_since = search.study(), None
@@ -262,11 +262,11 @@ def _worker(search: Search, threads: int) -> None:
     """A training saves itself when interrupted; that the search was is said by the process that began it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        _work(search, threads)
+        work(search, threads)
 
 
 def _work_in_processes(search: Search, threads: int, workers: int) -> None:
-    """`_work` in processes of their own, of which each goes on when another dies, and tries its point again."""
+    """`work` in processes of their own, of which each goes on when another dies, and tries its point again."""
     died = 0
     with contextlib.ExitStack() as stack:
         pools = [stack.enter_context(QuietWorkers(1)) for _ in range(workers)]
@@ -305,7 +305,7 @@ def _searched(search: Search, workers: int) -> dict[str, Any]:
     search.enqueue(study, search.missing(study))
     threads = max(1, torch.get_num_threads() // workers)
     if workers == 1:
-        _work(search, threads)
+        work(search, threads)
     else:
         _work_in_processes(search, threads, workers)
     points = search.results(search.study())

@@ -107,7 +107,7 @@ def restore_on_cluster(
                 # Until Ray 2.64 has another way to say how often a task is tried again.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 results = ray.data.from_items(items, override_num_blocks=-(-len(items) // rows)).map(
-                    _restore_row, fn_args=(way, weights), concurrency=workers, max_retries=RETRIES, **needs
+                    restore_row, fn_args=(way, weights), concurrency=workers, max_retries=RETRIES, **needs
                 )
             for row in results.iter_rows():
                 record = Record(**json.loads(row["record"]))
@@ -127,7 +127,7 @@ def _placed(way: Way, gpus: bool) -> tuple[Way, dict[str, float]]:
     return replace(way, device="cpu" if way.device == "auto" else way.device), {"num_cpus": 1}
 
 
-def _restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
+def restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
     """What a worker does with one picture."""
     threads.allow(1)
     job = StoredJob(**json.loads(row["job"]))

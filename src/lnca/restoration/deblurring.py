@@ -95,8 +95,8 @@ class DeblurStreamer(Streamer):
         """
         if settle:
             _refuse("steps that end where cells settle are for others")
-        side, overlap = _window(kernel)
-        rows, columns = (len(_starts(size, side, overlap)) for size in (picture.height, picture.width))
+        side, overlap = window_of(kernel)
+        rows, columns = (len(window_starts(size, side, overlap)) for size in (picture.height, picture.width))
         high, wide = (min(side, size) + 2 * max(kernel, 64) for size in (picture.height, picture.width))
         window = high * wide * 4 * FLOATS + self.cells.bytes_of(high, wide)
         band = picture.batch * min(side, picture.height) * picture.width * 3 * 4 * 2
@@ -170,8 +170,8 @@ class DeblurStreamer(Streamer):
         """
         steps = self.steps if steps is None else steps
         step = steps if step is None else step
-        side, overlap = _window(max(max(blur.kernel.shape) for blur in blurs))
-        tops, lefts = _starts(picture.height, side, overlap), _starts(picture.width, side, overlap)
+        side, overlap = window_of(max(max(blur.kernel.shape) for blur in blurs))
+        tops, lefts = window_starts(picture.height, side, overlap), window_starts(picture.width, side, overlap)
         room = picture.empty()
         carried = np.zeros((picture.batch, 0, picture.width, 3), np.float32)
         for top in tops:
@@ -180,7 +180,7 @@ class DeblurStreamer(Streamer):
             band[:, : carried.shape[1]] = carried
             for left in lefts:
                 right = min(left + side, picture.width)
-                share = _share(top, bottom, picture.height, overlap)[:, None] * _share(
+                share = window_share(top, bottom, picture.height, overlap)[:, None] * window_share(
                     left, right, picture.width, overlap
                 )
                 for number, blur in enumerate(blurs):
@@ -204,18 +204,18 @@ class DeblurStreamer(Streamer):
         _refuse("steps that end where cells settle are for others")
 
 
-def _window(kernel: int) -> tuple[int, int]:
+def window_of(kernel: int) -> tuple[int, int]:
     """The side of a window, and the overlap of two, for a kernel's side."""
     factor = max(1, -(-kernel * 8 // WINDOW))
     return WINDOW * factor, OVERLAP * factor
 
 
-def _starts(size: int, side: int, overlap: int) -> list[int]:
+def window_starts(size: int, side: int, overlap: int) -> list[int]:
     """Where windows begin along a side of a picture."""
     return [0] if size <= side else list(range(0, size - overlap, side - overlap))
 
 
-def _share(begin: int, end: int, size: int, overlap: int) -> np.ndarray:
+def window_share(begin: int, end: int, size: int, overlap: int) -> np.ndarray:
     """How much a window counts in each row or column, so that all windows together count once: nothing in the outer
     quarters of what it shares with another, then more and more."""
     along, all_of_it = np.arange(begin, end, dtype=np.float32), np.ones(end - begin, np.float32)

@@ -47,7 +47,7 @@ LARGE = 720
 EXACTLY = 4 | 0x40000 | 0x2000 | 0x4000
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Look:
     """How a film's frames are coded, taken from its first one."""
 
@@ -195,15 +195,15 @@ class _Film:
         }
         aspect = stream.sample_aspect_ratio
         return Look(
-            width,
-            height,
-            min(bits, 10),
-            chroma,
-            space if known else BT_709 if height >= LARGE else BT_601,
-            int(frame.color_range) == FULL or pixels.name.startswith("yuvj") or pixels.is_rgb,
-            tags,
-            int(frame.rotation),
-            None if aspect is None else (aspect.numerator, aspect.denominator),
+            width=width,
+            height=height,
+            bits=min(bits, 10),
+            chroma=chroma,
+            space=space if known else BT_709 if height >= LARGE else BT_601,
+            full=int(frame.color_range) == FULL or pixels.name.startswith("yuvj") or pixels.is_rgb,
+            tags=tags,
+            rotation=int(frame.rotation),
+            aspect=None if aspect is None else (aspect.numerator, aspect.denominator),
         )
 
     def _check_frame(self, frame: Any, look: Look) -> None:

@@ -210,13 +210,13 @@ def estimate_kernel(picture_HW: np.ndarray, side: int) -> np.ndarray:
     for scale in reversed(range(scales)):
         size = max(3, math.ceil(side * RATIO**scale) // 2 * 2 + 1)
         size = side if scale == 0 else size
-        given = picture_HW if scale == 0 else _shrunk(picture_HW, RATIO**scale)
+        given = picture_HW if scale == 0 else shrunk(picture_HW, RATIO**scale)
         given = periodic(given[None, None], *(quick_margin(length, size) for length in given.shape))[0, 0]
         if kernel is None:
             kernel = np.zeros((size, size), given.dtype)
             kernel[size // 2, size // 2 : size // 2 + 2] = 0.5
         else:
-            kernel = _resized(kernel, size)
+            kernel = resized(kernel, size)
         for _ in range(TURNS):
             sharp = l0_sharp_image(given, kernel, price)
             kernel = tidied(least_squares(sharp, given, size, size))
@@ -226,14 +226,14 @@ def estimate_kernel(picture_HW: np.ndarray, side: int) -> np.ndarray:
     return tidied(kernel)
 
 
-def _shrunk(picture_HW: np.ndarray, factor: float) -> np.ndarray:
+def shrunk(picture_HW: np.ndarray, factor: float) -> np.ndarray:
     """By straight lines, each pixel the mean of all that it covers."""
     for axis, size in enumerate(picture_HW.shape):
         picture_HW = _mixed(picture_HW, axis, *_hats(size, round(size * factor)))
     return picture_HW
 
 
-def _resized(kernel_KK: np.ndarray, side: int) -> np.ndarray:
+def resized(kernel_KK: np.ndarray, side: int) -> np.ndarray:
     """By cubics, its sum 1."""
     for axis in (0, 1):
         kernel_KK = _mixed(kernel_KK, axis, *_cubics(kernel_KK.shape[axis], side))

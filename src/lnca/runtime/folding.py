@@ -18,7 +18,7 @@ class Map:
     bias: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Folded:
     """A rule as a kernel wants it.
 
@@ -105,7 +105,15 @@ def _fold_nafca(rule: Rule, vector: int) -> Folded:
         _pad(*linear(layers["head"], layers["head_norm"]), vector),
     ]
     extra = np.concatenate([gate.ravel(), _spread(project_bias, 1, vector, 0)])
-    return Folded("nafca", maps, extra, 2 * half, 1, LAYER_NORM["nafca"], float(vectors["attention.bias"][0]))
+    return Folded(
+        kind="nafca",
+        maps=maps,
+        extra=extra,
+        embed=2 * half,
+        heads=1,
+        epsilon=LAYER_NORM["nafca"],
+        attention_bias=float(vectors["attention.bias"][0]),
+    )
 
 
 def _fold_vitca(rule: Rule, vector: int) -> Folded:
@@ -126,4 +134,12 @@ def _fold_vitca(rule: Rule, vector: int) -> Folded:
         _pad(*linear(layers["mlp_out"]), vector),
         _pad(*linear(layers["head"], layers["head_norm"]), vector),
     ]
-    return Folded("vitca", maps, np.zeros(0), size, heads, LAYER_NORM["vitca"], 0.0)
+    return Folded(
+        kind="vitca",
+        maps=maps,
+        extra=np.zeros(0),
+        embed=size,
+        heads=heads,
+        epsilon=LAYER_NORM["vitca"],
+        attention_bias=0.0,
+    )

@@ -104,7 +104,7 @@ STRUCTURES = (CMap, CRule, CConvolution, CBand, CLattice)
 def library() -> ctypes.CDLL | None:
     """The compiled library; None, with a warning, where it is of another version, and None where it was not built."""
     loaded, reason = _loaded()
-    if loaded is None and _files():
+    if loaded is None and library_files():
         warnings.warn(f"{reason}; until then slower steps are made without it", stacklevel=2)
     return loaded
 
@@ -112,7 +112,7 @@ def library() -> ctypes.CDLL | None:
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """The library, or why there is none."""
     reason = "the fused CPU kernels were not built; install lnca where there is a C++ compiler"
-    for path in _files():
+    for path in library_files():
         try:
             loaded = ctypes.CDLL(str(path))
         except OSError as error:
@@ -125,7 +125,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
     return None, reason
 
 
-def _files() -> list[Path]:
+def library_files() -> list[Path]:
     return sorted(path for path in Path(__file__).parent.glob("_cpu.*") if path.suffix in (".so", ".dll"))
 
 

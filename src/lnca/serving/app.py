@@ -102,7 +102,13 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
             where = None if region is None else parse_region(region)
         except LncaError as error:
             raise Refusal(422, str(error)) from error
-        return Wish(settings.models[model], "auto" if steps == "auto" else steps, strength, noise, where)  # type: ignore[arg-type]
+        return Wish(
+            model=settings.models[model],
+            steps="auto" if steps == "auto" else steps,  # type: ignore[arg-type]
+            strength=strength,
+            noise=noise,
+            region=where,
+        )
 
     @app.post(
         "/restore", response_class=Response, responses={200: PICTURE, **REFUSALS}, openapi_extra={"requestBody": BODY}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..runtime.native import Backend, Precision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of a service.
 
@@ -44,7 +44,7 @@ class Settings:
     upload_seconds: float = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """How a picture is to be restored, as `lnca.restoration.batch.Way` has it: requests of equal wishes go together."""
 

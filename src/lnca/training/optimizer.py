@@ -11,7 +11,7 @@ from .muon import Muon, MuonSettings
 from .world import ALONE, World
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
     """Adam, whose learning rate falls to 0.
 

@@ -29,7 +29,7 @@ Backward = typing.Literal["keep", "recompute", "segments", "budget"]
 LONGEST, MOST, DEEPEST = 1_000_000, 10_000, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AutoencoderPhase:
     """Phase 1 (paper 3.2.1).
 
@@ -55,7 +55,7 @@ class AutoencoderPhase:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AutomatonPhase:
     """Phase 2 (paper 3.2.2), and the optional third one that trains all parts together.
 
@@ -84,7 +84,7 @@ class AutomatonPhase:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PixelPhase:
     """The one phase of ViTCA in pixel space.
 
@@ -102,7 +102,7 @@ class PixelPhase:
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1e-3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DirectPhase:
     """The one phase of NAFNet ("psnr": negative PSNR) or Restormer ("l1": mean absolute error)."""
 
@@ -111,7 +111,7 @@ class DirectPhase:
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1e-3, normalise_gradients=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResidualPhase:
     """The one phase of a latent automaton beside a path at full resolution: all parts together.
 
@@ -140,11 +140,11 @@ class ResidualPhase:
     rest: float = 0.0
     fixed: tuple[str, ...] = ()
     optimizer: OptimizerSettings = OptimizerSettings(
-        2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
+        learning_rate=2e-3, warmup=0.1, weight_decay=1e-4, normalise_gradients=False, clip_norm=1.0
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoiseLevelPhase:
     """The first phase of an automaton on three lattices, on crops of photographs: its estimator of noise levels.
 
@@ -158,11 +158,11 @@ class NoiseLevelPhase:
     crops: tuple[int, int] = (192, 192)
     plain: float = 0.25
     optimizer: OptimizerSettings = OptimizerSettings(
-        3e-3, warmup=0.01, decay=0.6, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=1.0
+        learning_rate=3e-3, warmup=0.01, decay=0.6, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=1.0
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PyramidPhase:
     """The second phase: all the rest, which is told the true levels.
 
@@ -181,11 +181,11 @@ class PyramidPhase:
     memory: float = 0.999
     muon: MuonSettings = MuonSettings()
     optimizer: OptimizerSettings = OptimizerSettings(
-        1e-3, warmup=0.005, decay=0.3, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=5.0
+        learning_rate=1e-3, warmup=0.005, decay=0.3, betas=(0.9, 0.98), normalise_gradients=False, clip_norm=5.0
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """See the fields of the phases; the rest:
 
@@ -235,8 +235,10 @@ class Recipe:
     noise_level: NoiseLevelPhase = NoiseLevelPhase()
     pyramid: PyramidPhase = PyramidPhase()
     vitca: PixelPhase = PixelPhase()
-    nafnet: DirectPhase = DirectPhase("psnr")
-    restormer: DirectPhase = DirectPhase("l1", optimizer=OptimizerSettings(3e-4, normalise_gradients=False))
+    nafnet: DirectPhase = DirectPhase(loss="psnr")
+    restormer: DirectPhase = DirectPhase(
+        loss="l1", optimizer=OptimizerSettings(learning_rate=3e-4, normalise_gradients=False)
+    )
     model: dict[str, dict] = field(default_factory=dict)
 
     def curriculum(self, task: Task | PhotoTask) -> Curriculum:

@@ -21,7 +21,7 @@ def paper_table(name: str) -> dict[str, Any]:
 
     A value is None where the A100 had no memory left.
     """
-    text = (resources.files("lnca.benchmark") / "tables.yaml").read_text("utf-8")
+    text = (resources.files("lnca.measuring") / "tables.yaml").read_text("utf-8")
     data = yaml.safe_load(text)
     table = data[name]
     figures = {

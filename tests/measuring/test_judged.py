@@ -3,8 +3,8 @@
 import pytest
 
 from lnca import LncaError
-from lnca.benchmark.judged import SHOWN, Judged, cost, gaussian, published, real, steps, tables
 from lnca.evaluation.public_sets import SETS
+from lnca.measuring.judged import SHOWN, Judged, cost, gaussian, published, real, steps, tables
 
 PAPERS, USERS = SHOWN
 

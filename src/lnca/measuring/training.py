@@ -93,8 +93,8 @@ def _recipe(job: Job) -> Recipe:
         automaton=AutomatonPhase(**steps),
         vitca=PixelPhase(**steps),
         residual=ResidualPhase(**steps, settled=0.0),
-        nafnet=DirectPhase("psnr", optimizer=STILL),
-        restormer=DirectPhase("l1", optimizer=STILL),
+        nafnet=DirectPhase(loss="psnr", optimizer=STILL),
+        restormer=DirectPhase(loss="l1", optimizer=STILL),
     )
 
 

@@ -1,6 +1,6 @@
 """Measured tables as text."""
 
-from lnca.benchmark.tables import as_text
+from lnca.measuring.tables import as_text
 
 ENVIRONMENT = {"device": "cpu", "processor": "some", "threads": 2}
 

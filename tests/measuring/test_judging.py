@@ -7,10 +7,10 @@ import pytest
 
 from conftest import textured
 from lnca import LncaError
-from lnca.benchmark import judging
-from lnca.benchmark.denoisers import Denoiser, nothing
-from lnca.benchmark.judging import Judges, Record, Trial, as_text, judge, step_counts
 from lnca.evaluation.drawn import drawn_pictures
+from lnca.measuring import judging
+from lnca.measuring.denoisers import Denoiser, nothing
+from lnca.measuring.judging import Judges, Record, Trial, as_text, judge, step_counts
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lnca.benchmark.memory import SavedBytes, peak_memory
-from lnca.benchmark.tables import paper_table
-from lnca.benchmark.training import Bench, Budget, Job, pixels_at_equal_memory
+from lnca.measuring.memory import SavedBytes, peak_memory
+from lnca.measuring.tables import paper_table
+from lnca.measuring.training import Bench, Budget, Job, pixels_at_equal_memory
 from lnca.paper.columns import MODELS
 from lnca.training.residual import ResidualTrainer
 
@@ -77,7 +77,7 @@ def test_pixels_at_equal_memory():
 @pytest.mark.slow
 def test_all_tables_in_one_file_and_drawn(command, tmp_path, monkeypatch):
     monkeypatch.setattr("lnca.cli.bench.BACKWARD_MODELS", "latent-nafca")
-    monkeypatch.setattr("lnca.benchmark.training.WAYS", {"keep": ("keep", False), "recompute": ("recompute", False)})
+    monkeypatch.setattr("lnca.measuring.training.WAYS", {"keep": ("keep", False), "recompute": ("recompute", False)})
     out = tmp_path / "all.json"
     threads = torch.get_num_threads()
     try:

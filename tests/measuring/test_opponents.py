@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lnca
-from lnca.benchmark.opponents import JaxRun, compiled, onnx_runtime
+from lnca.measuring.opponents import JaxRun, compiled, onnx_runtime
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ class Judged:
     """The methods of a result file.
 
     Args:
-        content: of the file, as `lnca.benchmark.judging.Record` writes it.
+        content: of the file, as `lnca.measuring.judging.Record` writes it.
         names: of methods, in the order of the tables; all when None.
 
     Raises:
@@ -215,7 +215,7 @@ def cost(judged: Judged) -> str:
 
 def published() -> dict[str, dict[str, Any]]:
     """Quoted figures: "sources": name -> text; "colour" and "grey": method -> {"source", set: [PSNR at each sigma]}."""
-    return yaml.safe_load((resources.files("lnca.benchmark") / "published.yaml").read_text("utf-8"))
+    return yaml.safe_load((resources.files("lnca.measuring") / "published.yaml").read_text("utf-8"))
 
 
 def _of(scores: Scores, pictures: Iterable[str]) -> Scores:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import lnca
-from lnca.benchmark.inference import model_of, operations, ways
-from lnca.benchmark.measure import matrix_rate, register_rate, time_together
-from lnca.benchmark.tables import paper_table
+from lnca.measuring.inference import model_of, operations, ways
+from lnca.measuring.measure import matrix_rate, register_rate, time_together
+from lnca.measuring.tables import paper_table
 from lnca.paper.columns import MODELS
 from lnca.runtime.native import library
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from lnca import LncaError
-from lnca.benchmark import denoisers
-from lnca.benchmark.denoisers import PEERS, peers
-from lnca.benchmark.ffdnet import ffdnet, load
 from lnca.evaluation.protocols import noisy, score
+from lnca.measuring import denoisers
+from lnca.measuring.denoisers import PEERS, peers
+from lnca.measuring.ffdnet import ffdnet, load
 
 PACKAGE = {
     "__init__.py": "import vapoursynth_that_nobody_has\n",

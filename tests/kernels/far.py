@@ -13,9 +13,11 @@ import subprocess
 from typing import Any
 
 from lnca.runtime import native
-from lnca.runtime.native import INSTRUCTION_SETS, CBand, CConvolution, CLattice, CMap, CRule
+from lnca.runtime.native import INSTRUCTION_SETS, CBand, CConvolution, CLattice, CMap, ConvolutionKind, CRule, RuleKind
 
 FLOAT = 4
+# Of a kernel, where they are not 9.
+TAPS = {ConvolutionKind.POINTWISE: 1, ConvolutionKind.WINOGRAD: 16}
 POINTER = struct.Struct("<q")
 REQUEST = struct.Struct("<32s6q2q")
 
@@ -141,10 +143,12 @@ class Memory:
         if isinstance(x, CMap):
             return {"weight": FLOAT * x.inputs * x.outputs, "bias": FLOAT * x.outputs}
         if isinstance(x, CRule):  # only a NAFCA has a gate
-            return {} if x.kind else {"gate": FLOAT * (4 * x.maps[0].outputs + self._padded(x.channels))}
+            return (
+                {} if x.kind == RuleKind.VITCA else {"gate": FLOAT * (4 * x.maps[0].outputs + self._padded(x.channels))}
+            )
         if isinstance(x, CConvolution):
             wide = FLOAT * self._padded(x.outputs)
-            return {"weight": {0: 9, 1: 9, 2: 9, 3: 1, 4: 16}[x.kind] * x.inputs * wide, "bias": wide}
+            return {"weight": TAPS.get(x.kind, 9) * x.inputs * wide, "bias": wide}
         if isinstance(x, CBand):
             return {"values": FLOAT * self.batch * x.rows * x.columns * self.band_channels.pop(0)}
         assert isinstance(x, CLattice)

@@ -23,13 +23,12 @@ from .native import (
     CRule,
     NoKernelError,
     Precision,
+    RuleKind,
     address,
     loaded_library,
 )
 from .rules import Rule, Update, position_code
 from .settling import Settling
-
-KINDS = {"nafca": 0, "vitca": 1}
 
 
 class Run(Protocol):
@@ -88,7 +87,7 @@ class NativeRun:
             raise NoKernelError(f"there is no fused kernel for a {rule.kind} of these widths; use the plain rule")
         self._kept: list[np.ndarray] = []
         self._description = CRule(
-            KINDS[folded.kind],
+            RuleKind[folded.kind.upper()],
             rule.channels,
             rule.input_channels,
             folded.embed,

@@ -3,7 +3,6 @@
 import ctypes
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
@@ -11,8 +10,25 @@ from . import threads
 from .arrays import Float, aligned, empty
 from .bfloat16 import tiles
 from .layers import Activation, Layer
-from .native import INSTRUCTION_SETS, WORD_P, CBand, CConvolution, NoKernelError, Precision, address, loaded_library
+from .native import (
+    INSTRUCTION_SETS,
+    WORD_P,
+    ActivationKind,
+    CBand,
+    CConvolution,
+    ConvolutionKind,
+    NoKernelError,
+    Precision,
+    address,
+    loaded_library,
+)
 
+ACTIVATIONS: dict[Activation, ActivationKind] = {
+    "swish": ActivationKind.SWISH,
+    "sigmoid": ActivationKind.SIGMOID,
+    "none": ActivationKind.NONE,
+    "relu": ActivationKind.RELU,
+}
 WIDEST = 1024
 # Input channels from which on it pays to transform them: `cpu/winograd.h`, whose matrix G this is.
 FEWEST = 8
@@ -67,6 +83,15 @@ def padded(count: int, vector: int) -> int:
     return -(-count // vector) * vector
 
 
+def kind_of(layer: Layer) -> ConvolutionKind:
+    """As the library calls it."""
+    if layer.taps == 1:
+        return ConvolutionKind.POINTWISE
+    if layer.transposed:
+        return ConvolutionKind.DOUBLING
+    return ConvolutionKind.SAME if layer.stride == 1 else ConvolutionKind.HALVING
+
+
 class NativeConvolution(Convolution):
     """A layer by the compiled kernels.
 
@@ -86,20 +111,20 @@ class NativeConvolution(Convolution):
             raise NoKernelError(f"the fused convolutions read {WIDEST} channels, not {layer.inputs}")
         room = padded(layer.outputs, loaded_library().lnca_vector_size(self.level)) - layer.outputs
         kernel = np.pad(layer.kernel, ((0, 0), (0, 0), (0, 0), (0, room)))
-        kind = 3 if layer.taps == 1 else 2 if layer.transposed else layer.stride - 1
+        kind = kind_of(layer)
         self._tiles = None
         if precision == "bfloat16" and level == "amx" and not layer.exact:
             # The inputs of a row of taps, one tap's channels behind the other's, are multiplied at once.
             rows = kernel.astype(np.float32).reshape(layer.taps, layer.taps * layer.inputs, -1)
             self._tiles = aligned(np.stack([tiles(row) for row in rows], 1), np.int32)
-        elif kind == 0 and layer.inputs >= FEWEST:
-            kind, kernel = 4, np.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
+        elif kind is ConvolutionKind.SAME and layer.inputs >= FEWEST:
+            kind, kernel = ConvolutionKind.WINOGRAD, np.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
         self._weight, self._bias = aligned(kernel), aligned(np.pad(layer.bias, (0, room)))
         self._description = CConvolution(
             layer.inputs,
             layer.outputs,
             kind,
-            get_args(Activation).index(layer.activation),
+            ACTIVATIONS[layer.activation],
             address(self._weight),
             address(self._bias),
             None if self._tiles is None else ctypes.cast(self._tiles.ctypes.data, WORD_P),

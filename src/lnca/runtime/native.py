@@ -2,6 +2,7 @@
 
 import ctypes
 import warnings
+from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,32 @@ BFLOAT16_SETS = ("avx512bf16", "amx")
 
 FLOAT_P = ctypes.POINTER(ctypes.c_float)
 WORD_P = ctypes.POINTER(ctypes.c_uint32)
+
+
+class RuleKind(IntEnum):
+    """Rules, as cpu/plan.h numbers them."""
+
+    NAFCA = 0
+    VITCA = 1
+
+
+class ConvolutionKind(IntEnum):
+    """Convolutions, as cpu/plan.h numbers them."""
+
+    SAME = 0
+    HALVING = 1
+    DOUBLING = 2
+    POINTWISE = 3
+    WINOGRAD = 4
+
+
+class ActivationKind(IntEnum):
+    """Activations, as cpu/plan.h numbers them."""
+
+    SWISH = 0
+    SIGMOID = 1
+    NONE = 2
+    RELU = 3
 
 
 class CMap(ctypes.Structure):

@@ -9,10 +9,10 @@ namespace LNCA_ISA {
 constexpr int WIDEST = 1024;  // channels that are read
 
 // Output rows and columns at `out` read input `in` through tap `tap`; false when they do not.
-inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
-    if (kind == 3) in = out;
-    else if (kind == 0) in = out + tap - 1;
-    else if (kind == 1) in = 2 * out + tap;
+inline bool reads(LncaConvolutionKind kind, int64_t out, int tap, int64_t &in) {
+    if (kind == LNCA_POINTWISE) in = out;
+    else if (kind == LNCA_SAME) in = out + tap - 1;
+    else if (kind == LNCA_HALVING) in = 2 * out + tap;
     else {
         // Transposed: out = 2 * in + tap.
         if ((out - tap) & 1) return false;
@@ -24,11 +24,11 @@ inline bool reads(int kind, int64_t out, int tap, int64_t &in) {
 // Stores a vector of a pixel's outputs, from `o` on, after the activation; `before`, if not null, is what is added to them.
 inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, vec value, int o, const float *before,
                                                   float *pixel) {
-    if (layer.activation == 3) {
+    if (layer.activation == LNCA_RELU) {
         value = maximum(value, vec{});
-    } else if (layer.activation != 2) {
+    } else if (layer.activation != LNCA_IDENTITY) {
         vec sigmoid = reciprocal(1.0f + exponential(minimum(-value, all(80.0f))));
-        value = layer.activation ? sigmoid : value * sigmoid;
+        value = layer.activation == LNCA_SIGMOID ? sigmoid : value * sigmoid;
     }
     if (o + V <= layer.outputs) return store(pixel + o, before ? value + load(before + o) : value);
     for (int i = 0; i < layer.outputs - o; i++) pixel[o + i] = before ? value[i] + before[o + i] : value[i];
@@ -47,11 +47,11 @@ template <int N>
 inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                              int64_t row, int o) {
     static const float zeros[WIDEST] = {};
-    int wide = padded(layer.outputs), taps = layer.kind == 3 ? 1 : 3;
+    int wide = padded(layer.outputs), taps = layer.kind == LNCA_POINTWISE ? 1 : 3;
     const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
     float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
     // Columns of equal parity read through the same taps, so a transposed layer does even and odd ones in turn.
-    int64_t apart = layer.kind == 2 ? 2 : 1;
+    int64_t apart = layer.kind == LNCA_DOUBLING ? 2 : 1;
     for (int64_t parity = 0; parity < apart; parity++)
         for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
             vec sums[N][CELLS];
@@ -119,7 +119,7 @@ inline int64_t row_pitch(const LncaConvolution &layer, const LncaBand &input) {
 // which lie one behind the other. A tile of inputs that reaches beyond them meets weights of zero there. `room` is three rows.
 inline void convolve_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                           int64_t row, int64_t end, half *room) {
-    int taps = layer.kind == 3 ? 1 : 3, margin = taps / 2, inputs = layer.inputs, wide = padded(layer.outputs);
+    int taps = layer.kind == LNCA_POINTWISE ? 1 : 3, margin = taps / 2, inputs = layer.inputs, wide = padded(layer.outputs);
     int64_t numbers = input.columns * inputs, pitch = row_pitch(layer, input);
     auto place = [&](int64_t y) { return room + (y + taps) % taps * pitch; };
     auto take = [&](int64_t y) {

@@ -7,6 +7,12 @@ constexpr int64_t LAYOUT = 5;
 
 extern "C" {
 
+// As native.py numbers them.
+enum LncaRuleKind : int32_t { LNCA_NAFCA, LNCA_VITCA };
+// 3x3, 3x3 of stride 2, transposed 3x3 of stride 2, 1x1, and 3x3 by winograd.h.
+enum LncaConvolutionKind : int32_t { LNCA_SAME, LNCA_HALVING, LNCA_DOUBLING, LNCA_POINTWISE, LNCA_WINOGRAD };
+enum LncaActivation : int32_t { LNCA_SWISH, LNCA_SIGMOID, LNCA_IDENTITY, LNCA_RELU };
+
 struct LncaMap {
     int32_t inputs, outputs;
     const float *weight, *bias;
@@ -14,7 +20,7 @@ struct LncaMap {
 };
 
 struct LncaRule {
-    int32_t kind;                      // 0 NAFCA, 1 ViTCA
+    LncaRuleKind kind;
     int32_t channels, input_channels;  // of a cell
     int32_t embed, heads;              // true width of the tokens, heads (ViTCA)
     float epsilon;                     // of the layer normalisations
@@ -31,10 +37,9 @@ struct LncaBand {
 
 struct LncaConvolution {
     int32_t inputs, outputs;           // channels
-    int32_t kind;                      // 0 plain 3x3, 1 3x3 of stride 2, 2 transposed 3x3 of stride 2, 3 plain 1x1,
-                                       // 4 as 0 but by winograd.h
-    int32_t activation;                // 0 swish, 1 sigmoid, 2 none, 3 max(x, 0)
-    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; of kind 4 transformed
+    LncaConvolutionKind kind;
+    LncaActivation activation;
+    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; for Winograd transformed
     // For a plain one in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs of successive inputs
     // of the taps of a row.
     const uint32_t *tiles;

@@ -177,12 +177,12 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
 void run(const LncaRule &rule, const LncaLattice &lattice) {
 #if defined(__AVX512BF16__)
     if (lattice.bfloat16) {
-        if (rule.kind) run_rule<Vitca<half>, half>(rule, lattice);
+        if (rule.kind == LNCA_VITCA) run_rule<Vitca<half>, half>(rule, lattice);
         else run_rule<Nafca<half>, half>(rule, lattice);
         return;
     }
 #endif
-    if (rule.kind) run_rule<Vitca<float>, float>(rule, lattice);
+    if (rule.kind == LNCA_VITCA) run_rule<Vitca<float>, float>(rule, lattice);
     else run_rule<Nafca<float>, float>(rule, lattice);
 }
 
@@ -226,7 +226,7 @@ void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBan
 #if defined(__AMX_BF16__)
     if (layer.tiles) return convolve_strips(layer, input, output, batch, threads);
 #endif
-    if (layer.kind == 4) return convolve_squares(layer, input, output, batch, threads);
+    if (layer.kind == LNCA_WINOGRAD) return convolve_squares(layer, input, output, batch, threads);
     int64_t parts = batch * output.rows;
     std::atomic<int64_t> next{0};
     in_parallel(int(std::min<int64_t>(threads, parts)), [&] {

@@ -19,6 +19,10 @@ import lnca
 from lnca.nn.weights_file import save_weights
 
 
+# Those run where torch is not installed (`make test-light`).
+collect_ignore = ["light"]
+
+
 def pytest_xdist_auto_num_workers(config):
     """A process for every core that this one may use, and four at most, for the sake of memory."""
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

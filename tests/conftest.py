@@ -18,7 +18,6 @@ from PIL import Image
 import lnca
 from lnca.nn.weights_file import save_weights
 
-
 # Those run where torch is not installed (`make test-light`).
 collect_ignore = ["light"]
 

@@ -74,7 +74,7 @@ def test_a_wheel_without_the_page(wheel, monkeypatch):
     path = wheel({"icon.svg": b""})
     assert page_check.files(path) == {}
     with pytest.raises(SystemExit, match="expected the page in lnca-1-py3-none-any.whl; build it first"):
-        release_check.check(path, with_page=True)
+        release_check.check(path, with_page=True, with_torch=True)
 
 
 def test_a_wrong_argument_is_a_sentence(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ def test_it_names_what_is_there(command):
     assert kernels.startswith(f"kernels for the processor: {best or 'none: '}")
     if best not in (None, "amx", "portable"):
         # Those that are missing are named, with what is missing them.
-        above = native.LEVELS[native.LEVELS.index(best) + 1 :]
+        above = native.INSTRUCTION_SETS[native.INSTRUCTION_SETS.index(best) + 1 :]
         assert all(level in kernels.split("; ", 1)[1] for level in above)
 
 

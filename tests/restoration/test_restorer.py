@@ -1,13 +1,17 @@
 """A loaded model restores every kind of picture."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import lnca
+from lnca.kernels.devices import choose_device
 from lnca.nn.weights_file import save_weights
-from lnca.restoration.restorer import choose_device
+from lnca.restoration import devices
+from lnca.restoration.devices import device_named
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +94,23 @@ def test_a_model_without_steps_has_none(picture, tmp_path):
         next(model.iterate(picture))
 
 
+@pytest.mark.parametrize("choose", [device_named, choose_device])
 @pytest.mark.parametrize("name", ["tpu", "cpu:x", "cuda:99", ""])
-def test_devices_that_are_not_there(name):
+def test_devices_that_are_not_there(name, choose):
     with pytest.raises(lnca.LncaError, match="device"):
-        choose_device(name)
+        choose(name)
 
 
 def test_auto_is_a_device():
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    assert device_named("auto").partition(":")[0] in ("cpu", "cuda", "mps")
+    assert device_named("cpu") == "cpu"
+
+
+def test_torch_is_imported_only_where_a_gpu_may_be(monkeypatch):
+    monkeypatch.setattr(devices, "a_gpu_may_be_here", lambda: False)
+    monkeypatch.setitem(sys.modules, "lnca.kernels.devices", None)
+    assert device_named("auto") == "cpu"
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    with pytest.raises(lnca.LncaError, match="--device cuda needs PyTorch"):
+        device_named("cuda")

@@ -32,7 +32,7 @@ EMULATORS = {
     "x86_64-windows-gnu": ("wine64", "wine64"),
 }
 # Those that call the library alone, through `tests/kernels/far.py`.
-TESTS = ["test_convolution.py", "test_cpu.py", "test_settling.py"]
+TESTS = ["tests/runtime/test_convolution.py", "tests/kernels/test_cpu.py", "tests/kernels/test_settling.py"]
 CHOSEN = "pytorchs or bands_batches or float32_is or threads or they_are_the_plain or of_the_definition"
 
 
@@ -91,9 +91,8 @@ def run(name: str, wheel: Path) -> str:
     if tried.returncode:
         why = (tried.stderr.strip().splitlines() or ["no word"])[-1]
         return f"compiled only: it does not start ({why}); Debian: {packages}"
-    paths = [str(Path("tests/kernels") / test) for test in TESTS]
     environment = quiet() | {"LNCA_TEST_KERNELS": " ".join(far)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths, "-k", CHOSEN, "--durations=0"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, "-k", CHOSEN, "--durations=0"]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         print(done.stdout)

@@ -151,7 +151,8 @@ class Peers:
         import torch.distributed as dist
 
         for piece in _pieces(rows, axis):
-            dist.send(_bytes_of(np.ascontiguousarray(piece)), to)
+            # A copy, since torch warns of arrays that may not be written to.
+            dist.send(_bytes_of(np.array(piece, order="C")), to)
 
     def receive(self, rows: np.ndarray, axis: int, sender: int) -> None:
         """Fills an array with what `send` sends there."""

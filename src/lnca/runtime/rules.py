@@ -246,10 +246,12 @@ def neighbours(values_BHWC: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def position_code(cells: int, channels: int) -> np.ndarray:
-    """The 1-D sinusoidal code over the flattened cell index, (cells, channels), float64; see `lnca.nn.vitca`."""
-    index = np.arange(cells)[:, None]
-    sines = np.sin(index * np.exp(np.arange(0, channels, 2) * (-math.log(10_000) / channels)))
-    cosines = np.cos(index * np.exp(np.arange(1, channels, 2) * (-math.log(10_000) / channels)))
+    """The 1-D sinusoidal code over the flattened cell index, (cells, channels), float64; see `lnca.nn.vitca`, whose
+    frequencies are float32 too."""
+    index, fall = np.arange(cells)[:, None], np.float32(-math.log(10_000) / channels)
+    exponents = (np.arange(first, channels, 2, dtype=np.float32) * fall for first in (0, 1))
+    even, odd = (np.exp(each.astype(float)).astype(np.float32).astype(float) for each in exponents)
+    sines, cosines = np.sin(index * even), np.cos(index * odd)
     return np.concatenate([sines[:, :1], cosines, sines[:, 1:]], -1)
 
 

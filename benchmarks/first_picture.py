@@ -1,6 +1,7 @@
 """How soon a new user has a first picture: size and time of the installation, and processor time of commands.
 
     python benchmarks/first_picture.py                   # builds a wheel, installs it in an environment of its own
+    python benchmarks/first_picture.py --numpy           # only how much longer numpy takes than the kernels
     python benchmarks/first_picture.py --before CHECKOUT  # and the commands of another checkout with its .venv, in turn
 
 Processor time is of the process and of those it starts, user's and system's. A cold start of a megapixel is compared
@@ -30,6 +31,8 @@ from lnca.files import write_whole
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "first-picture.json"
 SIDES = (64, 1024)
+# What numpy restores in place of the compiled kernels.
+NUMPY_MODELS, NUMPY_SIDE = ("photo-denoise", "latent-nafca-denoise", "latent-vitca-denoise"), 128
 # Seconds of restoring once more, in a process that is warm.
 WARM = """
 import sys, time
@@ -38,7 +41,7 @@ from PIL import Image
 import lnca
 
 picture = np.asarray(Image.open(sys.argv[1]))
-model = lnca.load("photo-denoise", "cpu")
+model = lnca.load(sys.argv[2], "cpu", sys.argv[3])
 seconds = []
 for _ in range(4):
     begin = time.perf_counter()
@@ -89,6 +92,31 @@ def installed(folder: Path) -> dict[str, Any]:
     }
 
 
+def warm(python: str, environment: dict[str, str], *arguments: str) -> float:
+    """Seconds of a restoration in a process that has restored one before: a file, a model and a backend."""
+    done = subprocess.run([python, "-c", WARM, *arguments], env=environment, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def in_numpy(folder: Path, python: str, environment: dict[str, str], rounds: int) -> dict[str, Any]:
+    """How many times as long pictures take in numpy as by the compiled kernels, by model."""
+    found = {}
+    # As commands have it: what restores shares out numpy's work itself.
+    environment = {**environment, "OPENBLAS_NUM_THREADS": "1"}
+    for model in NUMPY_MODELS:
+        times: dict[str, list[float]] = {"plain": [], "fused": []}
+        for _ in range(rounds):
+            for backend, seconds in times.items():
+                seconds.append(warm(python, environment, str(folder / f"{NUMPY_SIDE}.png"), model, backend))
+        ratios = [plain / fused for plain, fused in zip(times["plain"], times["fused"], strict=True)]
+        found[model] = {
+            "side": NUMPY_SIDE,
+            "times_as_long": median(ratios),
+            "least_and_most": [min(ratios), max(ratios)],
+        }
+    return found
+
+
 def commands(folder: Path, python: str, environment: dict[str, str]) -> dict[str, Callable[[], tuple[float, float]]]:
     """What is measured, by name."""
     lnca = [python, "-m", "lnca"]
@@ -103,14 +131,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--before", type=Path, help="another checkout, with its .venv")
+    parser.add_argument("--numpy", action="store_true", help="only numpy's time anew, in this environment")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        result: dict[str, Any] = {"rounds": options.rounds, "installation": installed(folder)}
-        for side in SIDES:
+        for side in (*SIDES, NUMPY_SIDE):
             noise = np.random.default_rng(0).normal(128, 20, (side, side, 3))
             Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / f"{side}.png")
+        if options.numpy:
+            result = json.loads(options.out.read_text())
+            result["in_numpy"] = in_numpy(folder, sys.executable, dict(os.environ), options.rounds)
+            write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
+            print(json.dumps(result["in_numpy"], indent=2))
+            return
+        result = {"rounds": options.rounds, "installation": installed(folder)}
         here = {**os.environ, "PYTHONPATH": ""}
         ways = {"now": (str(folder / "venv" / "bin" / "python"), here)}
         if options.before is not None:
@@ -126,8 +161,7 @@ def main() -> None:
             for key, call in calls.items():
                 times[key].append(call())
         for way, (python, environment) in ways.items():
-            warm = [python, "-c", WARM, str(folder / "1024.png")]
-            compute = float(subprocess.run(warm, env=environment, check=True, capture_output=True, text=True).stdout)
+            compute = warm(python, environment, str(folder / "1024.png"), "photo-denoise", "auto")
             rows: dict[str, Any] = {
                 # The first of each is dropped: files are read from the disk then.
                 what: {
@@ -140,6 +174,7 @@ def main() -> None:
             }
             cold = rows[f"restore {SIDES[-1]}x{SIDES[-1]}"]["seconds"]
             result[way] = {"commands": rows, "megapixel_warm": compute, "cold_start": cold - compute}
+        result["in_numpy"] = in_numpy(folder, *ways["now"], options.rounds)
     result["processor"] = processor()
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     print(json.dumps(result, indent=2))

@@ -143,5 +143,5 @@ def test_what_cannot_settle_is_said(command, tmp_path):
     assert "all cells of photo-denoise take every step" in error
     status, _, error = command("restore", tmp_path, "--steps", "auto", "--heat-map", tmp_path / "h.png")
     assert (status, error) == (2, "lnca: --heat-map is for one picture\n")
-    with pytest.raises(LncaError, match="need the compiled kernels"):
+    with pytest.raises(LncaError, match="need a latent model and the compiled kernels"):
         lnca.load("latent-nafca-denoise", "cpu", "plain").restore(textured(20, 20), "auto")

@@ -191,7 +191,7 @@ def test_plans_keep_to_the_budget_and_say_so(restorers, tmp_path, command):
         "restore", tmp_path / "p.png", "--device", "cpu", "--model", tmp_path / "n.safetensors", "--max-memory", "1GB"
     )
     assert status == 2
-    assert "needs a latent model and the fused kernels" in error
+    assert "a limit of memory is for models that are restored in bands" in error
 
 
 MEASURE = """

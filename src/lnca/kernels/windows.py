@@ -14,7 +14,7 @@ from ..nn.automaton import Automaton
 from ..runtime.arrays import RowReader
 from ..runtime.coders import BandCoder
 from ..runtime.native import Precision
-from ..runtime.settling import Settling
+from ..runtime.settling import NEEDED, Settling
 
 # Columns of cells at which a band of columns may begin.
 ALIGNED = 8
@@ -81,7 +81,7 @@ class ModuleRun:
     ) -> None:
         """Runs steps in place. A runner knows no corners, which masks depend on."""
         if settling is not None:
-            raise LncaError("steps that end where cells settle need the fused kernels, on the CPU")
+            raise LncaError(NEEDED)
         rule = self.rule
         there = torch.from_numpy(cells).to(next(rule.parameters()).device)
         result = None

@@ -16,7 +16,7 @@ from ..nn.pyramid import PyramidAutomaton
 from ..runtime.native import Backend, Precision
 from .deblurring import DeblurStreamer
 from .pictures import Rows
-from .streamer import Request, Streamer
+from .streamer import IN_BANDS, Request, Streamer
 
 # Floats of each pixel that the cells of a deblurrer have in use at a time.
 FLOATS = 160
@@ -38,7 +38,7 @@ class ModuleStreamer(Streamer):
     def restored(self, picture: Rows, request: Request) -> Any:
         """See `Streamer.restored`."""
         if request.max_memory is not None:
-            raise LncaError("a limit of memory needs a latent model and the fused kernels, on the CPU")
+            raise LncaError(f"a limit of memory is for {IN_BANDS}")
         x = self._tensor(picture.read(0, picture.height, picture.width).transpose(0, 3, 1, 2))
         told = {} if request.steps is None else {"steps": request.steps}
         return self._taken(picture, self.module(x, **told, **self._levels(request)))

@@ -10,7 +10,11 @@ import numpy as np
 from ..errors import LncaError
 from ..runtime.deblurring import Blur
 from ..runtime.native import Precision
+from ..runtime.settling import NEEDED
 from .pictures import Rows
+
+# What is said of those that are not.
+IN_BANDS = "models that are restored in bands, on the CPU; this one is restored in one piece"
 
 # Noise levels (B or 1, 2, H / 8, W / 8) in 255ths, when they are wanted.
 Levels = Callable[[], np.ndarray]
@@ -81,7 +85,7 @@ class Streamer(ABC):
         Raises:
             LncaError: it does not fit, or this way of restoring has no plans.
         """
-        raise LncaError("a plan needs a latent model and the fused kernels, on the CPU")
+        raise LncaError(f"a plan is for {IN_BANDS}")
 
     def settle(
         self, picture: Rows, tolerance: float | None, steps: int | None = None, max_memory: int | None = None
@@ -96,7 +100,7 @@ class Streamer(ABC):
         Raises:
             LncaError: as `plan`; cells of such a model do not settle.
         """
-        raise LncaError("steps that end where cells settle need a latent model and the fused kernels, on the CPU")
+        raise LncaError(NEEDED)
 
     def levels(self, picture: Rows) -> np.ndarray:
         """The noise levels that the picture itself tells, (B, 2, H / 8, W / 8) in 255ths, rounded up."""

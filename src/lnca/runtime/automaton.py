@@ -28,7 +28,7 @@ from .native import (
     loaded_library,
 )
 from .rules import Rule, Update, position_code
-from .settling import Settling
+from .settling import NEEDED, Settling
 
 
 class Run(Protocol):
@@ -192,7 +192,7 @@ class NumpyRun:
     ) -> None:
         """See `Run`."""
         if settling is not None:
-            raise LncaError("steps that end where cells settle need the compiled kernels")
+            raise LncaError(NEEDED)
         if not cells.size:
             return
         for step in range(first, first + steps):

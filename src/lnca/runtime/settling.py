@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# What is said where cells cannot settle.
+NEEDED = "steps that end where cells settle need a latent model and the compiled kernels, on the CPU"
+
 
 class Settling:
     """What the kernel remembers of each cell of a lattice between steps.

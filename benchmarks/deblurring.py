@@ -3,12 +3,13 @@
     python benchmarks/deblurring.py                      # writes benchmarks/results/deblurring.json
     python benchmarks/deblurring.py --every 12 --kernels levin walks --out /tmp/some.json
     python benchmarks/deblurring.py --pictures kodim09 kodim17
+    python benchmarks/deblurring.py --pictures kodim09 kodim17 --kernels levin --conditions 0 2 1+jpeg90 1+jpeg75
     python benchmarks/deblurring.py --table --pictures kodim09 kodim17
 
 Pictures are blurred from a larger one and cut to what is valid, so that no border tells the blur; then Gaussian noise,
-clipped to 8 bits. Scores are PSNR and SSIM at the best shift of up to 8 pixels, since a blind kernel is known but for
-its place; 24 pixels at the border are not counted. A score that the result file holds is not computed again, unless it
-is of other weights.
+clipped to 8 bits, and JPEG where the condition says so. Scores are PSNR and SSIM at the best shift of up to 8 pixels,
+since a blind kernel is known but for its place; 24 pixels at the border are not counted. A score that the result file
+holds is not computed again, unless it is of other weights or --again names its method.
 
 Kernels: `levin` (the eight of Levin, Weiss, Durand and Freeman, CVPR 2009, from --levin), `walks`
 (`lnca.degradation.shake`), `lines`, `discs` and `none`. Peers beside ours: unsharp mask; Wiener and Richardson-Lucy of
@@ -17,6 +18,7 @@ and Wiener, also at its best, with the blind kernel that ours begins from (Xu, Z
 """
 
 import argparse
+import io
 import json
 import math
 import time
@@ -28,14 +30,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from rich.progress import Progress
 from scipy.ndimage import gaussian_filter
 from scipy.signal import correlate2d, fftconvolve
 
 import lnca
-from judges import of_weights
 from lnca import metrics
-from lnca.catalogue import locate
+from lnca.catalogue import describe, locate
 from lnca.degradation.blur import discs, straight_kernels
 from lnca.degradation.shake import shaken_kernel
 from lnca.evaluation.protocols import bytes_of
@@ -45,6 +47,7 @@ from lnca.kernels.devices import use_threads
 from lnca.measuring.measure import environment
 from lnca.randomness import derive
 from lnca.runtime.deblurring import Blur
+from lnca.runtime.weights import digest, tensors
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -60,6 +63,32 @@ SETTINGS: dict[str, list[Any]] = {
     "Wiener": [1e-3, 3e-3, 1e-2, 3e-2, 1e-1],
     "Richardson-Lucy": [10, 30],
 }
+# The condition of the first table.
+USUAL = "1"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What befalls a blurred picture, as its name says, such as "2" or "1+jpeg90": standard deviation of the noise in
+    hundredths of white, and the quality of JPEG, if there is any."""
+
+    name: str
+    noise: float
+    quality: int | None
+
+    @classmethod
+    def named(cls, name: str) -> "Condition":
+        noise, _, quality = name.partition("+jpeg")
+        return cls(name, float(noise), int(quality) if quality else None)
+
+    def __call__(self, blurred: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """The picture (H, W, 3) in [0, 1] as it is given, in 8 bits."""
+        noisy = bytes_of(blurred + draw.normal(0, self.noise / 100, blurred.shape))
+        if self.quality is not None:
+            file = io.BytesIO()
+            Image.fromarray(noisy).save(file, "JPEG", quality=self.quality)
+            noisy = np.asarray(Image.open(file))
+        return noisy / 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +120,23 @@ def kernels(kinds: list[str], levin: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
-    """Every picture with every kernel and noise."""
+    """Every picture with every kernel, in every condition."""
     paths = set_pictures(options.benchmarks, options.set, options.every)
     if options.pictures:
         every = {path.stem: path for path in set_pictures(options.benchmarks, options.set)}
         paths = [every[name] for name in options.pictures]
     for kernel_name, kernel in kernels(options.kernels, options.levin):
         for path in paths:
-            for noise in options.noise:
+            for condition in map(Condition.named, options.conditions):
                 picture = read(path) / 255
                 top, left = ((size - min(size, SIDE)) // 2 for size in picture.shape[:2])
                 picture = picture[top : top + SIDE, left : left + SIDE]
                 blurred = np.stack([fftconvolve(plane, kernel, "valid") for plane in picture.transpose(2, 0, 1)], -1)
                 draw = np.random.default_rng(derive("deblurring", kernel_name, path.name))
-                given = bytes_of(blurred + draw.normal(0, noise / 100, blurred.shape)) / 255
+                given = condition(blurred, draw)
                 rows, columns = (size - 1 - size // 2 for size in kernel.shape)
                 sharp = picture[rows : rows + given.shape[0], columns : columns + given.shape[1]]
-                yield Case(f"{kernel_name}/{path.stem}/{noise:g}", given, sharp, kernel)
+                yield Case(f"{kernel_name}/{path.stem}/{condition.name}", given, sharp, kernel)
 
 
 def scored(restored: np.ndarray, sharp: np.ndarray) -> tuple[float, float]:
@@ -210,12 +239,11 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    digest = of_weights(locate(options.model))
-    known: dict[str, Any] = {}
-    if options.out.exists():
-        held = json.loads(options.out.read_text("utf-8"))
-        known = held["scores"] if held["weights"] == digest else {}
+    weights = digest(tensors(describe(locate(options.model))))
     every, all_methods = list(cases(options)), methods(options.model)
+    known = scores_kept(options, weights, [name for name in all_methods if name.startswith(("Xu", options.model))])
+    if options.methods:
+        all_methods = {name: all_methods[name] for name in options.methods}
     use_threads(1)
     with Progress() as progress:
         bar = progress.add_task("deblurring", total=len(every) * len(all_methods))
@@ -233,15 +261,28 @@ def run(options: argparse.Namespace) -> None:
                 progress.advance(bar)
             result = {
                 "environment": environment(torch.device("cpu")),
-                "weights": digest,
+                "weights": weights,
                 "set": options.set,
                 "scores": known,
             }
             write_whole(options.out, (json.dumps(result, indent=1) + "\n").encode())
 
 
-def table(path: Path, pictures: list[str]) -> str:
-    """The result as the documents show it: PSNR and SSIM for each kind of blur, and the gain of the worst kernel.
+def scores_kept(options: argparse.Namespace, weights: str, ours: list[str]) -> dict[str, Any]:
+    """The scores that the result file holds, by method, but those of methods that are to be run again.
+
+    Args:
+        ours: methods whose scores are of the weights.
+    """
+    if not options.out.exists():
+        return {}
+    held = json.loads(options.out.read_text("utf-8"))
+    again = {*options.again, *([] if held["weights"] == weights else ours)}
+    return {name: rows for name, rows in held["scores"].items() if name not in again}
+
+
+def tables(path: Path, pictures: list[str]) -> str:
+    """The result as the documents show it: kinds of blur in the usual condition, and all conditions of one kind.
 
     Args:
         pictures: those that count; all of them when there are none.
@@ -250,18 +291,44 @@ def table(path: Path, pictures: list[str]) -> str:
         name: {key: row for key, row in rows.items() if not pictures or key.split("/")[2] in pictures}
         for name, rows in json.loads(path.read_text("utf-8"))["scores"].items()
     }
-    names = [name for name in scores if scores[name]]
-    kinds = [kind for kind in KINDS if any(key.startswith(kind) for key in scores["given"])]
+    return f"{by_kind(scores)}\n\n{by_condition(scores)}"
+
+
+def mean_of(rows: list[dict[str, float]]) -> str:
+    """PSNR and SSIM; nothing of no rows."""
+    if not rows:
+        return ""
+    return f"{np.mean([row['psnr'] for row in rows]):.2f} / {np.mean([row['ssim'] for row in rows]):.3f}"
+
+
+def by_condition(scores: dict[str, Any], kind: str = KINDS[0]) -> str:
+    """PSNR and SSIM of each condition, of one kind of kernels."""
+    names = dict.fromkeys(key.split("/")[3] for key in scores["given"] if key.startswith(f"{kind}/"))
+    conditions = sorted(names, key=lambda name: (Condition.named(name).quality or 0, Condition.named(name).noise))
+    lines = ["| | " + " | ".join(conditions) + " |", "| --- |" + " --- |" * len(conditions)]
+    for name, rows in scores.items():
+        cells = [
+            mean_of([row for key, row in rows.items() if key.startswith(f"{kind}/") and key.split("/")[3] == condition])
+            for condition in conditions
+        ]
+        if all(cells):
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_kind(scores: dict[str, Any]) -> str:
+    """PSNR and SSIM of each kind of blur in the usual condition, and the gain of the worst kernel."""
+    usual = {
+        name: {key: row for key, row in rows.items() if key.split("/")[3] == USUAL} for name, rows in scores.items()
+    }
+    kinds = [kind for kind in KINDS if any(key.startswith(kind) for key in usual["given"])]
     lines = ["| | " + " | ".join(kinds) + " | worst kernel of levin |", "| --- |" + " --- |" * (len(kinds) + 1)]
-    for name in names:
-        cells = []
-        for kind in kinds:
-            rows = [row for key, row in scores[name].items() if key.startswith(kind)]
-            cells.append(f"{np.mean([r['psnr'] for r in rows]):.2f} / {np.mean([r['ssim'] for r in rows]):.3f}")
+    for name, found in usual.items():
+        cells = [mean_of([row for key, row in found.items() if key.startswith(kind)]) for kind in kinds]
         gains: dict[str, list[float]] = {}
-        for key, row in scores[name].items():
+        for key, row in found.items():
             if key.startswith("levin"):
-                gains.setdefault(key.split("/")[1], []).append(row["psnr"] - scores["given"][key]["psnr"])
+                gains.setdefault(key.split("/")[1], []).append(row["psnr"] - usual["given"][key]["psnr"])
         worst = f"{min(map(np.mean, gains.values())):+.2f}" if gains else ""
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {worst} |")
     return "\n".join(lines)
@@ -275,8 +342,13 @@ def main() -> None:
     parser.add_argument("--kernels", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--every", type=int, default=8, help="of the set's pictures")
     parser.add_argument(
-        "--noise", type=float, nargs="+", default=[1.0], help="standard deviations in hundredths of white"
+        "--conditions",
+        nargs="+",
+        default=[USUAL],
+        help="noise in hundredths of white, and JPEG's quality: 0, 2, 1+jpeg75, ...",
     )
+    parser.add_argument("--methods", nargs="+", default=[], help="only these")
+    parser.add_argument("--again", nargs="+", default=[], help="methods whose scores are not kept")
     parser.add_argument("--pictures", nargs="+", default=[], help="names without suffix, instead of --every")
     parser.add_argument("--model", default="photo-deblur")
     parser.add_argument("--out", type=Path, default=RESULT)
@@ -284,7 +356,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.table:
         run(options)
-    print(table(options.out, options.pictures))
+    print(tables(options.out, options.pictures))
 
 
 if __name__ == "__main__":

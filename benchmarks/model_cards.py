@@ -22,6 +22,7 @@ from lnca.files import write_whole
 from lnca.metrics import recovered
 from lnca.nn.weights_file import load_weights, save_weights
 from lnca.restoration.restorer import Restorer
+from lnca.runtime.weights import sharing
 from lnca.training.recipe import PHASES, load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -167,10 +168,12 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
     trained = PHASES.get(info.architecture, PHASES["pyramid"])
     phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in trained if recipe[p]["epochs"])
     changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
+    size = f"{info.path.stat().st_size // 1000} kB"
+    size += "".join(f" beside the {prefix} of {part.model}" for prefix, part in info.shared.items())
     quality = of_photographs(info) if card["task"] in CONDITIONS else of_tiles(info, control)
     text = f"""# {info.name}
 
-{info.architecture} for {card["task"]}, {info.parameters} numbers, {info.path.stat().st_size // 1000} kB.
+{info.architecture} for {card["task"]}, {info.parameters} numbers, {size}.
 
 | | |
 |---|---|
@@ -215,6 +218,8 @@ def main() -> None:
             }
             half = 4 * info.parameters > LARGEST
             save_weights(path, model, info.architecture, info.settings, card, half=half)
+            for prefix, part in info.shared.items():
+                write_whole(path, sharing(path, prefix, part.model))
             control = RESULTS / f"control-{card['task']}.json"
             # It was trained on as many samples as the recipe "stable" takes.
             comparable = card["recipe"]["name"] == "stable" and control.exists()

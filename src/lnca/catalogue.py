@@ -1,4 +1,4 @@
-"""Which trained models there are, read from the headers of their weight files, without torch."""
+"""The catalogue of trained models, read from the headers of their weight files, without torch."""
 
 import json
 import math
@@ -12,11 +12,25 @@ from .files import kind_of
 
 # The one metadata entry of a weight file: JSON with version, architecture, settings and card.
 HEADER = "lnca"
-VERSION = 1
-# What a checkpoint of a training begins with, which people take for a weight file.
+# Files that share tensors with a shipped model have version 2, all others version 1.
+VERSION, SHARING_VERSION = 1, 2
+# First bytes of a training checkpoint, which users may mistake for a weight file.
 CHECKPOINT = b"lnca checkpoint"
 # The model of `lnca restore` and `lnca.restore`.
 DEFAULT_MODEL = "photo-denoise"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Tensors that a weight file takes from a shipped model.
+
+    Args:
+        model: name of that model, never a path.
+        sha256: digest of its tensors; see `lnca.runtime.weights.digest`.
+    """
+
+    model: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -24,11 +38,12 @@ class ModelInfo:
     """A trained model.
 
     Args:
-        name: what `lnca.load` takes.
-        architecture: what `lnca.build` takes, with `settings`.
+        name: name for `lnca.load`.
+        architecture: name for `lnca.build`, with `settings`.
         path: the weight file.
-        parameters: how many numbers it holds.
-        card: how it was trained and what it scores.
+        parameters: number of parameters, including shared ones.
+        card: its training and its scores.
+        shared: tensors that a shipped model holds, by the prefix of their names in this model.
     """
 
     name: str
@@ -37,6 +52,7 @@ class ModelInfo:
     parameters: int
     settings: dict[str, Any]
     card: dict[str, Any] = field(repr=False)
+    shared: dict[str, Shared] = field(default_factory=dict, repr=False)
 
 
 def models() -> list[ModelInfo]:
@@ -45,8 +61,8 @@ def models() -> list[ModelInfo]:
 
 
 def describe(path: Path) -> ModelInfo:
-    """What the header of a weight file says; raises `LncaError` when it is no whole weight file of this version."""
-    # Which takes a while to import, and a command that is asked for help does not need.
+    """Reads the header of a weight file; raises `LncaError` if it is not a whole weight file of this version."""
+    # This import takes a while, and help texts do not need it.
     from safetensors import SafetensorError, safe_open
 
     if path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
@@ -66,19 +82,41 @@ def describe(path: Path) -> ModelInfo:
         raise LncaError(f"{path} is a safetensors file, but not one written by lnca")
     try:
         header = json.loads(text)
-        if header["version"] != VERSION:
+        if header["version"] not in (VERSION, SHARING_VERSION):
             version = str(header["version"])[:20]
-            raise LncaError(f"{path} has format version {version}, this lnca reads {VERSION}; update lnca")
+            raise LncaError(
+                f"{path} has format version {version}, this lnca reads up to {SHARING_VERSION}; update lnca"
+            )
         architecture, settings, card = header["architecture"], header["settings"], header["card"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        shared = {name: Shared(str(part["model"]), part["sha256"]) for name, part in header.get("shared", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise LncaError(f"{path} is damaged: its header cannot be read ({in_short(error)})") from error
     if not isinstance(architecture, str) or not isinstance(settings, dict) or not isinstance(card, dict):
         raise LncaError(f"{path} is damaged: its header does not say architecture, settings and card")
-    return ModelInfo(path.stem, architecture, path, parameters, settings, card)
+    parameters += sum(describe(holder_of(part, path)).parameters for part in shared.values())
+    return ModelInfo(path.stem, architecture, path, parameters, settings, card, shared)
+
+
+def holder_of(part: Shared, path: Path) -> Path:
+    """The weight file of the shipped model whose tensors another file uses.
+
+    Args:
+        path: path of the other file.
+
+    Raises:
+        LncaError: the package does not have that model.
+    """
+    shipped = shipped_weights()
+    if part.model not in shipped or shipped[part.model] == path:
+        raise LncaError(
+            f"{path} shares tensors with {part.model[:40]!r}, which does not come with this lnca; update lnca, or "
+            "get a copy of the file that holds all its tensors"
+        )
+    return shipped[part.model]
 
 
 def _begins_with(path: Path, mark: bytes) -> bool:
-    """Whether a file begins with some bytes; not where it cannot be read."""
+    """Whether a file begins with some bytes; False if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(len(mark)) == mark
@@ -87,7 +125,7 @@ def _begins_with(path: Path, mark: bytes) -> bool:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> LncaError:
-    """The error for a name that is not there, with the near names."""
+    """The error for an unknown name, with similar names."""
     import difflib
 
     known = list(known)
@@ -103,7 +141,7 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def locate(name_or_path: str | Path) -> Path:
-    """The weight file of a shipped model's name or of a path; raises `LncaError` when there is neither."""
+    """The weight file for the name of a shipped model or for a path; raises `LncaError` if it is neither."""
     shipped = shipped_weights()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]

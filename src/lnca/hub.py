@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, or in a folder laid out as there: weights, settings and card; nothing pickled.
+"""Models on the Hugging Face hub, or in a folder with the same files: weights, settings and card; no pickles.
 
 Examples:
     >>> model = lnca.from_pretrained("owner/name", revision="v1")
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .restoration.restorer import Restorer
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-# What stands for a repository that is not known.
+# Placeholder for an unknown repository.
 PLACEHOLDER = "OWNER/NAME"
-# What models of an architecture are; any other is a network.
+# Kinds of models by architecture; all others are networks.
 AUTOMATA = {
     "latent-nafca": "latent neural cellular automaton",
     "latent-vitca": "latent neural cellular automaton",
@@ -33,15 +33,15 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def from_pretrained(where: str | Path, revision: str | None = None, **options: Any) -> "Restorer":
-    """A trained model from a folder, a weight file, the shipped ones, or the hub.
+    """Loads a trained model from a folder, a weight file, the package, or the hub.
 
     Args:
         where: a folder that `save_pretrained` wrote, a file, a name from `lnca.models()`, or a hub id owner/name.
-        revision: a branch, tag or commit of the hub's repository; pin one for results that stay.
-        options: of `lnca.load`: device, backend, precision.
+        revision: a branch, tag or commit of the hub's repository; a fixed one gives the same results later.
+        options: options of `lnca.load`: device, backend, precision.
 
     Raises:
-        LncaError: no such model, or the hub cannot be reached.
+        LncaError: the model does not exist, or the hub cannot be reached.
     """
     from .restoration.restorer import Restorer
 
@@ -59,7 +59,7 @@ def _found(where: str | Path, revision: str | None) -> Path:
     hub = _library()
     try:
         return Path(hub.hf_hub_download(str(where), WEIGHTS, revision=revision))
-    # The hub's errors are of many kinds, its own and its transports'.
+    # The hub raises many kinds of errors, its own and those of its transport.
     except Exception as error:
         pinned = f" at {revision}" if revision else ""
         raise LncaError(f"{where}{pinned} cannot be had from the hub: {in_short(error)}") from error
@@ -72,13 +72,15 @@ def save_pretrained(name_or_path: str | Path, folder: str | Path, repository: st
         repository: "owner/name" that it is for, which the card's example loads.
 
     Raises:
-        LncaError: no such model, or the folder cannot be written.
+        LncaError: the model does not exist, or the folder cannot be written.
     """
+    from .runtime.weights import whole
+
     source, folder = locate(name_or_path), Path(folder)
     info = describe(source)
     settings = {"library": "lnca", "architecture": info.architecture, "settings": info.settings}
     described = (json.dumps(settings, indent=2) + "\n").encode()
-    contents = {WEIGHTS: source.read_bytes(), CARD: card(info, repository).encode(), CONFIG: described}
+    contents = {WEIGHTS: whole(source), CARD: card(info, repository).encode(), CONFIG: described}
     write_together(folder, contents)
     return folder
 
@@ -87,7 +89,7 @@ def push_to_hub(name_or_path: str | Path, repository: str, private: bool = False
     """Uploads what `save_pretrained` writes to "owner/name", which is made if need be; returns the commit's address.
 
     Raises:
-        LncaError: no such model, no such name, or the hub refuses.
+        LncaError: the model does not exist, the name is invalid, or the hub refuses.
     """
     if not HUB_ID.fullmatch(repository):
         raise LncaError(f"{repository!r} is no repository of the hub; write owner/name")

@@ -92,7 +92,10 @@ def test_a_file_of_another_program(tmp_path):
 @pytest.mark.parametrize(
     ("header", "sentence"),
     [
-        ({"version": 2}, "has format version 2, this lnca reads 1; update lnca"),
+        ({"version": 3}, "has format version 3, this lnca reads up to 2; update lnca"),
+        ({"shared": []}, "its header cannot be read"),
+        ({"shared": {"cells": "photo-denoise"}}, "its header cannot be read"),
+        ({"shared": {"cells": {"model": "../other", "sha256": ""}}}, "'../other', which does not come with this lnca"),
         ({"architecture": "unet"}, "damaged: no architecture 'unet'"),
         ({"settings": {"nothing": 1}}, "damaged: no setting"),
         ({"settings": {"hidden_channels": 8}}, r"damaged: .*should have the shape \(40\), and has \(64,\)"),

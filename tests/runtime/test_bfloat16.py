@@ -1,4 +1,4 @@
-"""Numbers of bfloat16, as the kernels read them: those of PyTorch."""
+"""bfloat16 numbers for the kernels agree with PyTorch."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ def test_numbers_are_rounded_as_torch_does():
     bits = draw.integers(0, 2**32, 100_000, np.uint64).astype(np.uint32)
     x = bits.view(np.float32)
     x = x[np.isfinite(x)]
-    # Halfway between two: to the even one.
+    # Halfway between two numbers, round to even.
     ties = np.array([0x3F808000, 0x3F818000, 0xBF808000, 0x00008000, 0x7F7F8000], np.uint32).view(np.float32)
     for numbers in (x, ties, np.float32([0, -0.0, 1, 1e-40, 3.4e38])):
         assert np.array_equal(rounded(numbers), by_torch(numbers))

@@ -25,7 +25,7 @@ LAYERS = [
     (47, 96, 1, "swish"),
 ]
 ACTIVATIONS = {"swish": F.silu, "sigmoid": torch.sigmoid, "none": nn.Identity(), "relu": F.relu}
-# Of outputs that are about 1.
+# Allowed error for outputs of about 1.
 ERRORS = {"float32": 5e-6, "bfloat16": 1e-2}
 SHAPES = ((2, 9, 40), (1, 1, 1), (1, 3, 64), (1, 20, 5), (1, 4, 300))
 # Kind, inputs, outputs; those of the paper's autoencoder.
@@ -99,7 +99,7 @@ def test_adjusted_convolutions_are_pytorchs(layer):
 
 
 def ways(made, *options):
-    """A layer in numpy and, where they are, by the compiled kernels."""
+    """A layer in numpy and, if they exist, with the compiled kernels."""
     return [NumpyConvolution(made), *([NativeConvolution(made, *options)] if library() else [])]
 
 

@@ -15,6 +15,7 @@ from lnca.runtime.deblurring import (
     QUIETEST,
     SIDES,
     SQUARE,
+    TRIED,
     TRUST,
     Blur,
     brightness,
@@ -194,6 +195,8 @@ def test_kernels_are_looked_for_where_edges_are():
     assert abs(top - 300) <= 32
     assert abs(left - 200) <= 32
     assert np.array_equal(part_to_look_at(picture_of(picture))[0, 0], picture[top : top + LOOK, left : left + LOOK])
+    assert part_to_look_at(picture_of(picture), 64).shape == (1, 3, 64, 64)
+    assert part_to_look_at(picture_of(picture), 64).std() > 0.2
     assert where_to_look(edges(picture[:100, :90]), 100, 90) == (0, 0)
     # Narrower than a square.
     assert where_to_look(edges(picture[:, :20]), LOOK + 300, 20) == (0, 0)
@@ -210,6 +213,32 @@ def test_a_shake_that_nobody_tells_is_found():
     likeness = correlate2d(found.kernel, truth).max() / np.sqrt(np.square(found.kernel).sum() * np.square(truth).sum())
     assert likeness > 0.9
     assert found.trust > 0.5
+
+
+@pytest.mark.parametrize(("length", "looked_for"), [(31, [31]), (9, [31, 13])])
+def test_a_short_kernel_is_looked_for_where_the_long_one_is_short(length, looked_for, monkeypatch):
+    sides, seen = [], []
+
+    def line(picture, side):
+        sides.append(side)
+        assert picture.shape == (400, 300)
+        reach = min(length, side) // 2
+        kernel = np.zeros((side, side), np.float32)
+        kernel[side // 2, side // 2 - reach : side // 2 + reach + 1] = 1 / (2 * reach + 1)
+        return kernel
+
+    def cells(picture, level):
+        seen.append(picture.shape[-2:])
+        return picture
+
+    monkeypatch.setattr("lnca.runtime.deblurring.estimate_kernel", line)
+    picture = np.random.default_rng(0).random((400, 300))
+    found = estimated(picture_of(picture), 2, cells)
+    assert sides == looked_for
+    assert found.kernel.shape == (SIDES[-1], SIDES[-1])
+    # It is tried on a part of the picture, with the border that a blur needs.
+    assert len(seen) == 3 * len(sides)
+    assert max(map(max, seen)) <= TRIED + 3 * SIDES[-1]
 
 
 def test_a_sharp_picture_is_taken_for_sharp():

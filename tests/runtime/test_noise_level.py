@@ -1,4 +1,4 @@
-"""Noise levels in bands of rows: those of the module in float64."""
+"""Noise levels in bands of rows agree with the module in float64."""
 
 import copy
 

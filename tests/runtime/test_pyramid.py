@@ -26,7 +26,7 @@ def restored(bands, image, level, steps, band):
     rows = image.permute(0, 2, 3, 1).numpy()
     height = rows.shape[1]
     source = bands(lambda begin, end: rows[:, begin:end], spread_rows(level.numpy()), height, steps)
-    # Rows are views of what is kept, which changes.
+    # Rows are views of a cache that changes.
     parts = [source(begin, min(begin + band, height)).copy() for begin in range(0, height, band)]
     return np.concatenate(parts, 1).transpose(0, 3, 1, 2)
 

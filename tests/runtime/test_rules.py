@@ -24,7 +24,7 @@ def test_steps_are_those_of_the_module(name, dtype, error):
 
 
 def test_the_position_code_is_the_modules():
-    """Also far into a large lattice, where a frequency that is off shows."""
+    """Also far into a large lattice, where an error in a frequency shows."""
     for cells, channels in ((300, 128), (20_000, 24)):
         found, expected = position_code(cells, channels), code_in_torch(cells, channels).numpy()
         assert found.shape == expected.shape

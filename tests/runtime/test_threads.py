@@ -1,4 +1,4 @@
-"""How many threads there are, and work that they share."""
+"""The number of threads, and work that they share."""
 
 import os
 

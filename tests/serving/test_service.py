@@ -1,5 +1,6 @@
 """`lnca serve` as a process: pictures go in and out, hostile ones break nothing, its end loses nothing."""
 
+import base64
 import io
 import os
 import re
@@ -13,11 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 from PIL import Image
 
+import lnca
 from conftest import textured
 from lnca.restoration.batch import Way, restore_stream
+from lnca.restoration.kernel import kernel_file, kernel_in, kernel_of
 
 
 @contextmanager
@@ -173,6 +177,51 @@ def test_the_end_loses_no_accepted_request(weights, way):
         assert [answer.result().status_code for answer in answers] == [200] * 16
         assert process.wait(30) == 0
     assert process.returncode == 0
+
+
+def test_a_blur_kernel_is_taken_and_given_back():
+    told = np.outer([1, 2, 1], [1, 1, 1, 1, 1]) / 20
+    picture = textured(60, 50)
+    with service("--model", "photo-deblur", "--model", "photo-denoise") as (_, client, _):
+
+        def post(**parameters):
+            return client.post("/restore", content=encoded(picture), params=parameters)
+
+        for suffix in (".png", ".npy"):
+            file = kernel_file(told, suffix)
+            answer = post(kernel=base64.b64encode(file).decode())
+            assert answer.status_code == 200, answer.text
+            assert "lnca-kernel" not in answer.headers
+            restored = lnca.deblur(picture, kernel_of(kernel_in(file, "told"), 50, 60))
+            assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), np.asarray(restored))
+        answer = post(kernel_out="true")
+        assert answer.status_code == 200
+        _, found = lnca.deblur(picture, return_kernel=True)
+        given = kernel_in(base64.b64decode(answer.headers["lnca-kernel"]), "found")
+        np.testing.assert_allclose(given / given.sum(), found, atol=1e-4)
+        objects = io.BytesIO()
+        np.save(objects, np.array([[{}]], object), allow_pickle=True)
+        large = io.BytesIO()
+        np.lib.format.write_array_header_1_0(large, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
+        for file, said in (
+            (b"no picture", "the kernel cannot be read as a kernel: no picture in a known format"),
+            (encoded(Image.new("L", (2000, 3))), "the kernel is 2000x3; a kernel has 1023 rows at most"),
+            (encoded(Image.new("L", (300, 300), 9)), "the kernel is 300x300, the picture 60x50"),
+            (objects.getvalue(), "it holds object, not numbers"),
+            (large.getvalue(), "the kernel is 1000000x1000000; a kernel has 1023 rows at most"),
+        ):
+            answer = post(kernel=base64.b64encode(file).decode())
+            assert (answer.status_code, said in answer.json()["error"]) == (422, True), answer.text
+        kernel = base64.b64encode(kernel_file(told)).decode()
+        for parameters, said in (
+            ({"kernel": "?!"}, "kernel should be a PNG, TIFF or .npy file in base64"),
+            ({"kernel": "A" * 48_004}, "kernel has more than 48000 letters"),
+            ({"kernel": kernel, "kernel_out": "true"}, "leave kernel out"),
+            ({"kernel": kernel, "model": "photo-denoise"}, "photo-denoise takes no blur kernel"),
+            ({"kernel_out": "true", "model": "photo-denoise"}, "photo-denoise takes no blur kernel"),
+        ):
+            answer = post(**parameters)
+            assert (answer.status_code, said in answer.json()["error"]) == (422, True), answer.text
 
 
 def test_what_serve_refuses(refused, weights, tmp_path, monkeypatch):

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 
 from ..architectures import RetiredError, resolve
 from ..catalogue import HEADER, VERSION, ModelInfo, describe
 from ..errors import LncaError, in_short
 from ..files import write_whole
+from ..runtime.weights import SharingError
+from ..runtime.weights import tensors as tensors_of
 from .model import RestorationModel
 from .registry import module_of
 
@@ -29,7 +30,7 @@ def save_weights(
     """Writes a model's weights with all that is needed to build it again; the same model gives the same bytes.
 
     Args:
-        half: in floating point of 16 bits; a model that is built from them has 32 again.
+        half: write 16-bit floating point; a model built from it has 32 bits again.
     """
     architecture, full = resolve(architecture, settings)
     header = {"version": VERSION, "architecture": architecture, "settings": dataclasses.asdict(full), "card": card}
@@ -43,23 +44,24 @@ def load_weights(path: Path) -> tuple[RestorationModel, ModelInfo]:
     """Builds the model a weight file holds, in evaluation mode.
 
     Raises:
-        LncaError: damaged, of another version, a pickle, of a kind that is no longer there, or tensors that do not fit
-            the settings.
+        LncaError: the file is damaged, a pickle, of another version or of a removed architecture, or its tensors do
+            not fit the settings.
     """
     info = describe(path)
     try:
         settings = resolve(info.architecture, info.settings)[1]
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        # First without memory for its numbers, so that a small file cannot ask for a large model.
+        tensors = tensors_of(info, "pt")
+        # Build without memory for the parameters first, so that a small file cannot ask for a large model.
         with torch.device("meta"):
             module_of(settings).load_state_dict(tensors, strict=True, assign=True)
         model = module_of(settings)
         model.load_state_dict(tensors, strict=True)
         finite = all(tensor.isfinite().all() for tensor in tensors.values())
+    except SharingError:
+        raise
     except RetiredError as error:
         raise LncaError(f"{path} was made by another version of lnca: {error}") from error
-    # A header can ask for anything, and what a constructor says of it can be of any kind.
+    # A header can ask for anything, and a constructor can raise any error.
     except Exception as error:
         raise LncaError(f"{path} is damaged: {in_short(error)}") from error
     if not finite:

@@ -1,8 +1,8 @@
-"""Deblurring of pictures of any size in bounded memory: the kernel is found in one part of a picture, then the picture
-is restored window by window.
+"""Deblurs pictures of any size in bounded memory: estimates the kernel in one part of a picture, then restores the
+picture window by window.
 
-Windows of a fixed size overlap, and what they make is mixed where they do, so that no seams show. Which windows there
-are depends on the picture's size and the kernel's alone, so that any plan gives the same bits.
+Windows of a fixed size overlap, and their results are mixed there, so that no seams show. The windows depend only on
+the sizes of picture and kernel, so any plan gives the same bits.
 """
 
 from collections.abc import Iterator
@@ -30,20 +30,21 @@ from .pictures import Rows
 from .pyramid import USABLE_MEMORY
 from .streamer import Request, Streamer
 
-# Rows and columns of a window, and those that two share; more for kernels that are larger than an eighth of a window.
-WINDOW, OVERLAP = 768, 128
-# Floats of each pixel of a window that are in use at a time, beside those of the cells.
-FLOATS = 48
+# Rows and columns of a window, whose transform is quick with its border, and of the overlap of two; more for kernels
+# of more rows than the last.
+WINDOW, OVERLAP, LARGE = 1088, 128, 96
+# Floats a pixel of a window that are in use at a time, beside those of the cells.
+FLOATS = 32
 
 
 @dataclass(frozen=True)
 class DeblurPlan:
-    """How a picture is restored.
+    """A plan for restoring a picture.
 
     Args:
-        rows, columns: of windows.
-        side: rows and columns of pixels of a window.
-        memory: the most bytes used at a time, beside the picture itself.
+        rows, columns: number of rows and columns of windows.
+        side: side of a window in pixels.
+        memory: peak memory in bytes, beside the picture itself.
     """
 
     rows: int
@@ -59,7 +60,7 @@ class DeblurPlan:
 
 
 class CleaningCells(Protocol):
-    """What cleans the picture that a filter leaves; see `PyramidStreamer`."""
+    """The interface of cells that clean the output of a filter; see `PyramidStreamer`."""
 
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray: ...
 
@@ -72,7 +73,7 @@ class DeblurStreamer(Streamer):
     """Restores with a deblurrer.
 
     Args:
-        cells: of its automaton.
+        cells: cells of its automaton.
         steps: the model's own number of rounds.
     """
 
@@ -85,13 +86,13 @@ class DeblurStreamer(Streamer):
         self.clean = cells.clean
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False, kernel: int = 0) -> DeblurPlan:
-        """How a picture is restored in `max_memory` bytes.
+        """The plan for restoring a picture in `max_memory` bytes.
 
         Args:
-            kernel: the longest side of a kernel that is told.
+            kernel: the longest side of a given kernel.
 
         Raises:
-            LncaError: it does not fit; or `settle`.
+            LncaError: the picture does not fit, or `settle` is true.
         """
         if settle:
             _refuse("steps that end where cells settle are for others")
@@ -118,7 +119,7 @@ class DeblurStreamer(Streamer):
         )
 
     def _part_to_look_at(self, picture: Rows, number: int) -> np.ndarray:
-        """As `lnca.runtime.deblurring.part_to_look_at`, band by band."""
+        """Like `lnca.runtime.deblurring.part_to_look_at`, band by band."""
         bands = [
             edges(brightness(self._part(picture, number, top, SQUARE, 0, picture.width))[0])
             for top in range(0, picture.height // SQUARE * SQUARE, SQUARE)
@@ -150,7 +151,7 @@ class DeblurStreamer(Streamer):
         )
 
     def _known(self, picture: Rows, request: Request) -> list[Blur]:
-        """What is known of each picture's blur."""
+        """The known or estimated blur of each picture."""
         if isinstance(request.kernel, Blur):
             return [request.kernel]
         return self.blurs(picture, request.level(), request.kernel)
@@ -161,12 +162,12 @@ class DeblurStreamer(Streamer):
             yield self.restore(picture, steps, blurs, step)
 
     def restore(self, picture: Rows, steps: int | None, blurs: list[Blur], step: int | None = None) -> Any:
-        """The picture restored, as the kind it came in.
+        """The restored picture, as the type of the input.
 
         Args:
-            steps: rounds; the model's own number when None.
-            blurs: as of `blurs`, one for each picture.
-            step: the rounds after which it ends; all of them when None.
+            steps: rounds; the model's own number if None.
+            blurs: one blur for each picture, from `blurs`.
+            step: stop after this number of rounds; None runs all of them.
         """
         steps = self.steps if steps is None else steps
         step = steps if step is None else step
@@ -194,7 +195,7 @@ class DeblurStreamer(Streamer):
         return picture.finish(room)
 
     def _part(self, picture: Rows, number: int, top: int, rows: int, left: int, columns: int) -> np.ndarray:
-        """A part of one picture as far as it goes, (1, 3, rows, columns)."""
+        """A part of one picture, (1, 3, rows, columns), less beyond its border."""
         columns = min(columns, picture.width - left)
         part = picture.read(top, min(top + rows, picture.height), columns, left)
         return np.ascontiguousarray(part[number : number + 1].transpose(0, 3, 1, 2))
@@ -205,19 +206,19 @@ class DeblurStreamer(Streamer):
 
 
 def window_of(kernel: int) -> tuple[int, int]:
-    """The side of a window, and the overlap of two, for a kernel's side."""
-    factor = max(1, -(-kernel * 8 // WINDOW))
-    return WINDOW * factor, OVERLAP * factor
+    """The side of a window and the overlap of two windows, for the side of a kernel."""
+    factor = max(1, -(-kernel // LARGE))
+    return WINDOW if factor == 1 else max(WINDOW, 6 * OVERLAP * factor), OVERLAP * factor
 
 
 def window_starts(size: int, side: int, overlap: int) -> list[int]:
-    """Where windows begin along a side of a picture."""
+    """The positions at which windows begin along a side of a picture."""
     return [0] if size <= side else list(range(0, size - overlap, side - overlap))
 
 
 def window_share(begin: int, end: int, size: int, overlap: int) -> np.ndarray:
-    """How much a window counts in each row or column, so that all windows together count once: nothing in the outer
-    quarters of what it shares with another, then more and more."""
+    """The weight of a window in each row or column; the weights of all windows sum to 1. It is 0 in the outer quarter
+    of an overlap with another window, and then increases."""
     along, all_of_it = np.arange(begin, end, dtype=np.float32), np.ones(end - begin, np.float32)
     ramp = np.float32(overlap // 2)
     up = np.clip((along - np.float32(begin + overlap // 4 - 0.5)) / ramp, 0, 1) if begin else all_of_it

@@ -1,11 +1,12 @@
-"""Blur kernels as people give them, and as models take them."""
+"""Converts blur kernels from users to the form that models take, and reads and writes their files."""
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Union
+from tokenize import TokenError
+from typing import TYPE_CHECKING, BinaryIO, Literal, Union
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import LncaError, in_short
 from ..files import write_whole
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Kernel = Union[Literal["auto"], np.ndarray, "Tensor"]
 # Of a kernel's sides.
 LARGEST_SIDE = 1023
+# Bytes of a kernel's file.
+LARGEST_FILE = 32 * 10**6
 # Modes of pictures whose values are taken as they are.
 GREYS = ("1", "L", "I", "I;16", "I;16B", "F")
 # Of files that a kernel is written to.
@@ -59,21 +62,57 @@ def read_kernel(path: Path) -> np.ndarray:
         LncaError: it cannot be read, or is too large for a kernel.
     """
     try:
-        if path.suffix.lower() == ".npy":
-            with path.open("rb") as file:
-                return np.asarray(np.load(file, allow_pickle=False))
-        with Image.open(path) as picture:
-            if max(picture.size) > LARGEST_SIDE:
-                raise LncaError(f"{path} is {picture.width}x{picture.height}; a kernel has {LARGEST_SIDE} rows at most")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise LncaError(f"{path} cannot be read as a kernel: {error.strerror or error}") from error
+    if len(content) > LARGEST_FILE:
+        raise LncaError(f"{path} has more than {LARGEST_FILE / 1e6:g} MB, which no file of a kernel has")
+    return kernel_in(content, str(path))
+
+
+def kernel_in(content: bytes, name: str) -> np.ndarray:
+    """The kernel of a file's content, as `read_kernel` gives it.
+
+    Args:
+        name: of the file, for sentences.
+
+    Raises:
+        LncaError: see `read_kernel`.
+    """
+    file = io.BytesIO(content)
+    try:
+        if content.startswith(np.lib.format.MAGIC_PREFIX):
+            _check_header(file, name)
+            return np.asarray(np.load(file, allow_pickle=False))
+        with Image.open(file) as picture:
+            _check_size((picture.height, picture.width), name)
             plain = picture if picture.mode in GREYS else picture.convert("RGB")
             values = np.asarray(plain, np.float64)
-    except OSError as error:
-        raise LncaError(
-            f"{path} cannot be read as a kernel: {error.strerror or 'no picture in a known format'}"
-        ) from error
-    except (ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise LncaError(f"{path} cannot be read as a kernel: {in_short(error)}") from error
+    except UnidentifiedImageError as error:
+        raise LncaError(f"{name} cannot be read as a kernel: no picture in a known format") from error
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, Image.DecompressionBombError) as error:
+        raise LncaError(f"{name} cannot be read as a kernel: {in_short(error)}") from error
     return values if values.ndim == 2 else values.mean(-1)
+
+
+def _check_header(file: BinaryIO, name: str) -> None:
+    """Looks at the header of a .npy file before memory is taken for what it says."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.kind not in "biuf":
+        raise LncaError(f"{name} cannot be read as a kernel: it holds {dtype}, not numbers")
+    if len(shape) != 2:
+        raise LncaError(f"a kernel should have the shape (K, L), got {shape}")
+    _check_size(shape, name)
+    file.seek(0)
+
+
+def _check_size(shape: tuple[int, ...], name: str) -> None:
+    if max(shape) > LARGEST_SIDE:
+        sizes = "x".join(map(str, reversed(shape)))
+        raise LncaError(f"{name} is {sizes}; a kernel has {LARGEST_SIDE} rows at most")
 
 
 def write_kernel(path: Path, kernel_KK: np.ndarray) -> None:
@@ -82,12 +121,22 @@ def write_kernel(path: Path, kernel_KK: np.ndarray) -> None:
     Raises:
         LncaError: another suffix than .png, .tif and .npy; it cannot be written.
     """
-    suffix, file = path.suffix.lower(), io.BytesIO()
+    suffix = path.suffix.lower()
+    if suffix not in KERNEL_SUFFIXES:
+        raise LncaError(f"{path} should end in {', '.join(KERNEL_SUFFIXES)}")
+    write_whole(path, kernel_file(kernel_KK, suffix))
+
+
+def kernel_file(kernel_KK: np.ndarray, suffix: str = ".png") -> bytes:
+    """The content of a file as `write_kernel` writes it.
+
+    Args:
+        suffix: one of `KERNEL_SUFFIXES`.
+    """
+    file = io.BytesIO()
     if suffix == ".npy":
         np.save(file, kernel_KK.astype(np.float32), allow_pickle=False)
-    elif suffix in KERNEL_SUFFIXES:
+    else:
         values = np.round(kernel_KK / kernel_KK.max() * 65535).astype(np.uint16)
         Image.fromarray(values).save(file, "png" if suffix == ".png" else "tiff")
-    else:
-        raise LncaError(f"{path} should end in {', '.join(KERNEL_SUFFIXES)}")
-    write_whole(path, file.getvalue())
+    return file.getvalue()

@@ -12,11 +12,11 @@ Shape suffixes: B batch, C channels, H rows, W columns, K a kernel's rows and co
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .blur import Blur
 from .blur_kernel import estimate_kernel, unblurred
 from .fourier import UNITARY, blurred, energy, in_bands, periodic, quick_margin, spectrum, transform, transformed_back
 
@@ -41,8 +41,11 @@ LUMA = (0.299, 0.587, 0.114)
 CORNER, FEWEST = 0.4, 32
 # Rows and columns of the part of a picture in which its kernel is looked for, and of the squares it is chosen by.
 LOOK, SQUARE = 512, 32
-# The longest shakes that are looked for; what explains the picture best is taken.
-SIDES = (13, 31)
+# The longest shakes that are looked for, the longer first; the shorter as well where the kernel of the longer has so
+# much of its sum within it. What explains the picture best is taken.
+SIDES, WITHIN = (13, 31), 0.5
+# Rows and columns of the part of a picture on which an estimate is tried.
+TRIED = 256
 # An estimate counts in full up to a misfit of MISFIT_BASE + MISFIT_PER_NOISE * level, and not at all from
 # MISFIT_CUTOFF times that on.
 # Pictures that were sharp have more, at their edges.
@@ -56,21 +59,6 @@ LEAST_CHANGE, FULL_CHANGE = 6.5, 8.0
 # A kernel with so much of its sum in its middle 3x3 pixels is taken for no blur: there is little to win, and a sharp
 # picture to lose.
 SHARP = 0.85
-
-
-class Blur(NamedTuple):
-    """What is known of a picture's blur: the kernel (K, L), how far it is to be trusted, 0 to 1, and the noise level in
-    255ths that is counted with."""
-
-    kernel: np.ndarray
-    trust: float
-    level: float
-
-    def as_array(self) -> np.ndarray:
-        """The kernel that blurs as much as is to be trusted, float32."""
-        if self.trust == 1:
-            return self.kernel
-        return _between(unblurred(len(self.kernel), self.kernel), self.kernel, self.trust)
 
 
 def rounds(
@@ -162,10 +150,10 @@ def schedule(level: float, count: int) -> list[float]:
     return [first * (level / first) ** (step / max(1, count - 1)) for step in range(count)]
 
 
-def part_to_look_at(image_BCHW: np.ndarray) -> np.ndarray:
-    """Of one picture, (1, 3, H, W)."""
-    top, left = where_to_look(edges(brightness(image_BCHW)[0]), *image_BCHW.shape[-2:])
-    return image_BCHW[..., top : top + LOOK, left : left + LOOK]
+def part_to_look_at(image_BCHW: np.ndarray, side: int = LOOK) -> np.ndarray:
+    """Of one picture, (1, 3, H, W), at most (1, 3, side, side)."""
+    top, left = where_to_look(edges(brightness(image_BCHW)[0]), *image_BCHW.shape[-2:], side)
+    return image_BCHW[..., top : top + side, left : left + side]
 
 
 def capped_by_spectrum(level_BLhw: np.ndarray, part_BCHW: np.ndarray) -> np.ndarray:
@@ -212,15 +200,34 @@ def estimated(image_BCHW: np.ndarray, level: float, cells: Cells) -> Blur:
     found, least = Blur(unblurred(SIDES[-1], picture), 0.0, counted), math.inf
     if np.quantile(steepness(picture), STEEPEST) < FLAT:
         return found
-    for side in [side for side in SIDES if min(picture.shape) > 3 * side]:
+    tried, kernel = part_to_look_at(image_BCHW, TRIED), None
+    steep = slope(brightness(tried)[0])
+    if not steep > 0:
+        return found
+    # What a kernel changes is in proportion to the gradients of a picture, of which the part that is tried has more.
+    spread = slope(picture) / steep
+    for side in [side for side in reversed(SIDES) if min(picture.shape) > 3 * side]:
+        if kernel is not None and middle_of(kernel, side).sum() < WITHIN:
+            break
         kernel = estimate_kernel(picture, side)
-        *_, sharp = rounds(image_BCHW, kernel[None], counted, ROUNDS, cells)
-        error = misfit(brightness(sharp)[0], picture, kernel)
+        *_, sharp = rounds(tried, kernel[None], counted, ROUNDS, cells)
+        error = misfit(brightness(sharp)[0], brightness(tried)[0], kernel)
         if error < least:
             padded = np.pad(kernel, (SIDES[-1] - side) // 2)
-            change = 255 * float(np.sqrt(np.square(sharp - image_BCHW).mean()))
+            change = 255 * spread * float(np.sqrt(np.square(sharp - tried).mean()))
             least, found = error, Blur(padded, trust(kernel, error, level, change), counted)
     return found
+
+
+def slope(picture_HW: np.ndarray) -> float:
+    """Root mean square of the rise a pixel of means over 3x3 pixels, in which there is little noise."""
+    return float(np.sqrt(np.square(steepness(_means(picture_HW))).mean()))
+
+
+def middle_of(kernel_KK: np.ndarray, side: int) -> np.ndarray:
+    """The middle (side, side) of a kernel, both sides odd."""
+    margin = (len(kernel_KK) - side) // 2
+    return kernel_KK[margin : margin + side, margin : margin + side]
 
 
 def trust(kernel_KK: np.ndarray, error: float, level: float, change: float) -> float:
@@ -231,8 +238,7 @@ def trust(kernel_KK: np.ndarray, error: float, level: float, change: float) -> f
         level: standard deviation of the picture's noise, in 255ths.
         change: root mean square of what it changes in the picture, in 255ths.
     """
-    middle = len(kernel_KK) // 2
-    if kernel_KK[middle - 1 : middle + 2, middle - 1 : middle + 2].sum() > SHARP:
+    if middle_of(kernel_KK, 3).sum() > SHARP:
         return 0.0
     fits = MISFIT_BASE + MISFIT_PER_NOISE * level
     explains, matters = (
@@ -273,13 +279,13 @@ def edges(picture_HW: np.ndarray) -> np.ndarray:
     return across.sum((1, 3)) + down.sum((1, 3))
 
 
-def where_to_look(edges: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    """Top and left of the part of a picture, at most `LOOK` pixels high and wide, with the strongest edges; the first
+def where_to_look(edges: np.ndarray, height: int, width: int, side: int = LOOK) -> tuple[int, int]:
+    """Top and left of the part of a picture, at most `side` pixels high and wide, with the strongest edges; the first
     of equals."""
-    if (height <= LOOK and width <= LOOK) or not edges.size:
+    if (height <= side and width <= side) or not edges.size:
         return 0, 0
     sums = edges
     for axis, size in enumerate(edges.shape):
-        sums = sliding_window_view(sums, min(LOOK // SQUARE, size), axis).sum(-1)
+        sums = sliding_window_view(sums, min(side // SQUARE, size), axis).sum(-1)
     row, column = divmod(int(sums.argmax()), sums.shape[1])
-    return row * SQUARE if height > LOOK else 0, column * SQUARE if width > LOOK else 0
+    return row * SQUARE if height > side else 0, column * SQUARE if width > side else 0

@@ -15,7 +15,7 @@ import numpy as np
 from . import threads
 
 # Transforms of sizes that are products of these are quick.
-FACTORS = (2, 3, 5, 7)
+FACTORS = (2, 3, 5, 7, 11)
 # numpy makes transforms that are not divided by anything in float64, which takes thrice the time.
 UNITARY: Literal["ortho"] = "ortho"
 # Rows or columns that one thread takes at a time: few enough to stay in its cache, whatever is done with them.

@@ -17,13 +17,25 @@ from ..errors import LncaError
 from ..images.formats import ALL
 from ..restoration.notation import Noise, parse_region
 from ..version import __version__
-from .body import declared, discard, read_body
+from .body import declared, discard, in_base64, read_body
 from .guard import Guard
 from .queue import Answer, Job, Queue, Refusal
 from .settings import Settings, Wish
 
 MEDIA = {each.name: each.media for each in ALL if each.write is not None}
-PARAMETERS = ("model", "steps", "strength", "noise_level", "noise_scale", "luma", "chroma", "region", "format")
+PARAMETERS = (
+    "model",
+    "steps",
+    "strength",
+    "noise_level",
+    "noise_scale",
+    "luma",
+    "chroma",
+    "region",
+    "format",
+    "kernel",
+    "kernel_out",
+)
 # In small letters, of those.
 Kind = Literal[
     "jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "jxl", "jp2", "exr", "hdr", "pnm", "pfm", "tga"
@@ -72,6 +84,10 @@ PICTURE = {
         "Lnca-Request": {"description": "Number of the request.", "schema": {"type": "integer"}},
         "Lnca-Model": {"description": "The model.", "schema": {"type": "string"}},
         "Lnca-Steps": {"description": "Steps a cell took, on average.", "schema": {"type": "number"}},
+        "Lnca-Kernel": {
+            "description": "With kernel_out: the blur kernel that was found, a PNG of 16 bits in base64.",
+            "schema": {"type": "string"},
+        },
         "Lnca-Notes": {
             "description": "JSON: what could not stay as it was, one phrase each.",
             "schema": {"type": "string"},
@@ -93,11 +109,21 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
     )
     names = list(settings.models)
 
-    def wish(model: str, steps: int | str | None, strength: float, noise: Noise, region: str | None) -> Wish:
+    def wish(
+        model: str,
+        steps: int | str | None,
+        strength: float,
+        noise: Noise,
+        region: str | None,
+        kernel: str | None,
+        kernel_out: bool,
+    ) -> Wish:
         if model not in settings.models:
             raise Refusal(422, f"no model {model[:60]!r} is served here; there are {', '.join(names)}")
         if isinstance(steps, int) and not 0 <= steps <= settings.max_steps:
             raise Refusal(422, f"steps should be 0 to {settings.max_steps}, got {str(steps)[:20]}")
+        if kernel is not None and kernel_out:
+            raise Refusal(422, "kernel_out is for a kernel that is found; leave kernel out")
         try:
             where = None if region is None else parse_region(region)
         except LncaError as error:
@@ -108,6 +134,8 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
             strength=strength,
             noise=noise,
             region=where,
+            kernel=None if kernel is None else in_base64(kernel),
+            kernel_out=kernel_out,
         )
 
     @app.post(
@@ -130,6 +158,11 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
         chroma: Annotated[float, Query(ge=0, le=1, description="Share of the correction in colour.")] = 1.0,
         region: Annotated[str | None, Query(description="Restore only there: left,top,width,height in pixels.")] = None,
         format: Annotated[Kind | None, Query(description="Of the answer; the picture's own without it.")] = None,
+        kernel: Annotated[
+            str | None,
+            Query(description="Blur kernel, of models that take one: a PNG, TIFF or .npy file in base64."),
+        ] = None,
+        kernel_out: Annotated[bool, Query(description="Give the kernel that is found back, in Lnca-Kernel.")] = False,
     ) -> Response:
         """Restore a picture: the file is the body of the request, the restored file the body of the answer."""
         others = set(request.query_params) - set(PARAMETERS)
@@ -140,7 +173,7 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
         if twice:
             raise Refusal(422, f"{twice[0]} is given {given.count(twice[0])} times; give it once")
         noise = Noise(level=noise_level, scale=noise_scale, luma=luma, chroma=chroma)
-        wanted = wish(model, steps, strength, noise, region)
+        wanted = wish(model, steps, strength, noise, region, kernel, kernel_out)
         with queue.place(declared(request, settings.max_bytes)):
             content = await read_body(request, settings.max_bytes, settings.upload_seconds)
             job = await queue.accept(content, wanted, None if format is None else format.upper())
@@ -151,6 +184,8 @@ def create_app(settings: Settings, queue: Queue, token: str | None) -> ASGIApp:
         if answer.noise_level is not None:
             levels = (answer.noise_level["brightness"], answer.noise_level["colour"])
             headers["lnca-noise-level"] = ", ".join(f"{level:g}" for level in levels)
+        if answer.kernel is not None:
+            headers["lnca-kernel"] = answer.kernel
         if answer.notes:
             headers["lnca-notes"] = json.dumps(answer.notes)
         return Response(answer.content, media_type=MEDIA[answer.kind], headers=headers)

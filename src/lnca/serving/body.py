@@ -1,6 +1,8 @@
 """Reading what a client sends, within limits of bytes and of time."""
 
 import asyncio
+import base64
+import binascii
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -8,6 +10,8 @@ from .queue import Refusal
 
 # Seconds in which the rest of a refused request is read and thrown away, so that the client hears why.
 PATIENCE = 5
+# Letters of a kernel in an address, which has to fit into the head of a request.
+LONGEST_KERNEL = 48_000
 
 
 def declared(request: Request, most: int) -> int:
@@ -78,3 +82,19 @@ async def discard(request: Request, most: int) -> bool:
                     return False
     except (TimeoutError, ClientDisconnect):
         return False
+
+
+def in_base64(kernel: str) -> str:
+    """A kernel's file as it is handed on: base64 with + and /, which addresses write as - and _, or as a space.
+
+    Raises:
+        Refusal: it is none, or too long.
+    """
+    plain = kernel.replace("-", "+").replace("_", "/").replace(" ", "+")
+    if len(plain) > LONGEST_KERNEL:
+        raise Refusal(422, f"kernel has more than {LONGEST_KERNEL} letters; send a smaller picture of it")
+    try:
+        base64.b64decode(plain, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(422, "kernel should be a PNG, TIFF or .npy file in base64") from error
+    return plain

@@ -46,14 +46,15 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A restored picture file; steps that its cells took, the noise levels that the model was given, and what could
-    not stay as it was."""
+    """A restored picture file; steps that its cells took, the noise levels that the model was given, what could not
+    stay as it was, and, where it was asked for, the file of the blur kernel that was found, in base64."""
 
     content: bytes
     kind: str
     steps: float | None
     noise_level: dict[str, float] | None
     notes: list[str]
+    kernel: str | None = None
 
 
 @dataclass
@@ -274,6 +275,7 @@ def settle(job: Job, header: dict[str, Any], content: bytes) -> None:
         refuse(job, Refusal(header["status"], str(header.get("error", ""))))
         return
     with contextlib.suppress(asyncio.InvalidStateError):
+        kernel = None if header.get("kernel") is None else str(header["kernel"])
         job.answer.set_result(
-            Answer(content, str(header["kind"]), header["steps"], header["noise_level"], list(header["notes"]))
+            Answer(content, str(header["kind"]), header["steps"], header["noise_level"], list(header["notes"]), kernel)
         )

@@ -46,10 +46,17 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """How a picture is to be restored, as `lnca.restoration.batch.Way` has it: requests of equal wishes go together."""
+    """How a picture is to be restored, as `lnca.restoration.batch.Way` has it: requests of equal wishes go together.
+
+    Args:
+        kernel: the file of a blur kernel in base64, which only a worker looks into.
+        kernel_out: whether the kernel that is found is part of the answer.
+    """
 
     model: str
     steps: int | Literal["auto"] | None = None
     strength: float = 1.0
     noise: Noise = Noise()
     region: tuple[int, int, int, int] | None = None
+    kernel: str | None = None
+    kernel_out: bool = False

@@ -4,6 +4,7 @@ It begins with a message that it is ready, or why it cannot be. Then come, from 
 to be restored the same way, and go, to stdout, an answer for each. It ends when stdin does.
 """
 
+import base64
 import io
 import json
 import os
@@ -21,7 +22,8 @@ from ..images.formats import FORMATS
 from ..images.photo import Photo
 from ..images.reading import read_photo
 from ..images.writing import write_photo
-from ..restoration.batch import Done, Way, restore_photo, restore_together, restorer_of
+from ..restoration.batch import Beside, Done, Way, restore_photo, restore_together, restorer_of
+from ..restoration.kernel import kernel_file, kernel_in
 from ..restoration.notation import Noise
 from ..runtime import threads
 from .messages import packed, read_message
@@ -68,11 +70,12 @@ class Worker:
             status, text = 500, "the picture could not be restored; this is an error of the service"
         self.say({"number": task.number, "status": status, "error": " ".join(text.split())})
 
-    def answer(self, task: Task, source: Photo, done: Done) -> None:
+    def answer(self, task: Task, source: Photo, done: Done, way: Way) -> None:
         kind = task.kind or (source.kind if source.kind in FORMATS.values() else "PNG")
         room = io.BytesIO()
         notes = source.notes + write_photo(done.photo, room, kind, "the answer")
         height, width = source.frames[0].shape[:2]
+        found = done.kernel if way.beside.kernel else None
         self.say(
             {
                 "number": task.number,
@@ -81,6 +84,7 @@ class Worker:
                 "notes": notes,
                 "steps": done.steps,
                 "noise_level": done.noise_level,
+                "kernel": None if found is None else base64.b64encode(kernel_file(found)).decode(),
                 "pixels": width * height * len(source.frames),
             },
             room.getvalue(),
@@ -93,10 +97,11 @@ class Worker:
             try:
                 photo = read_photo(io.BytesIO(task.content), NAME, way.max_pixels, raw=False)
                 frame = photo.frames[0]
-                if len(photo.frames) == 1 and frame.shape[0] * frame.shape[1] <= SMALL and way.steps != "auto":
+                small = frame.shape[0] * frame.shape[1] <= SMALL
+                if len(photo.frames) == 1 and small and way.steps != "auto" and not way.beside.kernel:
                     alike.setdefault((frame.shape, frame.dtype), []).append((task, photo))
                 else:
-                    self.answer(task, photo, restore_photo(photo, way))
+                    self.answer(task, photo, restore_photo(photo, way), way)
             except Exception as error:
                 self.refuse(task, error)
         for pairs in alike.values():
@@ -108,9 +113,26 @@ class Worker:
                 continue
             for (task, photo), done in zip(pairs, restored, strict=True):
                 try:
-                    self.answer(task, photo, done)
+                    self.answer(task, photo, done, way)
                 except Exception as error:
                     self.refuse(task, error)
+
+
+def way_of(wish: dict[str, Any], same: dict[str, Any]) -> Way:
+    """How a wish, as `lnca.serving.settings.Wish` has it, is restored.
+
+    Args:
+        same: what is the same for all wishes.
+
+    Raises:
+        LncaError: a kernel that cannot be read.
+    """
+    region = None if wish["region"] is None else tuple(wish["region"])
+    kernel = None if wish["kernel"] is None else kernel_in(base64.b64decode(wish["kernel"]), "the kernel")
+    # Nothing is written; the name says that it is wanted.
+    beside = Beside(kernel=Path("kernel.png") if wish["kernel_out"] else None)
+    kept = {name: wish[name] for name in ("model", "steps", "strength")}
+    return Way(**{**same, **kept}, region=region, noise=Noise(**wish["noise"]), kernel=kernel, beside=beside)
 
 
 def limit_memory(more: int) -> None:
@@ -157,9 +179,13 @@ def main() -> None:
             end = begin + task["size"]
             tasks.append(Task(task["number"], contents[begin:end], task["kind"]))
             begin = end
-        wish = header["wish"]
-        region = None if wish["region"] is None else tuple(wish["region"])
-        worker.work(tasks, Way(**{**same, **wish, "region": region, "noise": Noise(**wish["noise"])}))
+        try:
+            way = way_of(header["wish"], same)
+        except LncaError as error:
+            for task in tasks:
+                worker.refuse(task, error)
+        else:
+            worker.work(tasks, way)
 
 
 if __name__ == "__main__":

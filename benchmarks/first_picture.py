@@ -1,11 +1,11 @@
-"""How soon a new user has a first picture: size and time of the installation, and processor time of commands.
+"""Time to a new user's first picture: size and time of the installation, and CPU time of commands.
 
     python benchmarks/first_picture.py                   # builds a wheel, installs it in an environment of its own
     python benchmarks/first_picture.py --numpy           # only how much longer numpy takes than the kernels
-    python benchmarks/first_picture.py --before CHECKOUT  # and the commands of another checkout with its .venv, in turn
+    python benchmarks/first_picture.py --before CHECKOUT  # and another checkout, installed the same way, in turn
 
-Processor time is of the process and of those it starts, user's and system's. A cold start of a megapixel is compared
-with the same restoration in a process that has restored one before.
+CPU time is that of the process and its children, user and system. A cold start with a megapixel is compared with the
+same restoration in a warm process, and divided into its parts.
 """
 
 import argparse
@@ -31,9 +31,9 @@ from lnca.files import write_whole
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "first-picture.json"
 SIDES = (64, 1024)
-# What numpy restores in place of the compiled kernels.
+# Pictures and models for comparing numpy with the compiled kernels.
 NUMPY_MODELS, NUMPY_SIDE = ("photo-denoise", "latent-nafca-denoise", "latent-vitca-denoise"), 128
-# Seconds of restoring once more, in a process that is warm.
+# Prints the seconds of another restoration in a warm process.
 WARM = """
 import sys, time
 import numpy as np
@@ -49,10 +49,39 @@ for _ in range(4):
     seconds.append(time.perf_counter() - begin)
 print(sorted(seconds[1:])[1])
 """
+# Seconds of the parts of `lnca restore`, in a process that is cold, and of restoring once more.
+PARTS = """
+import json, sys, time
+from pathlib import Path
+begin = time.perf_counter()
+seconds = {}
+
+def part(name):
+    global begin
+    seconds[name] = time.perf_counter() - begin
+    begin = time.perf_counter()
+
+import lnca.cli.app
+from lnca.memory import manage_freed_memory
+from lnca.restoration import batch
+manage_freed_memory(limited=False)
+part("imports")
+restorer = batch.restorer_of(sys.argv[2], "cpu", "auto", "float32")
+part("model")
+photo = batch.open_photo(Path(sys.argv[1]))
+part("reading")
+restored = restorer.restore(photo.frames[0])
+part("restoring")
+restorer.restore(photo.frames[0])
+part("restoring again")
+batch.save_photo(photo.restored([restored], "cold"), Path(sys.argv[3]))
+part("writing")
+print(json.dumps(seconds))
+"""
 
 
 def spent(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Processor time and time of a command, in seconds."""
+    """CPU time and elapsed time of a command, in seconds."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -60,7 +89,7 @@ def spent(command: list[str], environment: dict[str, str]) -> tuple[float, float
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files below, without pip."""
+    """Bytes of all files in a folder, without pip."""
     pip = ("pip", "pip-")
     return sum(
         file.lstat().st_size
@@ -71,22 +100,34 @@ def size(folder: Path) -> int:
     )
 
 
-def installed(folder: Path) -> dict[str, Any]:
-    """Installs a wheel of this checkout into an environment of its own: how long that takes, and how large it is."""
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+def sizes(packages: Path) -> dict[str, int]:
+    """Bytes of each package, without pip; a package's libraries and what was written down of it are its own."""
+    found: dict[str, int] = {}
+    for folder in packages.iterdir():
+        name = folder.name.partition("-")[0].partition(".")[0].lower()
+        if name not in ("pip", "__pycache__") and folder.is_dir():
+            found[name] = found.get(name, 0) + size(folder)
+    return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+
+def installed(folder: Path, root: Path) -> dict[str, Any]:
+    """Installs a wheel of a checkout into an environment of its own: how long that takes, and how large it is."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(root)]
     subprocess.run(build, check=True)
     (wheel,) = folder.glob("*.whl")
     begin = time.perf_counter()
     venv.create(folder / "venv", with_pip=True)
     made = time.perf_counter() - begin
     python = folder / "venv" / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(root / "constraints.txt"), str(wheel)]
     begin = time.perf_counter()
     subprocess.run(install, check=True)
     seconds = time.perf_counter() - begin
+    (packages,) = (folder / "venv").glob("lib*/python*/site-packages")
     return {
         "wheel_bytes": wheel.stat().st_size,
         "bytes": size(folder / "venv"),
+        "packages": sizes(packages),
         "environment_seconds": made,
         "installation_seconds": seconds,
     }
@@ -98,10 +139,20 @@ def warm(python: str, environment: dict[str, str], *arguments: str) -> float:
     return float(done.stdout)
 
 
+def parts(python: str, environment: dict[str, str], rounds: int, *arguments: str) -> dict[str, float]:
+    """Seconds of the parts of a cold start, medians: a file, a model and an output."""
+    found: list[dict[str, float]] = []
+    line = [python, "-c", PARTS, *arguments]
+    for _ in range(rounds):
+        done = subprocess.run(line, env=environment, check=True, capture_output=True, text=True)
+        found.append(json.loads(done.stdout))
+    return {name: median(each[name] for each in found) for name in found[0]}
+
+
 def in_numpy(folder: Path, python: str, environment: dict[str, str], rounds: int) -> dict[str, Any]:
     """How many times as long pictures take in numpy as by the compiled kernels, by model."""
     found = {}
-    # As commands have it: what restores shares out numpy's work itself.
+    # Like in the commands: lnca divides numpy's work among threads itself.
     environment = {**environment, "OPENBLAS_NUM_THREADS": "1"}
     for model in NUMPY_MODELS:
         times: dict[str, list[float]] = {"plain": [], "fused": []}
@@ -118,7 +169,7 @@ def in_numpy(folder: Path, python: str, environment: dict[str, str], rounds: int
 
 
 def commands(folder: Path, python: str, environment: dict[str, str]) -> dict[str, Callable[[], tuple[float, float]]]:
-    """What is measured, by name."""
+    """The commands to measure, by name."""
     lnca = [python, "-m", "lnca"]
     found: dict[str, Callable[[], tuple[float, float]]] = {"help": partial(spent, [*lnca, "--help"], environment)}
     for side in SIDES:
@@ -127,10 +178,46 @@ def commands(folder: Path, python: str, environment: dict[str, str]) -> dict[str
     return found
 
 
+def in_turn(folder: Path, pythons: dict[str, str], environment: dict[str, str], rounds: int) -> dict[str, Any]:
+    """Times of the commands with each installation, one after the other in every round."""
+    calls = {
+        (way, what): call
+        for way, python in pythons.items()
+        for what, call in commands(folder, python, environment).items()
+    }
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in calls}
+    for _ in range(rounds + 1):
+        for key, call in calls.items():
+            times[key].append(call())
+    result: dict[str, Any] = {}
+    for way, python in pythons.items():
+        rows: dict[str, Any] = {
+            # The first time of each is dropped, since files are then read from the disk.
+            what: {
+                "cpu_seconds": median(cpu for cpu, _ in times[way, what][1:]),
+                "seconds": median(seconds for _, seconds in times[way, what][1:]),
+                "cpu_least_and_most": [f(cpu for cpu, _ in times[way, what][1:]) for f in (min, max)],
+            }
+            for kind, what in times
+            if kind == way
+        }
+        picture = str(folder / f"{SIDES[-1]}.png")
+        compute = warm(python, environment, picture, "photo-denoise", "auto")
+        cold = rows[f"restore {SIDES[-1]}x{SIDES[-1]}"]["seconds"]
+        apart = parts(python, environment, rounds, picture, "photo-denoise", str(folder / "out.png"))
+        result[way] = {
+            "commands": rows,
+            "megapixel_warm": compute,
+            "cold_start": cold - compute,
+            "megapixel_parts": apart,
+        }
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--before", type=Path, help="another checkout, with its .venv")
+    parser.add_argument("--before", type=Path, help="another checkout")
     parser.add_argument("--numpy", action="store_true", help="only numpy's time anew, in this environment")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -145,43 +232,22 @@ def main() -> None:
             write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
             print(json.dumps(result["in_numpy"], indent=2))
             return
-        result = {"rounds": options.rounds, "installation": installed(folder)}
-        here = {**os.environ, "PYTHONPATH": ""}
-        ways = {"now": (str(folder / "venv" / "bin" / "python"), here)}
-        if options.before is not None:
-            there = {**os.environ, "PYTHONPATH": str(options.before / "src")}
-            ways["before"] = (str(options.before / ".venv" / "bin" / "python"), there)
-        calls = {
-            (way, what): call
-            for way, (python, environment) in ways.items()
-            for what, call in commands(folder, python, environment).items()
-        }
-        times: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in calls}
-        for _ in range(options.rounds + 1):
-            for key, call in calls.items():
-                times[key].append(call())
-        for way, (python, environment) in ways.items():
-            compute = warm(python, environment, str(folder / "1024.png"), "photo-denoise", "auto")
-            rows: dict[str, Any] = {
-                # The first of each is dropped: files are read from the disk then.
-                what: {
-                    "cpu_seconds": median(cpu for cpu, _ in times[way, what][1:]),
-                    "seconds": median(seconds for _, seconds in times[way, what][1:]),
-                    "cpu_least_and_most": [f(cpu for cpu, _ in times[way, what][1:]) for f in (min, max)],
-                }
-                for kind, what in times
-                if kind == way
-            }
-            cold = rows[f"restore {SIDES[-1]}x{SIDES[-1]}"]["seconds"]
-            result[way] = {"commands": rows, "megapixel_warm": compute, "cold_start": cold - compute}
-        result["in_numpy"] = in_numpy(folder, *ways["now"], options.rounds)
+        roots = {"now": ROOT} | ({} if options.before is None else {"before": options.before.resolve()})
+        result = {"rounds": options.rounds, "installation": {}}
+        for way, root in roots.items():
+            (folder / way).mkdir()
+            result["installation"][way] = installed(folder / way, root)
+        pythons = {way: str(folder / way / "venv" / "bin" / "python") for way in roots}
+        environment = {**os.environ, "PYTHONPATH": ""}
+        result |= in_turn(folder, pythons, environment, options.rounds)
+        result["in_numpy"] = in_numpy(folder, pythons["now"], environment, options.rounds)
     result["processor"] = processor()
     write_whole(options.out, (json.dumps(result, indent=2) + "\n").encode())
     print(json.dumps(result, indent=2))
 
 
 def processor() -> dict[str, Any]:
-    """What this ran on."""
+    """The name of the CPU."""
     from lnca.runtime.native import best_level
 
     return {"cores": len(os.sched_getaffinity(0)), "level": best_level()}

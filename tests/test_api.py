@@ -18,7 +18,7 @@ SHIPPED = [
 ]
 
 
-SLOW_TO_LOAD = ("torch", "numpy", "scipy", "PIL", "typer", "rich")
+SLOW_TO_LOAD = ("torch", "numpy", "scipy", "PIL", "click", "safetensors")
 
 
 def test_import_loads_nothing_that_is_slow_to_load():
@@ -49,7 +49,7 @@ def test_shipped_weights_are_small_carry_a_card_and_restore(name, picture):
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("photo-")])
 def test_models_of_photographs_are_small_carry_a_card_and_help_without_harm(name, picture):
     model = lnca.load(name, "cpu")
-    assert model.info.path.stat().st_size < 3_000_000
+    assert model.info.path.stat().st_size < (2_000_000 if name == "photo-deblur" else 3_000_000)
     card = model.info.card
     assert card["task"] == name
     assert {"data", "licence", "recipe", "seed", "commit", "quality"} <= set(card)
@@ -65,7 +65,7 @@ def test_models_of_photographs_are_small_carry_a_card_and_help_without_harm(name
 def test_the_model_beside_the_papers_costs_an_eighth_of_nafnet_at_most():
     from lnca.measuring.inference import operations
 
-    # Of full NAFNet, whose arithmetic is the same for every pixel.
+    # Operations of full NAFNet, which are the same for every pixel.
     nafnet = operations(lnca.build("nafnet").eval(), 64)
     assert operations(lnca.load("lnca-denoise", "cpu", "plain").module, 64) <= nafnet / 8
     assert lnca.load("lnca-denoise", "cpu").info.parameters < 500_000

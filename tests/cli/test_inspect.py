@@ -13,7 +13,7 @@ def test_models_are_listed(command):
     assert sorted(word for word in out.split() if word in names) == names
     lines = out.splitlines()
     assert lines[0] == "For photographs"
-    assert lines[1] == "  photo-denoise         the default: noise of cameras, grain, JPEG"
+    assert lines[1] == "  photo-denoise         the default: camera noise, film grain, JPEG artefacts"
     _, out, _ = command("models", "--json")
     listed = json.loads(out)
     assert [model["name"] for model in listed] == [model.name for model in lnca.models()]

@@ -1,4 +1,4 @@
-"""`lnca restore`, `corrupt`, `compare` and `demo`: what they write and what they refuse."""
+"""`lnca restore`, `corrupt`, `compare` and `demo`: their outputs and errors."""
 
 import json
 import subprocess

@@ -16,14 +16,14 @@ from lnca.images.writing import save_photo
 
 @pytest.fixture
 def expected(weights):
-    """What the model makes of the first frame of a file."""
+    """The first frame of a file, restored by the model."""
     restorer = lnca.load(weights, "cpu")
     return lambda path: restorer.restore(open_photo(path).frames[0])
 
 
 @pytest.fixture
 def piped(weights):
-    """Runs `lnca restore` with a file as stdin; gives stdout, where stderr holds no more than the notes `said`."""
+    """Runs `lnca restore` with a file as stdin; returns stdout. stderr must hold only the notes `said`."""
 
     def run(*arguments, stdin=None, said=b""):
         content = b"" if stdin is None else stdin.read_bytes()
@@ -85,7 +85,7 @@ def test_streams_that_are_refused(refused, weights, pictures, tmp_path, monkeypa
     for arguments, sentence in (
         (("-", source), "- is one picture"),
         ((source, source, "-o", "-"), "- is one picture"),
-        (("-", "--compare", tmp_path / "c.png"), "with nothing beside it"),
+        (("-", "--compare", tmp_path / "c.png"), "leave out other sources and options that write more"),
         (("-", "-o", source), "0.png exists; add --overwrite to replace it"),
         (("-", "-o", tmp_path / "a.xyz"), "a.xyz should end in one of .jpg"),
         ((pictures, "-o", "-"), "pictures is a folder, and - is one picture"),

@@ -1,4 +1,4 @@
-"""What `lnca restore` says and writes down of many pictures: bar, failures, manifest."""
+"""Messages and manifest of `lnca restore` for many pictures: bar, failures, lines."""
 
 import io
 import json
@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(command, monkeypatch):
-    """Runs the command line with a terminal as stderr; gives what is on it, without escapes."""
+    """Runs the command line with a terminal as stderr; returns its text without escapes."""
 
     def run(*arguments):
         screen = Terminal()
@@ -51,7 +51,7 @@ def test_one_picture_has_a_bar_of_its_share_that_goes_in_the_end(terminal, tmp_p
     shares = [int(share) for share in re.findall(r"restoring .* (\d+)%", said)]
     assert shares == sorted(shares)
     assert shares[-1] == 100
-    assert said.split("\n")[-1].strip() == ""
+    assert said.split("\r")[-1].strip() == ""
 
 
 def test_no_bar_where_nothing_is_to_be_said(terminal, weights, pictures, tmp_path):
@@ -161,7 +161,7 @@ def test_workers_restore_as_one_process_does(command, weights, pictures, tmp_pat
 
 
 def dies_of_one(job, way, workers):
-    """What a worker does, which one of the pictures is too much for."""
+    """The work of a worker that dies of one of the pictures."""
     if job.source.name == "0.png":
         os._exit(1)
     return batch.restore_file(job, way)

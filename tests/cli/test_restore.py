@@ -1,4 +1,4 @@
-"""`lnca restore`: many files, streams, parts of a picture, and what it shows beside it."""
+"""`lnca restore`: many files, streams, parts of a picture, and further outputs."""
 
 import io
 import json

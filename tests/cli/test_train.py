@@ -152,7 +152,7 @@ def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(t
             stderr=subprocess.DEVNULL,
         )
         try:
-            # Longer and longer, so that a slow machine comes to an end too.
+            # Wait longer each time, so that a slow machine finishes too.
             run.wait(timeout=chance.uniform(5, 12) * (1 + attempt / 4))
         except subprocess.TimeoutExpired:
             os.kill(run.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""`lnca --version`: which kernels there are, and why no others."""
+"""`lnca --version`: the kernels, and why no better ones."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ def test_it_names_what_is_there(command):
     best = native.best_level()
     assert kernels.startswith(f"kernels for the processor: {best or 'none: '}")
     if best not in (None, "amx", "portable"):
-        # Those that are missing are named, with what is missing them.
+        # Missing kernels are named with the reason.
         above = native.INSTRUCTION_SETS[native.INSTRUCTION_SETS.index(best) + 1 :]
         assert all(level in kernels.split("; ", 1)[1] for level in above)
 

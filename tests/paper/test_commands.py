@@ -29,7 +29,7 @@ MODELS = ["latent-nafca", "vitca-tiny", "nafnet-tiny"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with tiles, trainings and results of three models for both tables."""
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from lnca.cli.app import app
 

@@ -3,6 +3,7 @@
 import sys
 
 from ..errors import LncaError
+from .importing import importing
 from .plain import plain
 
 # What brings packages that some commands need.
@@ -32,7 +33,8 @@ def main() -> None:
         # Names of files that are no Unicode go out as the bytes they are.
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        from .app import app
+        with importing():
+            from .app import app
 
         app()
     except LncaError as error:

@@ -1,76 +1,100 @@
-"""All commands."""
+"""All commands, each of which is imported when it is called."""
 
-from collections.abc import Callable
-from typing import Annotated
+from importlib import import_module
+from typing import Any
 
-import typer
+import click
+from click.exceptions import Exit
 
 from ..idle import let_idle_threads_sleep
 from ..version import __version__
-from .bench import app as bench
-from .data import app as data
-from .export import export
-from .groups import Grouped
-from .inspect import convert, evaluate, models
-from .page import app as page
-from .paper import app as paper
-from .pictures import compare, corrupt, demo
-from .restore import EXAMPLES, restore
-from .serve import serve
-from .train import train
+from .declare import Group, command
 
-app = typer.Typer(
-    help="Restores images with latent neural cellular automata.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Where each command is, and what the list of them says.
+COMMANDS = {
+    "restore": ("restore:command", "Restore a picture, or every picture in a folder."),
+    "app": ("page:app", "Open the page that restores pictures in the browser."),
+    "corrupt": ("pictures:corrupt", "Add the paper's noise or motion blur to a picture."),
+    "compare": ("pictures:compare", "Print SSIM and PSNR between two pictures."),
+    "train": ("train:train", "Train a model on a folder of pictures."),
+    "evaluate": ("inspect:evaluate", "Score a model on a folder of clean pictures."),
+    "models": ("inspect:models", "List the trained models that come with lnca."),
+    "export": ("export:export", "Write a model as ONNX graphs or as a torch program."),
+    "convert": ("inspect:convert", "Convert a public NAFNet or Restormer to a weight file."),
+    "demo": ("pictures:demo", "Corrupt the photograph that comes with lnca, and restore it."),
+    "serve": ("serve:serve", "Restore pictures over HTTP."),
+    "bench": ("bench:app", "Measure the paper's efficiency tables on this machine."),
+    "data": ("data:app", "Prepare the paper's data sets, or your own."),
+    "paper": ("paper:app", "Make the paper's Tables 1 and 2 again."),
+}
+# Commands that train or measure, and may use the CPU alone.
+LEARNING = ("train", "bench", "paper")
 
 
-def _version(wanted: bool) -> None:
+class Later(click.Command):
+    """What the list of commands has to know of one that is not imported yet.
+
+    Args:
+        name: of the command.
+        where: a module of this package, and a function or command in it.
+        said: of it in the list.
+    """
+
+    def __init__(self, name: str, where: str, said: str):
+        super().__init__(name, short_help=said)
+        self._where = where
+
+    def imported(self) -> click.Command:
+        """The command itself."""
+        module, _, attribute = self._where.partition(":")
+        found = getattr(import_module(f".{module}", __package__), attribute)
+        return found if isinstance(found, click.Command) else command(found, self.name)
+
+
+class Commands(Group):
+    """Commands that are imported when they are called; Ctrl-C ends them with status 130."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names, and the words that follow."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found.imported() if isinstance(found, Later) else found, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Calls the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            raise Exit(130) from interruption
+
+
+def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         from ..runtime.native import description
 
         print(__version__)
         print(f"kernels for the processor: {description()}")
-        raise typer.Exit
+        raise Exit
 
 
-# Commands that learn or measure, where the processor is theirs alone.
-LEARNING = ("train", "bench", "paper")
-
-
-@app.callback()
-def common(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version, and which kernels there are."
-        ),
-    ] = False,
-) -> None:
+@click.group(
+    "lnca",
+    cls=Commands,
+    commands=[Later(name, *rest) for name, rest in COMMANDS.items()],
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Print the version, and which kernels are used.",
+)
+@click.pass_context
+def app(context: click.Context) -> None:
     """Restores images with latent neural cellular automata."""
     if context.invoked_subcommand not in LEARNING:
         let_idle_threads_sleep()
-
-
-app.command(cls=Grouped, epilog=EXAMPLES)(restore)
-COMMANDS: dict[Callable[..., None], str] = {
-    page: "Open the page that restores pictures in the browser.",
-    corrupt: "Add the paper's noise or motion blur to a picture.",
-    compare: "Print SSIM and PSNR between two pictures.",
-    train: "Train a model on a folder of pictures.",
-    evaluate: "Score a model on a folder of clean pictures.",
-    models: "List the trained models that come with lnca.",
-    export: "Write a model as ONNX graphs or as a torch program.",
-    convert: "Make a weight file of a public NAFNet or Restormer.",
-    demo: "Corrupt the photograph that comes with lnca, and restore it.",
-    serve: "Restore pictures over HTTP.",
-}
-for command, help_in_short in COMMANDS.items():
-    app.command(short_help=help_in_short)(command)
-app.add_typer(bench, name="bench", short_help="Measure the paper's efficiency tables here, beside others.")
-app.add_typer(data, name="data", short_help="Prepare the paper's data sets, and yours.")
-app.add_typer(paper, name="paper", short_help="Make the paper's Tables 1 and 2 again, beside its figures.")

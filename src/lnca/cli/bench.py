@@ -5,27 +5,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ..errors import LncaError
+from .declare import Argument, Group, Option
 from .options import Device
 
 if TYPE_CHECKING:
     import torch
 
-app = typer.Typer(help="The paper's efficiency tables, measured here, all models in one run.")
+app = Group("bench", help="Measure the paper's efficiency tables on this machine, all models in one run.")
 
-Models = Annotated[str, typer.Option(help="Names, separated by commas, or all.")]
-Sizes = Annotated[str, typer.Option(help="Sides of the pictures, separated by commas.")]
-Batches = Annotated[str, typer.Option(help="Pictures in a batch, separated by commas.")]
-Rounds = Annotated[int, typer.Option(min=1, help="Rounds, after one that is dropped.")]
-Limit = Annotated[float, typer.Option(min=0, help="Leave out what takes more seconds a batch.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads; default: one a core.")]
-Out = Annotated[Path | None, typer.Option(help="JSON file of the result.")]
+Models = Annotated[str, Option(help="Names of models, separated by commas, or all.")]
+Sizes = Annotated[str, Option(help="Sides of the pictures in pixels, separated by commas.")]
+Batches = Annotated[str, Option(help="Batch sizes, separated by commas.")]
+Rounds = Annotated[int, Option(min=1, help="Rounds, after one warm-up round.")]
+Limit = Annotated[float, Option(min=0, help="Skip batches that take more seconds than this.")]
+Threads = Annotated[int | None, Option(min=1, help="Threads; default: one per core.")]
+Out = Annotated[Path | None, Option(help="JSON file for the result.")]
 BACKWARD_MODELS = "latent-nafca,latent-vitca"
 
 
-@app.command()
+@app.declared()
 def inference(
     models: Models = "all",
     sizes: Sizes = "32,64,128",
@@ -36,11 +35,11 @@ def inference(
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """Table 5: the time of one batch, the paper's figures beside ours."""
+    """Table 5: the time of one batch, beside the paper's figures."""
     finish(_inference(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
-@app.command()
+@app.declared()
 def train_memory(
     models: Models = "all",
     sizes: Sizes = "32,64,128",
@@ -50,11 +49,11 @@ def train_memory(
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """Table 3: the memory of training; the larger phase of the latent models."""
+    """Table 3: the memory of training; for latent models, that of the larger phase."""
     finish(_train_memory(models, sizes, batches, limit, _machine(device, threads)), out)
 
 
-@app.command()
+@app.declared()
 def train_latency(
     models: Models = "all",
     sizes: Sizes = "32,64,128",
@@ -65,25 +64,25 @@ def train_latency(
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """Table 4: the time of an epoch, both phases of the latent models together."""
+    """Table 4: the time of an epoch; for latent models, the sum of both phases."""
     finish(_train_latency(models, sizes, batches, rounds, limit, _machine(device, threads)), out)
 
 
-@app.command()
+@app.declared()
 def backward(
     models: Models = BACKWARD_MODELS,
-    size: Annotated[int, typer.Option(min=8, help="Side of the pictures.")] = 64,
-    batch: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 8,
+    size: Annotated[int, Option(min=8, help="Side of the pictures.")] = 64,
+    batch: Annotated[int, Option(min=2, help="Pictures in a batch.")] = 8,
     rounds: Rounds = 5,
     threads: Threads = None,
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """What each way of back-propagation through the steps keeps in memory, and how long it takes."""
+    """Memory and time of each way to back-propagate through the steps."""
     finish(_backward(models, size, batch, rounds, _machine(device, threads)), out)
 
 
-@app.command("all")
+@app.declared("all")
 def all_tables(
     models: Models = "all",
     sizes: Sizes = "32,64,128",
@@ -94,11 +93,11 @@ def all_tables(
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """All of them, in one file."""
+    """All tables, in one file."""
     machine = _machine(device, threads)
     result = {
         "inference": _inference(models, sizes, batches, rounds, limit, machine),
-        # Two batches of each, and no rounds.
+        # Memory needs two batches of each and no rounds, so the limit may be higher.
         "train-memory": _train_memory(models, sizes, batches, 10 * limit, machine),
         "train-latency": _train_latency(models, sizes, batches, 3, limit, machine),
         "backward": _backward(BACKWARD_MODELS, 64, 8, rounds, machine),
@@ -106,10 +105,10 @@ def all_tables(
     finish(result, out)
 
 
-@app.command()
+@app.declared()
 def figures(
-    results: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON files that lnca bench wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("figures"),
+    results: Annotated[list[Path], Argument(metavar="FILE...", help="JSON files that lnca bench wrote.")],
+    out: Annotated[Path, Option(help="Folder for the pictures.")] = Path("figures"),
 ) -> None:
     """Draw the paper's figures 2, 3 and 4 from measured tables."""
     from ..measuring.figures import draw
@@ -169,7 +168,7 @@ def _say(text: str) -> None:
 
 
 def finish(result: dict[str, Any], out: Path | None) -> None:
-    """Prints a table, or several by name, and writes them: what cannot be written has been said at least."""
+    """Prints one table, or several by name, and then writes them: a failed write loses no result."""
     from ..files import write_whole
     from ..measuring.tables import as_text
 

@@ -25,7 +25,7 @@ def restore_in_bulk(
     workers: int | None,
     talk: Talk,
 ) -> None:
-    """Restores pictures on a Ray cluster; each output that is there in the end has a line in the manifest."""
+    """Restores pictures on a Ray cluster; at the end, each output has a line in the manifest."""
     from ..restoration.batch import Record
     from ..restoration.cluster import restore_on_cluster
     from ..restoration.stores import is_address, plan_files, plan_stored
@@ -56,7 +56,7 @@ def restore_in_bulk(
 
 
 def _there_before(plan: "StoredPlan", manifest: Path | None, model: str) -> "list[Record]":
-    """Records of outputs that are there and in no manifest, as a run leaves them that was killed meanwhile."""
+    """Records of outputs that exist but are in no manifest, because an earlier run was killed."""
     from ..restoration.batch import Record
     from ..restoration.stores import manifests, written_down
 
@@ -73,7 +73,7 @@ def _there_before(plan: "StoredPlan", manifest: Path | None, model: str) -> "lis
 
 @contextmanager
 def _lines_of(manifest: Path | None, folder: str | None) -> "Iterator[Lines | None]":
-    """`lines_of`, also of a folder in a store."""
+    """Like `lines_of`, also for a folder in a store."""
     from ..restoration.stores import StoredManifest, is_address
 
     if manifest is None and folder is not None and is_address(folder):

@@ -5,20 +5,21 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from click.exceptions import Exit
 
 from ..errors import LncaError
+from .declare import Argument, Group, Option
 from .options import Json
 
-app = typer.Typer(help="The paper's data sets, and yours: what they are, whether they are whole, tiles of them.")
+app = Group("data", help="List, check and prepare the paper's data sets, or your own.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name that `lnca data list` prints, or hf:DATASET.")]
-Root = Annotated[Path | None, typer.Argument(metavar="[ROOT]", help="Folder of the set; none for hf:DATASET.")]
+Name = Annotated[str, Argument(metavar="NAME", help="A name that `lnca data list` prints, or hf:DATASET.")]
+Root = Annotated[Path | None, Argument(metavar="[ROOT]", help="Folder of the data set; not for hf:DATASET.")]
 
 
-@app.command("list")
+@app.declared("list")
 def list_sets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Say everything about this one.")] = None,
+    name: Annotated[str | None, Argument(metavar="[NAME]", help="Describe only this one.")] = None,
     json: Json = False,
 ) -> None:
     """List the data sets that can be read, or describe one."""
@@ -38,23 +39,23 @@ def list_sets(
         print(f"checksums  {about.checksums}\nbelow ROOT\n{about.tree}")
 
 
-@app.command()
+@app.declared()
 def check(
     name: Name,
     root: Root = None,
-    decode: Annotated[bool, typer.Option("--decode", help="Also decode every picture; this takes long.")] = False,
+    decode: Annotated[bool, Option("--decode", help="Also decode every picture; this takes long.")] = False,
 ) -> None:
-    """Say what of a data set is missing or broken, and how to get it. Exit status 1 when something is."""
+    """Say what is missing or broken in a data set, and how to get it; the exit status is then 1."""
     from ..data.reading import listing
     from ..data.sets import data_set
-    from .progress import progress_bar
+    from .progress import Bar
 
     chosen = data_set(name)
     found = chosen.scan(_root(name, root))
     problems = list(found.problems)
     if decode:
-        with progress_bar() as progress:
-            for sample in progress.track(found.samples, description=name):
+        with Bar(name, len(found.samples)) as bar:
+            for sample in bar.track(found.samples):
                 for picture in (sample.clean, sample.corrupted):
                     try:
                         if picture is not None:
@@ -66,36 +67,37 @@ def check(
         print(f"{len(found.others)} other files:\n{listing(found.others)}")
     if problems:
         print(f"{len(problems)} problems:\n{listing(problems, 100)}")
-        raise typer.Exit(1)
-    print("nothing is missing" + ("" if decode else "; --decode also looks into every picture"))
+        raise Exit(1)
+    print("nothing is missing" + ("" if decode else "; --decode also decodes every picture"))
 
 
-@app.command()
+@app.declared()
 def prepare(
     name: Name,
     root: Root = None,
-    out: Annotated[Path, typer.Option(help="Folder that gets the tiles.")] = Path("tiles"),
+    out: Annotated[Path, Option(help="Folder for the tiles.")] = Path("tiles"),
     side: Annotated[
-        int | None, typer.Option(min=8, help="Cut squares of this side, in pixels, before shrinking to 32x32.")
+        int | None, Option(min=8, help="Side in pixels of the squares that are cut and shrunk to 32x32.")
     ] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Shrink whole pictures to 32x32 instead of cutting.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out what is missing or broken.")] = False,
+    whole: Annotated[
+        bool, Option("--whole", help="Shrink whole pictures to 32x32 instead of cutting squares.")
+    ] = False,
+    workers: Annotated[int | None, Option(min=1, help="Processes; default: one per core.")] = None,
+    skip_broken: Annotated[bool, Option("--skip-broken", help="Leave out missing and broken pictures.")] = False,
 ) -> None:
-    """Cut a data set into 32x32 tiles for `lnca train --data OUT`. Run again, it goes on where it was stopped."""
+    """Cut a data set into 32x32 tiles for `lnca train --data OUT`. Run it again to resume."""
     import dataclasses
 
     from ..data.prepare import prepare
     from ..data.sets import data_set
-    from .progress import progress_bar
+    from .progress import Bar
 
     if whole and side is not None:
-        raise LncaError("--side cuts pictures and --whole does not; give one of them")
+        raise LncaError("--side cuts squares and --whole does not; give only one of them")
     chosen = data_set(name)
     if whole:
         chosen = dataclasses.replace(chosen, side=None)
-    with progress_bar() as progress:
-        bar = progress.add_task(name, total=None)
+    with Bar(name) as bar:
         description = prepare(
             chosen,
             _root(name, root),
@@ -103,7 +105,7 @@ def prepare(
             side=side,
             workers=workers or os.cpu_count() or 1,
             skip_broken=skip_broken,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            progress=bar.update,
         )
     print(f"{description['tiles']} tiles of {description['samples']} samples in {out}")
     if description["left_out"]:

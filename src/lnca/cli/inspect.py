@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ..errors import LncaError
+from .declare import Argument, Option
 from .options import Data, Device, Json, Overwrite, SkipBroken, checked_split, checked_task
 
 if TYPE_CHECKING:
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from ..restoration.restorer import Restorer
 
 
-# Headings of `lnca models`, and what the models of a task are for.
+# Headings of `lnca models`, and the purpose of each task's models.
 USES = {
     "For photographs": {
-        "photo-denoise": "noise of cameras, grain, JPEG",
-        "photo-deblur": "shaken hands, slight defocus, a blur that you know",
+        "photo-denoise": "camera noise, film grain, JPEG artefacts",
+        "photo-deblur": "camera shake, slight defocus, a blur that you know",
     },
-    "For the paper's tiles of 32x32 pixels": {"denoise": "its noise", "deblur": "its motion blur"},
+    "For the paper's tiles of 32x32 pixels": {"denoise": "the paper's noise", "deblur": "the paper's motion blur"},
 }
 
 
@@ -49,13 +48,12 @@ def models(json: Json = False) -> None:
             if what_for is not None:
                 mark = "the default: " if model.name == DEFAULT_MODEL else ""
                 print(f"  {model.name:20}  {mark}{what_for}")
-                print(
-                    f"  {'':20}  {model.parameters / 1000:.0f} thousand numbers; {_scores(model.card.get('quality'))}"
-                )
+                scores = _scores(model.card.get("quality"))
+                print(f"  {'':20}  {model.parameters / 1000:.0f} thousand parameters; {scores}")
 
 
 def _scores(quality: dict[str, Any] | None) -> str:
-    """What a model's card says of its scores, in one line."""
+    """The scores in a model's card, in one line."""
     if not quality:
         return "not scored"
     before, after = quality["input"], quality["output"]
@@ -66,20 +64,22 @@ def _scores(quality: dict[str, Any] | None) -> str:
 
 
 def evaluate(
-    model: Annotated[str, typer.Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")],
+    model: Annotated[str, Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")],
     data: Data,
-    split: Annotated[str, typer.Option(help="train, validation or test as training splits DATA, or all.")] = "test",
+    split: Annotated[
+        str, Option(help="Part of the training's split of DATA: train, validation, test, or all.")
+    ] = "test",
     task: Annotated[
         str | None,
-        typer.Option(help="denoise, deblur, photo-denoise or photo-deblur; default: the model's own."),
+        Option(help="denoise, deblur, photo-denoise or photo-deblur; default: the model's own."),
     ] = None,
-    difficulty: Annotated[float | None, typer.Option(help="Intensity or blur length; default: the paper's.")] = None,
-    steps: Annotated[int | None, typer.Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and of the corruption.")] = 0,
+    difficulty: Annotated[float | None, Option(help="Intensity or blur length; default: the paper's.")] = None,
+    steps: Annotated[int | None, Option(min=0, help="Steps of the automaton; default: the model's own.")] = None,
+    seed: Annotated[int, Option(help="Seed of the split and of the corruption.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most that many tiles, drawn at random, or photographs.")
+        int | None, Option(min=1, help="Use at most this many tiles (drawn at random) or photographs.")
     ] = None,
-    curve: Annotated[bool, typer.Option("--curve", help="Also SSIM after 0 to 128 steps.")] = False,
+    curve: Annotated[bool, Option("--curve", help="Also print SSIM after 0 to 128 steps.")] = False,
     skip_broken: SkipBroken = False,
     device: Device = "auto",
     json: Json = False,
@@ -90,7 +90,7 @@ def evaluate(
     from ..data.tile_set import open_tiles
     from ..evaluation.photographs import readable_pictures
     from ..evaluation.quality import evaluate, steps_curve
-    from .progress import progress_bar
+    from .progress import Bar
 
     restorer = lnca.load(model, device)
     card = restorer.info.card
@@ -107,16 +107,13 @@ def evaluate(
         side = card.get("recipe", {}).get("tile", 64)
         tiles = open_tiles(data, checked_split(split), seed, side, limit, skip_broken)
     _warn(tiles.left_out)
-    with progress_bar() as progress:
-        bar = progress.add_task("evaluating", total=len(tiles))
+    with Bar("evaluating", len(tiles)) as bar:
         result: dict[str, Any] = {
             "model": model,
             "backend": restorer.backend,
             "task": chosen,
             "split": split,
-        } | evaluate(
-            lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, lambda n: progress.advance(bar, n)
-        )
+        } | evaluate(lambda x: restorer.restore(x, steps), tiles, chosen, difficulty, seed, bar.advance)
     if curve:
         result["steps"] = steps_curve(restorer.stepped, tiles, chosen, difficulty, seed)
     if json:
@@ -136,21 +133,21 @@ def evaluate(
 
 @contextmanager
 def _all_of_them() -> Iterator[None]:
-    """Says what to do about pictures that are too few to split."""
+    """If there are too few pictures to split, the error says what to do."""
     from ..data.splits import TooFew
 
     try:
         yield
     except TooFew as error:
-        raise LncaError(f"{error}; or evaluate on all of them with --split all") from error
+        raise LncaError(f"{error}; or use all of them with --split all") from error
 
 
 def _warn(left_out: Sequence[str]) -> None:
-    """Says what was left out."""
+    """Warns of files that were left out."""
     from ..data.reading import listing
 
     if left_out:
-        print(f"warning: some of it is left out:\n{listing(left_out)}", file=sys.stderr)
+        print(f"warning: these files are left out:\n{listing(left_out)}", file=sys.stderr)
 
 
 def _evaluate_photographs(
@@ -163,12 +160,11 @@ def _evaluate_photographs(
     json: bool,
 ) -> None:
     from ..evaluation.photographs import CONDITIONS, evaluate_photographs
-    from .progress import progress_bar
+    from .progress import Bar
 
-    with progress_bar() as progress:
-        bar = progress.add_task("evaluating", total=len(paths) * len(CONDITIONS[task]))
+    with Bar("evaluating", len(paths) * len(CONDITIONS[task])) as bar:
         result = {"model": restorer.info.name, "backend": restorer.backend, "task": task, "split": split} | (
-            evaluate_photographs(lambda x: restorer.restore(x, steps), paths, task, seed, lambda: progress.advance(bar))
+            evaluate_photographs(lambda x: restorer.restore(x, steps), paths, task, seed, bar.advance)
         )
     if json:
         print(json_format.dumps(result, indent=2))
@@ -183,12 +179,12 @@ def _evaluate_photographs(
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A public checkpoint (.pth).")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The weight file, .safetensors.")],
-    model: Annotated[str, typer.Option(help="nafnet or restormer.")],
+    source: Annotated[Path, Argument(metavar="IN", help="A public checkpoint (.pth).")],
+    output: Annotated[Path, Option("-o", "--output", metavar="OUT", help="The weight file, .safetensors.")],
+    model: Annotated[str, Option(help="nafnet or restormer.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a weight file of a public NAFNet or Restormer checkpoint; its settings are deduced from the shapes."""
+    """Convert a public NAFNet or Restormer checkpoint to a weight file; the shapes give the settings."""
     from ..nn.public import read_public
     from ..nn.registry import DEDUCED, build
     from ..nn.weights_file import save_weights

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from ..errors import LncaError
+from .declare import Option
 
 if TYPE_CHECKING:
     from ..corruption import Task
@@ -15,18 +14,14 @@ if TYPE_CHECKING:
 
 Engine = Literal["local", "ray"]
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
-MaxPixels = Annotated[int, typer.Option(help="Refuse pictures with more pixels than this.", min=1)]
-Data = Annotated[
-    Path, typer.Option(help="Folder of clean pictures (folders below it count too), or of prepared tiles.")
-]
-SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")]
-BackendOption = Annotated[
-    str, typer.Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")
-]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for fused and compiled steps.")]
+Device = Annotated[str, Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
+MaxPixels = Annotated[int, Option(help="Refuse pictures with more pixels than this.", min=1)]
+Data = Annotated[Path, Option(help="Folder of clean pictures (with its subfolders), or of prepared tiles.")]
+SkipBroken = Annotated[bool, Option("--skip-broken", help="Leave out pictures that cannot be read.")]
+BackendOption = Annotated[str, Option("--backend", help="auto, plain, compiled or fused; plain is the reference.")]
+PrecisionOption = Annotated[str, Option("--precision", help="float32, or bfloat16 for fused and compiled steps.")]
 
 
 def checked_task(name: str) -> "Task | PhotoTask":

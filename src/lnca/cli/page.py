@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-import typer
+from .declare import Option
 
 
 def app(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    no_browser: Annotated[bool, Option("--no-browser", help="Print the address, and do not open a browser.")] = False,
 ) -> None:
-    """Open the page that restores pictures in the browser, served to this machine alone."""
+    """Open the page that restores pictures in the browser. Only this machine can reach it."""
     import contextlib
     import webbrowser
 

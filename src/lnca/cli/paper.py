@@ -5,41 +5,38 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from click.exceptions import Exit
 
 from ..errors import LncaError
+from .declare import Argument, Group, Option
 from .options import Data, Device, Json, checked_paper_task
 
-app = typer.Typer(help="The paper's experiments: Tables 1 and 2 made again, beside the paper's figures.")
+app = Group("paper", help="Repeat the paper's experiments: Tables 1 and 2, beside the paper's figures.")
 
 RESULTS = Path("benchmarks/results/paper")
 
-Results = Annotated[Path, typer.Option(help="Folder of the result files.")]
-Tiles = Annotated[Path, typer.Option(help="Folder with the prepared tiles of each column, TILES/NAME.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe.")]
-Recipe = Annotated[str, typer.Option(help="stable, paper, or a YAML file.")]
+Results = Annotated[Path, Option(help="Folder of the result files.")]
+Tiles = Annotated[Path, Option(help="Folder with the prepared tiles of each column, TILES/NAME.")]
+Changes = Annotated[list[str] | None, Option("--set", help="Change a field of the recipe.")]
+Recipe = Annotated[str, Option(help="stable, paper, or a YAML file.")]
 
 
-@app.command()
+@app.declared()
 def run(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="table1 (denoising) or table2 (deblurring).")],
-    columns: Annotated[str, typer.Option(help="Names, separated by commas, or all.")] = "photos",
-    models: Annotated[str, typer.Option(help="Names, separated by commas, or all, or tiny.")] = "all",
-    tiles: Annotated[Path, typer.Option(help="Folder with the prepared tiles of each column, TILES/NAME.")] = Path(
-        "tiles"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("runs/paper"),
+    table: Annotated[str, Argument(metavar="TABLE", help="table1 (denoising) or table2 (deblurring).")],
+    columns: Annotated[str, Option(help="Names of columns, separated by commas, or all.")] = "photos",
+    models: Annotated[str, Option(help="Names of models, separated by commas, or all, or tiny.")] = "all",
+    tiles: Annotated[Path, Option(help="Folder with the prepared tiles of each column, TILES/NAME.")] = Path("tiles"),
+    out: Annotated[Path, Option(help="Folder of the training runs.")] = Path("runs/paper"),
     results: Results = RESULTS,
-    budget: Annotated[str, typer.Option(help="epochs=N: passes over the training tiles, in all phases.")] = "epochs=20",
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop, saved, after so long; run again to go on.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and everything drawn.")] = 0,
+    budget: Annotated[str, Option(help="epochs=N: passes over the training tiles, in all phases.")] = "epochs=20",
+    minutes: Annotated[float | None, Option(min=0, help="Save and stop after this time; run again to resume.")] = None,
+    seed: Annotated[int, Option(help="Seed of the split, the initial weights and all random draws.")] = 0,
     recipe: Recipe = "stable",
     change: Changes = None,
     device: Device = "auto",
 ) -> None:
-    """Train and score models for columns of a table; what is done is skipped, what was begun goes on."""
+    """Train and score models for columns of a table. Finished runs are skipped, interrupted ones resume."""
     from ..kernels.devices import choose_device
     from ..paper.columns import chosen_columns, chosen_models, shared_epochs
     from ..paper.experiment import Experiment, run_experiment
@@ -69,29 +66,29 @@ def run(
                 path = run_experiment(experiment, out, results, chosen, deadline, report)
         except Interrupted as interruption:
             print(f"stopped; {out} holds everything, run again to go on")
-            raise typer.Exit(130) from interruption
+            raise Exit(130) from interruption
         waiting += path is None
         print(path or "time is up")
     if waiting:
         print(f"{waiting} of {len(experiments)} are not done; run again to go on")
 
 
-@app.command()
+@app.declared()
 def report(results: Results = RESULTS, json: Json = False) -> None:
-    """Print Tables 1 and 2, the paper's figures and ours side by side; "-" where there is none."""
+    """Print Tables 1 and 2: the paper's figures and ours side by side, or "-" if there is none."""
     from ..paper.report import as_json, as_text
 
     print(as_json(results) if json else as_text(results))
 
 
-@app.command()
+@app.declared()
 def figures(
-    out: Annotated[Path, typer.Option(help="Folder that gets the pictures.")] = Path("docs/images"),
+    out: Annotated[Path, Option(help="Folder for the pictures.")] = Path("docs/images"),
     results: Results = RESULTS,
-    runs: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("runs/paper"),
+    runs: Annotated[Path, Option(help="Folder of the training runs.")] = Path("runs/paper"),
     tiles: Tiles = Path("tiles"),
-    column: Annotated[str, typer.Option(help="Name of the column that is shown.")] = "photos",
-    count: Annotated[int, typer.Option(min=1, help="Tiles in a sheet.")] = 8,
+    column: Annotated[str, Option(help="Name of the column to show.")] = "photos",
+    count: Annotated[int, Option(min=1, help="Tiles in a sheet.")] = 8,
 ) -> None:
     """Draw restorations by all models, the latent swap, SSIM against steps and learning curves."""
     from ..paper.figures import draw_all
@@ -100,22 +97,22 @@ def figures(
         print(path)
 
 
-@app.command()
+@app.declared()
 def search(
-    model: Annotated[str, typer.Option(help="An architecture.")],
-    task: Annotated[str, typer.Option(help="denoise or deblur.")],
+    model: Annotated[str, Option(help="Name of an architecture.")],
+    task: Annotated[str, Option(help="denoise or deblur.")],
     data: Data,
-    grid: Annotated[list[str], typer.Option(help="A field and its values: autoencoder.distance=1,10,100")],
-    out: Annotated[Path, typer.Option(help="Folder of trainings, study and best recipe.")] = Path("runs/search"),
+    grid: Annotated[list[str], Option(help="A field and its values: autoencoder.distance=1,10,100")],
+    out: Annotated[Path, Option(help="Folder for training runs, study and best recipe.")] = Path("runs/search"),
     recipe: Recipe = "stable",
     change: Changes = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and everything drawn.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
-    storage: Annotated[str | None, typer.Option(help="Address of an Optuna storage; default: OUT/study.db.")] = None,
+    epochs: Annotated[int | None, Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
+    seed: Annotated[int, Option(help="Seed of the split, the initial weights and all random draws.")] = 0,
+    workers: Annotated[int, Option(min=1, help="Number of training runs at a time.")] = 1,
+    storage: Annotated[str | None, Option(help="Address of an Optuna storage; default: OUT/study.db.")] = None,
     json: Json = False,
 ) -> None:
-    """Grid search of loss weights (or any field of a recipe) by validation SSIM; run again, it goes on."""
+    """Grid search of loss weights (or any field of a recipe) by validation SSIM. Run it again to resume."""
     from ..paper.search import Search, parse_grid, run_search
     from ..training.recipe import PHASES, load_recipe
 

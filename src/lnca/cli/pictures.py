@@ -4,21 +4,20 @@ import json as json_format
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
 from ..files import stamp_of
 from ..images.limits import PIXEL_LIMIT
+from .declare import Argument, Option
 from .options import Device, Json, MaxPixels, Overwrite
 
 
 def corrupt(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The corrupted picture.")],
-    noise: Annotated[float | None, typer.Option(help="Share of the pixels that get noise, 0 to 1.")] = None,
-    blur: Annotated[int | None, typer.Option(help="Length of the motion blur in pixels, 1 or more.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    source: Annotated[Path, Argument(metavar="IN", help="A picture.")],
+    output: Annotated[Path, Option("-o", "--output", metavar="OUT", help="The corrupted picture.")],
+    noise: Annotated[float | None, Option(help="Share of the pixels that get noise, 0 to 1.")] = None,
+    blur: Annotated[int | None, Option(help="Length of the motion blur in pixels, 1 or more.")] = None,
+    seed: Annotated[int, Option(help="The same seed gives the same picture.")] = 0,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = PIXEL_LIMIT,
 ) -> None:
@@ -42,8 +41,8 @@ def corrupt(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another of the same size.")],
+    first: Annotated[Path, Argument(metavar="A", help="A picture.")],
+    second: Annotated[Path, Argument(metavar="B", help="Another picture of the same size.")],
     json: Json = False,
 ) -> None:
     """Print SSIM and PSNR between two pictures."""
@@ -63,37 +62,23 @@ def compare(
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("demo"),
+    output: Annotated[Path, Option("--out", help="Folder for the pictures.")] = Path("demo"),
     model: Annotated[
-        str, typer.Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")
+        str, Option("-m", "--model", help="A name that `lnca models` lists, or a weight file.")
     ] = DEFAULT_MODEL,
-    seed: Annotated[int, typer.Option(help="Of the corruption.")] = 0,
+    seed: Annotated[int, Option(help="Seed of the corruption.")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Corrupt the photograph that comes with lnca, restore it, and show how."""
+    """Corrupt the photograph that comes with lnca, restore it, and compare."""
     from ..demo import run_demo
+    from .progress import Bar
 
-    with _bar(None, "restoring") as advance:
-        result = run_demo(output, model, seed, device, overwrite, advance)
+    with Bar("restoring") as bar:
+        result = run_demo(output, model, seed, device, overwrite, lambda steps: bar.advance(1, steps))
     for name in ("corrupted", "restored"):
         print(f"{name:9}  SSIM {result[name]['ssim']:.4f}  PSNR {result[name]['psnr']:.2f} dB")
     width, height = result["size"]
     print(f"{width}x{height} pixels, {result['steps']} steps, {result['seconds']:.1f} s, {result['device']}")
     for path in result["files"]:
         print(path)
-
-
-def _bar(total: int | None, description: str = "restoring"):  # type: ignore[no-untyped-def]
-    """A progress bar as a context that gives the function which advances it; none for a single file."""
-    from contextlib import contextmanager
-
-    from .progress import progress_bar
-
-    @contextmanager
-    def bar():  # type: ignore[no-untyped-def]
-        with progress_bar() as progress:
-            task = progress.add_task(description, total=total, visible=total != 1)
-            yield lambda total=None: progress.update(task, advance=1, **({} if total is None else {"total": total}))
-
-    return bar()

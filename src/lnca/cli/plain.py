@@ -1,8 +1,8 @@
-"""Text that can be shown on a terminal whatever names are in it."""
+"""Makes text with arbitrary file names safe to print on a terminal."""
 
 
 def plain(text: str) -> str:
-    """The text in one line, with escapes in place of what is not printable, such as a newline in a file's name.
+    """The text in one line, with unprintable characters escaped, such as a newline in a file's name.
 
     The items of a list, which begin with a newline and two spaces, stay as they are.
     """

@@ -1,4 +1,4 @@
-"""What `lnca restore` says and writes down of many pictures."""
+"""Messages and manifest of `lnca restore` for many pictures."""
 
 import sys
 from collections import deque
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from click.exceptions import Exit
 
 from ..files import Appended
 from .plain import plain
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from ..restoration.jobs import Job
     from ..restoration.stores import StoredJob
 
-RATE = "{task.fields[megapixels]:.2f} MP/s"
-# Files of other kinds that are named; a manifest names all.
+RATE = "{megapixels:.2f} MP/s"
+# How many files of other kinds a message names; a manifest names all.
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Talk:
-    """How much is said.
+    """How much `lnca restore` prints.
 
     Args:
-        quiet: nothing but errors.
-        json: a line of JSON for each picture.
-        steps: the steps that a cell took.
+        quiet: print only errors.
+        json: print a line of JSON for each picture.
+        steps: print how many steps a cell took on average.
     """
 
     quiet: bool
@@ -38,7 +38,7 @@ class Talk:
     steps: bool = False
 
     def of(self, record: "Record", *, errors: bool = True) -> None:
-        """Says what became of one picture."""
+        """Prints the result of one picture."""
         if self.json:
             print(record.line())
         if record.error is not None and errors:
@@ -50,7 +50,7 @@ class Talk:
                 print(plain(f"{record.file}: {record.steps:.1f} steps a cell"), file=sys.stderr)
 
     def of_left_out(self, records: "list[Record]") -> None:
-        """Says what in folders is no picture to be read, some of it by name."""
+        """Reports files in folders that are not pictures, or cannot be read; names some of them."""
         others = [record for record in records if record.error is None]
         for record in records:
             if self.json:
@@ -64,7 +64,7 @@ class Talk:
             print(f"{which} left out: {named}{more}", file=sys.stderr)
 
     def of_all(self, failed: int, total: int, done: int, folder: object) -> None:
-        """Says how it ended; raises `typer.Exit` when a picture failed. Which one it was has been said."""
+        """Prints a summary; raises `Exit` if a picture failed. The failed pictures are already reported."""
         if not self.quiet and not self.json:
             print(f"{total - failed} of {total} pictures restored{f' to {folder}' if folder else ''}")
             if done:
@@ -73,7 +73,7 @@ class Talk:
             return
         if not self.quiet:
             print(f"lnca: {failed} of {total} pictures failed", file=sys.stderr)
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _reason(record: "Record") -> str:
@@ -84,7 +84,7 @@ def _reason(record: "Record") -> str:
 
 @contextmanager
 def lines_of(manifest: Path | None, folder: Path | None) -> "Iterator[Lines | None]":
-    """The manifest that was asked for, or that of a folder, open for more lines; None where there is neither."""
+    """The manifest that the user named, or that of the folder, opened to append lines; None without both."""
     from ..images.finding import MANIFEST
 
     path = manifest or (None if folder is None else folder / MANIFEST)
@@ -101,9 +101,9 @@ class Work:
 
     Args:
         jobs: each with a source and an output.
-        written_first: what the manifest has of others.
-        restored: an executor: gives a record for each job as it is done, and calls what it is given with the share of
-            the picture that is under way.
+        written_first: records that the manifest gets before those of the jobs.
+        restored: restores the jobs and yields a record for each when it is done. It gets a function, and calls it
+            with the finished share of the current picture.
     """
 
     jobs: "Sequence[Job | StoredJob]"
@@ -118,11 +118,11 @@ class Work:
     def carry_out(
         self, lines: "AbstractContextManager[Lines | None]", talk: Talk, *, errors: bool = True
     ) -> "Iterator[Record]":
-        """Yields the records, written to a manifest, and said, as the pictures are done.
+        """Restores; writes each record to the manifest, prints it, and yields it.
 
         Args:
             lines: the manifest.
-            errors: whether errors are said here.
+            errors: whether to print errors here.
         """
         from ..restoration.batch import write_manifest
 
@@ -140,23 +140,24 @@ def followed(
     lines: "Lines | None",
     shown: bool = True,
 ) -> "Iterator[Record]":
-    """The records, written to a manifest if there is one, with a bar where it is to be `shown`: of a single picture's
-    share and time left, of several pictures' number, megapixels a second and time left.
+    """Yields the records, writes them to the manifest if there is one, and shows a bar if `shown` is true.
+
+    For one picture the bar has its share and remaining time, for several their number, megapixels a second and
+    remaining time.
 
     Args:
-        restoring: gives the records, and calls what it is given with the share of the picture that is under way.
+        restoring: yields the records. It gets a function, and calls it with the finished share of the current picture.
     """
     from ..restoration.batch import write_manifest
-    from .progress import progress_bar, share_bar
+    from .progress import Bar
 
-    bars = share_bar(shown) if total == 1 else progress_bar(RATE, shown=shown and total > 1)
-    with bars as progress:
-        bar = progress.add_task("restoring", total=total, megapixels=0.0)
-        pixels, done = 0.0, 0
-        records = restoring(lambda share: progress.update(bar, completed=done + share))
+    one = total == 1
+    pixels, done = 0.0, 0
+    with Bar("restoring", total, RATE, whole=one, shown=shown and total > 0, megapixels=0.0) as bar:
+        records = restoring(lambda share: bar.update(done + share))
         for record in write_manifest(lines, records) if lines else records:
             done += 1
             pixels += record.megapixels
-            elapsed = progress.tasks[bar].elapsed or 1e-9
-            progress.update(bar, completed=done, megapixels=pixels / elapsed)
-            yield record
+            bar.update(done, megapixels=pixels / bar.elapsed)
+            with bar.away():
+                yield record

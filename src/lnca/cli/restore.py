@@ -8,14 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from click.exceptions import Exit
 
 from ..catalogue import DEFAULT_MODEL
 from ..errors import LncaError
 from ..files import stamp_of
 from ..images.limits import PIXEL_LIMIT
 from .bulk import restore_in_bulk
-from .groups import AMOUNT, MACHINE, OUTPUT, PLACE, USUAL, WHAT
+from .declare import Argument, Option
+from .declare import command as declared
+from .groups import AMOUNT, MACHINE, OUTPUT, PLACE, USUAL, WHAT, Grouped
+from .importing import importing
 from .options import checked_backend, checked_engine, checked_precision
 from .plain import plain
 from .records import Talk, Work, followed, lines_of
@@ -30,8 +33,8 @@ STREAM = "-"
 
 EXAMPLES = """
 lnca restore photo.jpg                              writes photo-restored.jpg
-lnca restore holiday/ 'scans/*.tif' -o restored/    many, in the same tree
-lnca restore night.jpg --noise-level 30             where the estimate is too low
+lnca restore holiday/ 'scans/*.tif' -o restored/    many pictures, in the same tree
+lnca restore night.jpg --noise-level 30             if the estimate is too low
 lnca restore photo.jpg --strength 0.7 --compare both.jpg
 lnca restore shaken.jpg -m photo-deblur --kernel-out blur.png
 """
@@ -39,157 +42,151 @@ lnca restore shaken.jpg -m photo-deblur --kernel-out blur.png
 
 def restore(
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, patterns, a film; - is stdin.")
+        list[str], Argument(metavar="IN...", help="Pictures, folders, patterns, or a film; - is stdin.")
     ],
     output: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "-o",
             "--output",
             metavar="OUT",
-            help="File or folder, - is stdout; default: IN-restored.",
-            rich_help_panel=USUAL,
+            help="File or folder; - is stdout; default: IN-restored.",
+            heading=USUAL,
         ),
     ] = None,
     model: Annotated[
         str,
-        typer.Option(
+        Option(
             "-m",
             "--model",
             help="A name that `lnca models` lists, or a weight file.",
-            rich_help_panel=USUAL,
+            heading=USUAL,
         ),
     ] = DEFAULT_MODEL,
     strength: Annotated[
         float,
-        typer.Option(help="Share of what is restored in what comes out, 0 to 1.", rich_help_panel=USUAL),
+        Option(help="Share of the restored picture in the output, 0 to 1.", heading=USUAL),
     ] = 1.0,
     noise_level: Annotated[
         str,
-        typer.Option(
-            help="Standard deviation of the noise, 0 to 255, as papers give sigma; auto: the model's estimate.",
-            rich_help_panel=USUAL,
+        Option(
+            help="Standard deviation of the noise (sigma), 0 to 255; auto: the model's estimate.",
+            heading=USUAL,
         ),
     ] = "auto",
     compare: Annotated[
-        Path | None, typer.Option(help="Also a picture half before, half after.", rich_help_panel=USUAL)
+        Path | None,
+        Option(help="Also write a picture: left half before, right half after.", heading=USUAL),
     ] = None,
     kernel: Annotated[
         Path | None,
-        typer.Option(
-            help="photo-deblur: a picture or .npy file of the blur; default: it is found.", rich_help_panel=WHAT
-        ),
+        Option(help="photo-deblur: a picture or .npy file of the blur kernel; default: estimate it.", heading=WHAT),
     ] = None,
     kernel_out: Annotated[
         Path | None,
-        typer.Option(help="photo-deblur: also the blur that was found: a .png, .tif or .npy.", rich_help_panel=WHAT),
+        Option(help="photo-deblur: also write the estimated blur kernel: a .png, .tif or .npy.", heading=WHAT),
     ] = None,
     steps: Annotated[
         str | None,
-        typer.Option(
-            help="Steps of the automaton; default: the model's own; auto leaves out cells that have settled.",
-            rich_help_panel=AMOUNT,
+        Option(
+            help="Steps of the automaton; auto skips settled cells; default: the model's own number.",
+            heading=AMOUNT,
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="With --steps auto: largest change of a settled cell; 0 is exact.", rich_help_panel=AMOUNT),
+        Option(help="With --steps auto: largest change of a settled cell; 0 is exact.", heading=AMOUNT),
     ] = None,
     noise_scale: Annotated[
-        float, typer.Option(help="Factor of the noise level: above 1 restores more.", rich_help_panel=AMOUNT)
+        float, Option(help="Multiplies the noise level: above 1 restores more.", heading=AMOUNT)
     ] = 1.0,
-    luma: Annotated[
-        float, typer.Option(help="Share of the correction in brightness, 0 to 1.", rich_help_panel=AMOUNT)
-    ] = 1.0,
-    chroma: Annotated[
-        float, typer.Option(help="Share of the correction in colour, 0 to 1.", rich_help_panel=AMOUNT)
-    ] = 1.0,
+    luma: Annotated[float, Option(help="Share of the correction in brightness, 0 to 1.", heading=AMOUNT)] = 1.0,
+    chroma: Annotated[float, Option(help="Share of the correction in colour, 0 to 1.", heading=AMOUNT)] = 1.0,
     region: Annotated[
         str | None,
-        typer.Option(help="Restore only there: left,top,width,height in pixels.", rich_help_panel=PLACE),
+        Option(help="Restore only this rectangle: left,top,width,height in pixels.", heading=PLACE),
     ] = None,
-    mask: Annotated[
-        Path | None, typer.Option(help="Restore only where this picture is white.", rich_help_panel=PLACE)
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)
-    ] = False,
-    times: Annotated[
-        bool, typer.Option("--times", help="Outputs get the times of their sources.", rich_help_panel=OUTPUT)
-    ] = False,
+    mask: Annotated[Path | None, Option(help="Restore only where this picture is white.", heading=PLACE)] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace outputs that exist.", heading=OUTPUT)] = False,
+    times: Annotated[bool, Option("--times", help="Give outputs the times of their sources.", heading=OUTPUT)] = False,
     frames: Annotated[
-        Path | None, typer.Option(help="Also the steps: a .gif, an .mp4, or a folder.", rich_help_panel=OUTPUT)
+        Path | None,
+        Option(help="Also write the picture after each step: a .gif, an .mp4, or a folder.", heading=OUTPUT),
     ] = None,
     heat_map: Annotated[
         Path | None,
-        typer.Option(help="With --steps auto: a picture of the steps that each cell took.", rich_help_panel=OUTPUT),
+        Option(help="With --steps auto: also draw how many steps each cell took.", heading=OUTPUT),
     ] = None,
     manifest: Annotated[
         Path | None,
-        typer.Option(
-            help="A line of JSON for each picture; default: lnca.jsonl in the output folder.", rich_help_panel=OUTPUT
+        Option(
+            help="File for one line of JSON per picture; default: lnca.jsonl in the output folder.",
+            heading=OUTPUT,
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON for each picture.", rich_help_panel=OUTPUT)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.", rich_help_panel=OUTPUT)] = False,
+    json: Annotated[bool, Option("--json", help="Print one line of JSON per picture.", heading=OUTPUT)] = False,
+    quiet: Annotated[bool, Option("--quiet", help="Print only errors.", heading=OUTPUT)] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be written, and do nothing.", rich_help_panel=OUTPUT)
+        bool, Option("--dry-run", help="Print what would be written, and do nothing.", heading=OUTPUT)
     ] = False,
     show_plan: Annotated[
-        bool, typer.Option("--plan", help="Say how it would be done, and do nothing.", rich_help_panel=OUTPUT)
+        bool,
+        Option(
+            "--plan",
+            help="Print how pictures would be split to fit into memory, and do nothing.",
+            heading=OUTPUT,
+        ),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)] = "auto",
+    device: Annotated[str, Option(help="auto, cpu, cuda or mps.", heading=MACHINE)] = "auto",
     backend: Annotated[
         str,
-        typer.Option(help="auto, plain, compiled or fused; plain is the reference.", rich_help_panel=MACHINE),
+        Option(help="auto, plain, compiled or fused; plain is the reference.", heading=MACHINE),
     ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16 for fused and compiled steps.", rich_help_panel=MACHINE)
+        str, Option(help="float32, or bfloat16 for fused and compiled steps.", heading=MACHINE)
     ] = "float32",
     max_memory: Annotated[
         str | None,
-        typer.Option(
-            help="Memory to use beside the picture itself, such as 2GB; the result is the same.",
-            rich_help_panel=MACHINE,
+        Option(
+            help="Memory limit beside the picture itself, such as 2GB; the result is the same.",
+            heading=MACHINE,
         ),
     ] = None,
     max_pixels: Annotated[
-        int, typer.Option(min=1, help="Refuse pictures with more pixels than this.", rich_help_panel=MACHINE)
+        int, Option(min=1, help="Refuse pictures with more pixels than this.", heading=MACHINE)
     ] = PIXEL_LIMIT,
     workers: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1,
             help="Processes, for many pictures; default: 1, with --engine ray all there are.",
-            rich_help_panel=MACHINE,
+            heading=MACHINE,
         ),
     ] = None,
     devices: Annotated[
         int,
-        typer.Option(
+        Option(
             min=1,
-            help="Devices that share each picture: GPUs, or else processes. Or start it by torchrun.",
-            rich_help_panel=MACHINE,
+            help="GPUs, or else processes, that share each picture. Or start lnca with torchrun.",
+            heading=MACHINE,
         ),
     ] = 1,
     engine: Annotated[
         str,
-        typer.Option(help="local, or ray: a cluster, and addresses such as s3://bucket/in.", rich_help_panel=MACHINE),
+        Option(help="local, or ray: for a cluster, and for addresses such as s3://bucket/in.", heading=MACHINE),
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(help="Of a Ray cluster, or auto; default: this machine alone.", rich_help_panel=MACHINE),
+        Option(help="Address of a Ray cluster, or auto; default: only this machine.", heading=MACHINE),
     ] = None,
 ) -> None:
     """Restore a picture, or every picture in a folder."""
-    from .. import peers
-    from ..memory import manage_freed_memory
-    from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of
-    from ..restoration.film import is_film
-    from ..restoration.jobs import plan
-    from ..restoration.notation import Noise, parse_noise_level, parse_region
+    with importing():
+        from .. import peers
+        from ..memory import manage_freed_memory
+        from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of
+        from ..restoration.jobs import is_film, plan
+        from ..restoration.notation import Noise, parse_noise_level, parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
@@ -215,7 +212,7 @@ def restore(
     manage_freed_memory(limited=max_memory is not None)
     beside = {"--heat-map": heat_map, "--compare": compare, "--frames": frames, "--kernel-out": kernel_out}
     if kernel is not None and kernel_out is not None:
-        raise LncaError("--kernel-out is for a kernel that is found; leave --kernel out")
+        raise LncaError("--kernel-out writes an estimated kernel; leave --kernel out")
     if checked_engine(engine) == "ray":
         others = {
             **beside,
@@ -244,7 +241,7 @@ def restore(
     if address is not None:
         raise LncaError("--address is of a Ray cluster; add --engine ray")
     if devices > 1 and peers.started() == 1:
-        raise typer.Exit(peers.start(devices))
+        raise Exit(peers.start(devices))
     if devices not in (1, peers.started()):
         raise LncaError(f"this was started as {peers.started()} processes; leave --devices out")
     with _together(asked, workers or 1, frames) as way:
@@ -267,10 +264,12 @@ def restore(
             return
         if STREAM in (*sources, output):
             if len(sources) > 1 or any((*beside.values(), manifest, json, show_plan, dry_run)):
-                raise LncaError("- is one picture, from stdin or to stdout, with nothing beside it")
+                raise LncaError(
+                    "- is one picture from stdin or to stdout; leave out other sources and options that write more"
+                )
             _stream(sources[0], STREAM if output is None else output, way, quiet=quiet, overwrite=overwrite)
             return
-        # What is only planned may be there already.
+        # A plan writes nothing, so outputs may exist.
         jobs, done, single, folder, no_pictures = plan(list(map(Path, sources)), output, overwrite or show_plan)
         for option, beside_it in beside.items():
             if beside_it is not None:
@@ -306,11 +305,11 @@ def restore(
 
 @contextmanager
 def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | None]":
-    """Meets the processes that were started for this command, if any.
+    """Joins the other processes that were started for this command, if any.
 
     Yields:
-        The way on this process's device in the one that leads; None in the others, which have then worked on its
-        pictures until there were no more.
+        In the first process the way, with this process's device. In the others None, after they have helped with
+        all pictures of the first process.
     """
     from .. import peers
 
@@ -334,7 +333,7 @@ def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | 
             return restorer
 
         if all_of_them.number:
-            # Nothing is to be done where the first process has found something wrong.
+            # If the first process has found an error, there is nothing to do.
             if all_of_them.hear() is not None:
                 follow(ready())
             yield None
@@ -389,7 +388,7 @@ def _film(
 
 
 def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:
-    """Restores a picture of which the source, the output or both are a stream."""
+    """Restores a picture from stdin, to stdout, or both."""
     from ..images.eight_bit import check_output
     from ..images.formats import FORMATS
     from ..restoration.batch import restore_stream
@@ -442,11 +441,11 @@ def _show_plans(jobs: "list[Job]", way: "Way") -> None:
             failed += 1
             print(f"lnca: {plain(str(error))}", file=sys.stderr)
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _show_steps(job: "Job", way: "Way", frames: Path | None) -> None:
-    """A film of the first frame after each step, where it was asked for."""
+    """Writes a film of the first frame after each step, if --frames asks for one."""
     if frames is None:
         return
     import numpy as np
@@ -466,3 +465,6 @@ def _show_steps(job: "Job", way: "Way", frames: Path | None) -> None:
     options = told(way.noise, restorer, before).options | way.told_kernel(restorer)
     film = restorer.iterate(before, steps, way.strength, mask, **options)
     save_film((Image.fromarray(frame) for frame in film), frames, stamp_of(job.source))
+
+
+command = declared(restore, kind=Grouped, epilog=EXAMPLES)

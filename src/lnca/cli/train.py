@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from click.exceptions import Exit
 
+from .declare import Option
 from .options import Data, Device, SkipBroken, checked_task
 
 if TYPE_CHECKING:
@@ -16,36 +17,40 @@ if TYPE_CHECKING:
 def train(
     model: Annotated[
         str,
-        typer.Option(
+        Option(
             help="pyramid, lnca, latent-nafca, latent-vitca, vitca, nafnet, restormer, or a preset: vitca-tiny, "
             "nafnet-tiny, restormer-tiny."
         ),
     ],
-    task: Annotated[str, typer.Option(help="denoise, deblur, photo-denoise or photo-deblur.")],
+    task: Annotated[str, Option(help="denoise, deblur, photo-denoise or photo-deblur.")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, logs, contact sheets, weights.")],
+    out: Annotated[Path, Option(help="Folder of the run: checkpoints, logs, contact sheets, weights.")],
     recipe: Annotated[
         str,
-        typer.Option(help="stable, paper, lnca-denoise, photo-denoise, or a YAML file."),
+        Option(help="stable, paper, lnca-denoise, photo-denoise, or a YAML file."),
     ] = "stable",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
+    epochs: Annotated[int | None, Option(min=1, help="Epochs of each phase; default: the recipe's.")] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="Crops of photographs as fit into so many minutes here; default: the recipe's."),
+        Option(min=0, help="For photographs: use as many crops as fit into this time; default: the recipe's."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and everything drawn.")] = 0,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples in a batch; default: the recipe's.")] = None,
+    seed: Annotated[int, Option(help="Seed of the split, the initial weights and all random draws.")] = 0,
+    batch_size: Annotated[int | None, Option(min=1, help="Samples in a batch; default: the recipe's.")] = None,
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a field of the recipe: automaton.latent=1.")
+        list[str] | None, Option("--set", help="Change a field of the recipe: automaton.latent=1.")
     ] = None,
     initial: Annotated[
-        str | None, typer.Option("--init", help="Begin with these weights: a model's name, or a weight file.")
+        str | None, Option("--init", help="Begin with these weights: a model's name, or a weight file.")
+    ] = None,
+    also: Annotated[
+        Path | None,
+        Option(help="Folder of more photographs, all of which are trained on: none is validated or tested on."),
     ] = None,
     device: Device = "auto",
     devices: Annotated[
-        int, typer.Option(min=1, help="Processes that share each batch, one on each GPU: docs/training.md.")
+        int, Option(min=1, help="Processes that share each batch, one per GPU; see docs/training.md.")
     ] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue the run in OUT.")] = False,
     skip_broken: SkipBroken = False,
 ) -> None:
     """Train a model on a folder of pictures."""
@@ -63,7 +68,7 @@ def train(
     if epochs is not None:
         chosen = with_epochs(chosen, epochs)
     beginning = None if initial is None else locate(initial)
-    plan = Plan(model, checked_task(task), data, chosen, seed, beginning, minutes)
+    plan = Plan(model, checked_task(task), data, chosen, seed, beginning, minutes, also)
     keep_freed_memory()
     with launch(choose_device(device), devices) as (world, place):
         try:
@@ -75,7 +80,7 @@ def train(
                 best = "" if interruption.weights is None else f"; the best weights so far are {interruption.weights}"
                 _say_speed(run)
                 print(f"stopped; {out} holds everything, go on with --resume{best}")
-            raise typer.Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
+            raise Exit(130 if interruption.signal == signal.SIGINT else 0) from interruption
         if world.first:
             _say_speed(run)
             print(weights)

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, H rows, W columns, C channels.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,17 +20,18 @@ LINE = 64
 
 def empty(*shape: int, dtype: type = np.float32) -> np.ndarray:
     """An array whose first number begins a line of the cache, so that no vector or tile lies across two."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     # A kernel may read, and not use, what lies behind the last number.
     room = np.empty(size + 2 * LINE, np.uint8)
     first = -room.ctypes.data % LINE
     return room[first : first + size].view(dtype).reshape(shape)
 
 
-def aligned(x: np.ndarray, dtype: type = np.float32) -> np.ndarray:
-    """A copy in such an array."""
-    result = empty(*x.shape, dtype=dtype)
-    result[...] = x
+def aligned(x: np.ndarray, dtype: type = np.float32, width: int | None = None) -> np.ndarray:
+    """A copy in such an array, along the last axis filled up with zeros to `width` numbers."""
+    size = x.shape[-1]
+    result = empty(*x.shape[:-1], size if width is None else width, dtype=dtype)
+    result[..., :size], result[..., size:] = x, 0
     return result
 
 

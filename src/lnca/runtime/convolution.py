@@ -33,6 +33,8 @@ WIDEST = 1024
 # Input channels from which on it pays to transform them: `cpu/winograd.h`, whose matrix G this is.
 FEWEST = 8
 WINOGRAD = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+# The same of the nine taps of a kernel: rows and columns at once.
+WINOGRAD_9 = np.kron(WINOGRAD, WINOGRAD)
 # Columns that numpy multiplies at a time: always as many, since a product of another size may round differently, and
 # of a size that the tiles of all libraries divide, since those in a rest may too.
 BLOCK = 48
@@ -83,6 +85,11 @@ def padded(count: int, vector: int) -> int:
     return -(-count // vector) * vector
 
 
+def transformed(kernel: np.ndarray) -> np.ndarray:
+    """G k G^T of each kernel k of 3x3 taps: (3, 3, inputs, outputs) -> (4, 4, inputs, outputs)."""
+    return (WINOGRAD_9 @ kernel.reshape(9, -1)).reshape(4, 4, *kernel.shape[2:])
+
+
 def kind_of(layer: Layer) -> ConvolutionKind:
     """As the library calls it."""
     if layer.taps == 1:
@@ -109,17 +116,16 @@ class NativeConvolution(Convolution):
         self.level = INSTRUCTION_SETS.index(level)
         if layer.inputs > WIDEST:
             raise NoKernelError(f"the fused convolutions read {WIDEST} channels, not {layer.inputs}")
-        room = padded(layer.outputs, loaded_library().lnca_vector_size(self.level)) - layer.outputs
-        kernel = np.pad(layer.kernel, ((0, 0), (0, 0), (0, 0), (0, room)))
-        kind = kind_of(layer)
+        width = padded(layer.outputs, loaded_library().lnca_vector_size(self.level))
+        kernel, kind = layer.kernel, kind_of(layer)
         self._tiles = None
         if precision == "bfloat16" and level == "amx" and not layer.exact:
             # The inputs of a row of taps, one tap's channels behind the other's, are multiplied at once.
-            rows = kernel.astype(np.float32).reshape(layer.taps, layer.taps * layer.inputs, -1)
+            rows = aligned(kernel, width=width).reshape(layer.taps, layer.taps * layer.inputs, width)
             self._tiles = aligned(np.stack([tiles(row) for row in rows], 1), np.int32)
         elif kind is ConvolutionKind.SAME and layer.inputs >= FEWEST:
-            kind, kernel = ConvolutionKind.WINOGRAD, np.einsum("pr,qs,rsio->pqio", WINOGRAD, WINOGRAD, kernel)
-        self._weight, self._bias = aligned(kernel), aligned(np.pad(layer.bias, (0, room)))
+            kind, kernel = ConvolutionKind.WINOGRAD, transformed(kernel)
+        self._weight, self._bias = aligned(kernel, width=width), aligned(layer.bias, width=width)
         self._description = CConvolution(
             layer.inputs,
             layer.outputs,

@@ -1,17 +1,19 @@
 """Chooses what does a model's arithmetic: the compiled kernels, or numpy."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..errors import LncaError
 from .arrays import Float
-from .automaton import NativeRun, NumpyRun, Run
 from .convolution import BLOCK, Convolution, NativeConvolution, NumpyConvolution
 from .layers import Layer
 from .native import BFLOAT16_SETS, Backend, Precision, best_level, loaded_library
-from .rules import Rule
+
+if TYPE_CHECKING:
+    from .automaton import Run
+    from .rules import Rule
 
 
 class Engine(Protocol):
@@ -32,7 +34,7 @@ class Engine(Protocol):
     def convolution(self, layer: Layer) -> Convolution:
         """Runs a layer; raises `LncaError` where it has too many channels."""
 
-    def steps(self, rule: Rule) -> Run:
+    def steps(self, rule: "Rule") -> "Run":
         """Runs a rule; raises `LncaError` where it cannot."""
 
 
@@ -56,7 +58,9 @@ class Native:
     def convolution(self, layer: Layer) -> Convolution:
         return NativeConvolution(layer, self.level, self.precision)
 
-    def steps(self, rule: Rule) -> Run:
+    def steps(self, rule: "Rule") -> "Run":
+        from .automaton import NativeRun
+
         return NativeRun(rule, self.precision, self.level)
 
 
@@ -78,7 +82,9 @@ class Numpy:
     def convolution(self, layer: Layer) -> Convolution:
         return NumpyConvolution(layer, self.dtype)
 
-    def steps(self, rule: Rule) -> Run:
+    def steps(self, rule: "Rule") -> "Run":
+        from .automaton import NumpyRun
+
         return NumpyRun(rule, self.dtype)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
-from safetensors import safe_open
 
 from ..architectures import (
     DeblurSettings,
@@ -24,16 +25,16 @@ from ..architectures import (
 )
 from ..catalogue import ModelInfo, describe
 from ..errors import LncaError, in_short
-from .autoencoder import BandAutoencoder
-from .automaton import Run
-from .coders import BandCoder
 from .engine import Engine
 from .native import NoKernelError
 from .noise_level import BandEstimator
 from .pyramid import BandPyramid
-from .residual import BandResidualCoder
-from .rules import Rule, nafca, vitca
-from .weights import Weights
+from .weights import SharingError, Weights, origins_of, tensors
+
+if TYPE_CHECKING:
+    from .automaton import Run
+    from .coders import BandCoder
+    from .rules import Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,9 @@ class Latent:
         steps: its own number of steps.
     """
 
-    coder: BandCoder
-    rule: Rule
-    run: Run
+    coder: "BandCoder"
+    rule: "Rule"
+    run: "Run"
     steps: int
 
 
@@ -96,6 +97,8 @@ def runnable(settings: Settings, weights: Weights, engine: Engine) -> Model | No
 
 @runnable.register
 def _(settings: LatentNAFCASettings, weights: Weights, engine: Engine) -> Latent:
+    from .rules import nafca
+
     width = settings.latent_channels
     channels = (width, width, settings.hidden_channels)
     rule = nafca(
@@ -106,6 +109,8 @@ def _(settings: LatentNAFCASettings, weights: Weights, engine: Engine) -> Latent
 
 @runnable.register
 def _(settings: LatentViTCASettings, weights: Weights, engine: Engine) -> Latent:
+    from .rules import vitca
+
     width = settings.latent_channels
     rule = vitca(
         weights.within("automaton"),
@@ -119,14 +124,19 @@ def _(settings: LatentViTCASettings, weights: Weights, engine: Engine) -> Latent
     return _latent(settings, weights, rule, engine)
 
 
-def _latent(settings: LatentSettings, weights: Weights, rule: Rule, engine: Engine) -> Latent:
+def _latent(settings: LatentSettings, weights: Weights, rule: "Rule", engine: Engine) -> Latent:
     """The paper's autoencoder around a rule."""
+    from .autoencoder import BandAutoencoder
+
     coder = BandAutoencoder(weights.within("autoencoder"), settings.latent_channels, settings.downsamplings, engine)
     return Latent(coder, rule, engine.steps(rule), settings.steps)
 
 
 @runnable.register
 def _(settings: ResidualSettings, weights: Weights, engine: Engine) -> Latent | None:
+    from .residual import BandResidualCoder
+    from .rules import nafca, vitca
+
     channels = (settings.latent_channels, settings.output_channels, settings.hidden_channels)
     made: dict[str, Callable[[], Rule]] = {
         "nafca": lambda: nafca(
@@ -166,11 +176,24 @@ def _(settings: DeblurSettings, weights: Weights, engine: Engine) -> Deblurring:
     return Deblurring(pyramid(settings, weights.within("cells"), engine), settings.steps)
 
 
+# Those that are in use, by file, settings and engine: models that share cells have them once.
+_pyramids: WeakValueDictionary[object, Pyramid] = WeakValueDictionary()
+
+
 def pyramid(settings: PyramidSettings | DeblurSettings, weights: Weights, engine: Engine) -> Pyramid:
-    """An automaton on three lattices that an engine runs; raises `LncaError` as `runnable`."""
+    """An automaton on three lattices that an engine runs, the same object as long as one of the same file is in use;
+    raises `LncaError` as `runnable`."""
+    key = weights.origin, tuple(settings.channels), settings.rules, settings.steps, engine
+    known = None if weights.origin is None else _pyramids.get(key)
+    if known is not None:
+        weights.take_all()
+        return known
     fine, middle, coarse = settings.channels
     bands = BandPyramid(weights, (fine, middle, coarse), settings.rules, engine)
-    return Pyramid(bands, BandEstimator(weights.within("estimator"), engine), settings.steps)
+    made = Pyramid(bands, BandEstimator(weights.within("estimator"), engine), settings.steps)
+    if weights.origin is not None:
+        _pyramids[key] = made
+    return made
 
 
 def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
@@ -183,15 +206,14 @@ def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
     info = describe(path)
     try:
         settings = resolve(info.architecture, info.settings)[1]
-        with safe_open(path, "np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = tensors(info)
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise LncaError("it holds NaN or infinite weights")
-        weights = Weights(arrays)
+        weights = Weights(arrays, origins=origins_of(info))
         model = runnable(settings, weights, engine)
         if model is not None:
             weights.check_all_taken()
-    except NoKernelError:
+    except (NoKernelError, SharingError):
         raise
     except RetiredError as error:
         raise LncaError(f"{path} was made by another version of lnca: {error}") from error

@@ -1,4 +1,4 @@
-"""What photographs suffer from: repeatable, in range, and as strong as it says."""
+"""Degradations of photographs: repeatable, in range, and with the strength that they report."""
 
 import math
 
@@ -27,7 +27,7 @@ from lnca.degradation import (
 )
 from lnca.degradation.colour import GREY_LEVEL, YCC, hue_and_saturation, times, toned
 from lnca.degradation.demosaicing import WAYS, demosaiced, mosaic
-from lnca.degradation.filters import blurred
+from lnca.degradation.filters import blurred, filtered, gaussians
 from lnca.degradation.noises import correlated_noise, grain, smooth_noise
 from lnca.degradation.paper import motion_kernels
 from lnca.degradation.processing import bilateral, curve, resized, sharpened, smoothed_noise
@@ -118,7 +118,7 @@ def test_demosaicing_keeps_flat_colours_and_what_was_measured(way):
 
 
 def test_one_bright_red_pixel_by_malvar_he_and_cutler():
-    """An 8 at a red pixel, by the coefficients of their Figure 2, which are eighths."""
+    """A value of 8 at a red pixel, since the coefficients of their Figure 2 are eighths."""
     raw = torch.zeros(1, 1, 12, 12)
     raw[..., 4, 4] = 8
     red, green, blue = demosaiced(raw, "gradient-corrected")[0]
@@ -189,7 +189,7 @@ def test_grain_has_the_variance_of_what_is_covered_by_chance():
 
 
 def test_blur_leaves_what_the_kernel_s_square_sums_to():
-    """Of white noise 1 / (4 pi s s), in two dimensions, for a Gaussian of s pixels."""
+    """The variance of white noise becomes 1 / (4 pi s s), in two dimensions, for a Gaussian of s pixels."""
     noise = torch.randn(1, 3, 400, 400, generator=draw())
     assert blurred(noise, torch.full((1, 3), 2.0)).var().item() == pytest.approx(1 / (16 * math.pi), rel=0.05)
     settings = torch.tensor([[[0.0, 1, 1]], [[1, 1, 0]], [[1, 1, 0.5]]])
@@ -254,19 +254,28 @@ def test_a_level_of_25_is_sigma_25_in_brightness_and_in_colour():
     level = noise_level(noise)
     assert level.shape == (1, 2, 32, 33)
     assert level.mean((0, 2, 3)).tolist() == pytest.approx([25, 25], rel=0.02)
-    assert level.std() < 1.5
+    assert level.std() < 3
     brightness, colour = noise_level(noise[:, :1].expand(-1, 3, -1, -1)).mean((0, 2, 3)).tolist()
     assert (brightness, colour) == (pytest.approx(GREY_LEVEL * 25, rel=0.03), pytest.approx(0, abs=0.01))
     assert pytest.approx(1 / math.sqrt(0.299**2 + 0.587**2 + 0.114**2)) == GREY_LEVEL
 
 
+def test_noise_that_is_blurred_keeps_most_of_its_level():
+    """Its standard deviation falls to a third, its level to 78 %."""
+    noise = torch.randn(1, 3, 512, 512, generator=draw()) * 30 / 255
+    camera_like = filtered(noise, gaussians(torch.full((3,), 0.85)))
+    assert camera_like.std() * 255 == pytest.approx(10, rel=0.05)
+    assert noise_level(camera_like).mean().item() == pytest.approx(0.78 * 30, rel=0.05)
+
+
 def test_a_level_is_local():
-    noise = torch.full((1, 3, 128, 128), 10 / 255)
+    # Of every block of 4x4 pixels the mean is 2.5: a level of 10.
+    noise = torch.full((1, 3, 128, 128), 2.5 / 255)
     noise[..., 64:] = 0
     row = noise_level(noise)[0, 0, 8]
     assert row[:6].tolist() == pytest.approx([10 * GREY_LEVEL] * 6, rel=1e-4)
     assert row[10:].tolist() == pytest.approx([0] * 6, abs=1e-4)
-    # Of the window's squares, 1 4 6 4 1, eleven sixteenths are noisy.
+    # Eleven sixteenths of the window's squares, with weights 1 4 6 4 1, are noisy.
     assert row[7].item() == pytest.approx(10 * GREY_LEVEL * math.sqrt(11 / 16), rel=1e-4)
 
 
@@ -322,7 +331,7 @@ def test_independent_noise_says_the_sigma_that_was_drawn(monkeypatch):
 
 
 def test_without_noise_and_compression_nothing_is_asked_of_a_model(monkeypatch):
-    """Tone, sharpening, size, denoising and demosaicing are the target's as well."""
+    """The target has the same tone curve, sharpening, scaling, denoising and demosaicing."""
     monkeypatch.setattr(mixture, "SHARES", (1.0, 0, 0, 0, 0))
     monkeypatch.setattr(mixture, "COMPRESSED", 0.0)
     for name in ("DENOISED", "CURVED", "SHARPENED", "RESIZED"):
@@ -409,7 +418,7 @@ def test_blurred_pictures_keep_their_mean_and_lose_detail_but_some():
 
 
 def test_plain_noise_has_the_level_it_says():
-    """Independent as it is drawn, the others as they are measured; grey noise in grey pictures."""
+    """The drawn level for independent noise, the measured level for other noise; grey noise in grey pictures."""
     image = smooth(300, 48)
     made = plain_noise(image, draw(1))
     greys = (made.clean - made.clean[:, :1]).abs().amax((1, 2, 3)) < 1e-6

@@ -1,5 +1,7 @@
 """Crops of photographs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from conftest import textured
 from lnca import LncaError
 from lnca.data.crops import halved, open_crops
 from lnca.degradation import Degraded, noise_level
+
+SETS = ("train", "validation", "test")
 
 
 @pytest.fixture
@@ -23,6 +27,7 @@ def test_crops_are_parts_of_the_pictures_or_of_their_halves(folder):
     assert len(crops) == 100
     assert crops.groups == 3
     assert {picture.shape[0] for picture in crops.pictures} == {130, 65}
+    assert {picture.shape[0] for picture in open_crops(folder, "train", 0, 32, 100).pictures} == {130, 65, 32}
     clean, degraded = crops.pairs(torch.arange(20), "photo-deblur", 1, torch.Generator().manual_seed(0))
     assert clean.shape == degraded.shape == (20, 3, 60, 60)
     crop = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
@@ -31,7 +36,7 @@ def test_crops_are_parts_of_the_pictures_or_of_their_halves(folder):
 
 
 def test_a_blurred_crop_is_made_of_what_lies_around_it(folder):
-    """Its clean part is no larger than asked for, and pictures with no room for the margin are left out."""
+    """The clean crop has the requested size, and pictures without room for the margin are left out."""
     crops = open_crops(folder, "train", 0, 60, 100, 16)
     assert {picture.shape[0] for picture in crops.pictures} == {130}
     clean, degraded = crops.pairs(torch.arange(4), "photo-deblur", 1, torch.Generator().manual_seed(0))
@@ -62,7 +67,7 @@ def test_noisy_crops_come_with_their_level_and_some_are_drawings(folder, monkeyp
 
 
 def test_some_crops_have_plain_noise_and_each_keeps_its_level(folder, monkeypatch):
-    """Cameras that do nothing tell which these are, and that rows do not get mixed up."""
+    """The camera is replaced by one without effect, which shows the plain crops and the order of rows."""
     crops = open_crops(folder, "train", 0, 32, 10, 8)
     still = lambda clean, draw: Degraded(clean, clean, torch.zeros(len(clean), 2, 6, 6))  # noqa: E731
     monkeypatch.setattr("lnca.data.crops.camera", still)
@@ -84,6 +89,26 @@ def test_crops_of_another_side_come_from_pictures_that_have_room(folder):
     assert wider.noisy(torch.arange(2), torch.Generator().manual_seed(0)).level_BCHW.shape == (2, 2, 12, 12)
     with pytest.raises(LncaError, match="sides of 176 pixels"):
         crops.of_side(160)
+
+
+def test_more_pictures_are_for_training_alone(folder, tmp_path_factory):
+    more = tmp_path_factory.mktemp("more")
+    textured(200, 210, 9).save(more / "another.png")
+    sizes = {split: {p.shape[0] for p in open_crops(folder, split, 0, 60, 9, also=more).pictures} for split in SETS}
+    assert sizes == {"train": {130, 65, 210, 105}, "validation": {130, 65}, "test": {130, 65}}
+    assert open_crops(folder, "train", 0, 60, 9, also=more).groups == 4
+
+
+def test_larger_pictures_are_drawn_from_more_often_but_not_in_proportion(tmp_path):
+    """Areas are as 1 to 16: of 1000 crops about 200 and not 59 are of the small one."""
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "small.png")
+    Image.new("RGB", (160, 160), "blue").save(tmp_path / "large.png")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "other.png")
+    crops = open_crops(tmp_path, "train", 0, 40, 1)
+    crops = replace(crops, pictures=[np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("small", "large")])
+    clean, _ = crops.pairs(torch.arange(1000), "photo-deblur", 1, torch.Generator().manual_seed(0))
+    small = (clean[:, 0].mean((1, 2)) > 0.5).sum()
+    assert 150 < small < 250
 
 
 def test_splits_share_no_picture(folder):

@@ -19,21 +19,27 @@ from .source import FilePicture
 from .splits import Split, split_groups
 from .tile_set import turned
 
-# Probability that a crop to be denoised is a drawing.
+# Probability that a crop for denoising is a drawing.
 DRAWN = 0.08
+# How often a picture is halved. Photographs as cameras make them are smooth from pixel to pixel; reduced ones are as
+# sharp and as full of texture as the pictures that people publish.
+HALVINGS = 2
+# A picture is drawn from as often as its area to this power says: in full proportion, the few largest would be all.
+AREA_POWER = 0.5
 
 
 @dataclass(frozen=True)
 class CropSet:
-    """Crops drawn at random, with the degradation drawn for each.
+    """Crops that are drawn at random, each with its own degradation.
 
     Args:
-        pictures: uint8 (H, W, 3), both sides at least `side` and two margins; larger ones are drawn from more often.
-        side: of a crop, in pixels.
-        margin: pixels around a crop, a multiple of 8, which are degraded with it and cut off.
-        count: crops that make an epoch.
-        groups: source pictures they come from.
-        left_out: files of the folder that were left out, and why, one sentence each.
+        pictures: uint8 (H, W, 3), both sides at least `side` and two margins; larger ones are drawn from more often
+            (`AREA_POWER`).
+        side: side of a crop in pixels.
+        margin: pixels around a crop, a multiple of 8, which are degraded with it and then cut off.
+        count: crops of an epoch.
+        groups: source pictures of the crops.
+        left_out: one sentence for each file of the folder that was left out, with the reason.
     """
 
     pictures: list[np.ndarray]
@@ -55,13 +61,13 @@ class CropSet:
         return digest.hexdigest()
 
     def check(self, task: Task | PhotoTask) -> None:
-        """Crops serve every task of photographs."""
+        """Accepts every task of photographs."""
 
     def pairs(
         self, index: Tensor, task: Task | PhotoTask, difficulty: float, draw: torch.Generator, augment: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """As many clean and degraded crops (B, 3, side, side) in [0, 1] as `index` is long, on the device of `draw`;
-        the rest as `TileSet.pairs`."""
+        """Clean and degraded crops (B, 3, side, side) in [0, 1], as many as `index` has numbers, on the device of
+        `draw`; for the other arguments see `TileSet.pairs`."""
         if task == "photo-denoise":
             crops = self.noisy(index, draw, augment)
             return crops.clean, crops.noisy
@@ -69,12 +75,12 @@ class CropSet:
         return self._inner(clean), self._inner(photo_blur(clean, draw))
 
     def noisy(self, index: Tensor, draw: torch.Generator, augment: bool = False, plain: float = 0.0) -> Degraded:
-        """As many crops as `index` is long with what cameras do to them (`lnca.degradation.camera`): some (`DRAWN`) are
-        drawings and no photographs.
+        """Crops with the degradations of cameras (`lnca.degradation.camera`), as many as `index` has numbers. Some
+        (`DRAWN`) are drawings instead of photographs.
 
         Args:
-            augment: turn and mirror, and change colours.
-            plain: share of the crops that have plain noise (`lnca.degradation.plain_noise`) instead.
+            augment: rotate and mirror the crops, and change their colours.
+            plain: share of the crops that get plain noise (`lnca.degradation.plain_noise`) instead.
         """
         clean = self._clean(len(index), draw, augment)
         if augment:
@@ -88,10 +94,10 @@ class CropSet:
         return Degraded(self._inner(result.clean), self._inner(result.noisy), level)
 
     def of_side(self, side: int) -> "CropSet":
-        """The same with crops of another side, from the pictures that are large enough for them.
+        """The same set with crops of another side, from the pictures that are large enough.
 
         Raises:
-            LncaError: none is.
+            LncaError: no picture is large enough.
         """
         needed = side + 2 * self.margin
         pictures = [picture for picture in self.pictures if min(picture.shape[:2]) >= needed]
@@ -100,9 +106,9 @@ class CropSet:
         return replace(self, side=side, pictures=pictures)
 
     def _clean(self, batch: int, draw: torch.Generator, augment: bool) -> Tensor:
-        """Crops with their margins."""
+        """Draws clean crops with their margins."""
         areas = torch.tensor([float(p.shape[0] * p.shape[1]) for p in self.pictures], device=draw.device)
-        chosen = torch.multinomial(areas, batch, replacement=True, generator=draw).tolist()
+        chosen = torch.multinomial(areas**AREA_POWER, batch, replacement=True, generator=draw).tolist()
         places = torch.rand(batch, 2, generator=draw, device=draw.device).tolist()
         crops, taken = [], self.side + 2 * self.margin
         for number, place in zip(chosen, places, strict=True):
@@ -120,7 +126,7 @@ class CropSet:
 
 
 def _spoilt(clean_BCHW: Tensor, draw: torch.Generator, plain: float) -> Degraded:
-    """What cameras do to pictures, or, with the probability `plain`, plain noise."""
+    """Applies the degradations of cameras or, with probability `plain`, plain noise."""
     if plain == 0:
         return camera(clean_BCHW, draw)
     chosen = chance(len(clean_BCHW), plain, draw)
@@ -134,30 +140,51 @@ def _spoilt(clean_BCHW: Tensor, draw: torch.Generator, plain: float) -> Degraded
 
 
 def open_crops(
-    data: Path, split: Split, seed: int, side: int, count: int, margin: int = 0, skip_broken: bool = False
+    data: Path,
+    split: Split,
+    seed: int,
+    side: int,
+    count: int,
+    margin: int = 0,
+    *,
+    skip_broken: bool = False,
+    also: Path | None = None,
 ) -> CropSet:
-    """Crops of one set of a folder of pictures, as they are and at half their size, which has fewer flaws.
+    """Crops of one split of a folder of pictures, at full size and reduced (`HALVINGS`).
 
     Args:
-        skip_broken: leave out pictures that cannot be read; the split is made before, so that it is the same.
+        skip_broken: leave out pictures that cannot be read; the split is made before, so it does not change.
+        also: a folder of more pictures, all of which are for training.
 
     Raises:
-        Unreadable: pictures that cannot be read, all of them named.
-        LncaError: no pictures, too few to split, none that is large enough.
+        Unreadable: some pictures cannot be read; it names all of them.
+        LncaError: there are no pictures, too few to split, or none is large enough.
     """
     paths, others = pictures_in(data, skip_broken)
     chosen = [paths[i] for i in split_groups([path.name for path in paths], seed)[split]]
+    if also is not None and split == "train":
+        more, left_out = pictures_in(also, skip_broken)
+        chosen, others = [*chosen, *more], [*others, *left_out]
     whole, broken = read_all(chosen, lambda path: FilePicture(path).read(), skip_broken)
-    halves = [halved(picture) for picture in whole]
     needed = side + 2 * margin
-    pictures = [picture for picture in [*whole, *halves] if min(picture.shape[:2]) >= needed]
+    pictures = [each for picture in whole for each in reduced(picture, HALVINGS) if min(each.shape[:2]) >= needed]
     if not pictures:
         raise LncaError(f"none of the pictures in {data} has sides of {needed} pixels or more")
     return CropSet(pictures, side, margin, count, len(whole), (*others, *broken))
 
 
+def reduced(picture: np.ndarray, halvings: int) -> list[np.ndarray]:
+    """The picture, and it at 1/2, 1/4, ... of its size, as often halved."""
+    pictures = [picture]
+    for _ in range(halvings):
+        if min(pictures[-1].shape[:2]) < 2:
+            break
+        pictures.append(halved(pictures[-1]))
+    return pictures
+
+
 def halved(picture: np.ndarray) -> np.ndarray:
-    """Means over 2x2 pixels."""
+    """The picture at half its size, by means over 2x2 pixels."""
     height, width = (size // 2 * 2 for size in picture.shape[:2])
     blocks = picture[:height, :width].reshape(height // 2, 2, width // 2, 2, 3)
     return (blocks.mean((1, 3)) + 0.5).astype(np.uint8)

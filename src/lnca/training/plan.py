@@ -1,4 +1,4 @@
-"""What is trained: everything a resumed run must share with the first one."""
+"""The plan of a training run: everything that a resumed run must share with the first one."""
 
 import dataclasses
 import json
@@ -14,17 +14,17 @@ from .recipe import Recipe
 
 @dataclass(frozen=True)
 class Plan:
-    """A training.
+    """The plan of a training run.
 
     Args:
         model: architecture, such as "latent-nafca".
         task: "denoise", "deblur", "photo-denoise" or "photo-deblur".
         data: folder of clean pictures, or one that `lnca data prepare` wrote.
         recipe: see `Recipe`.
-        seed: of the split, the weights and everything drawn.
-        initial: a weight file to begin with; random weights when None.
-        minutes: that the training may take on the machine where it begins, for the tasks of photographs: epochs get as
-            many crops as fit, whatever the recipe says; None leaves them.
+        seed: seed of the split, the initial weights and all random draws.
+        initial: weight file with initial weights; random weights if None.
+        minutes: for photographs, the time of the run on the machine where it begins: epochs get as many crops as fit,
+            whatever the recipe says. None keeps the recipe's number.
     """
 
     model: str
@@ -34,6 +34,7 @@ class Plan:
     seed: int = 0
     initial: Path | None = None
     minutes: float | None = None
+    also: Path | None = None
 
     @property
     def name(self) -> str:
@@ -41,7 +42,7 @@ class Plan:
         return self.task if self.task in get_args(PhotoTask) else f"{self.model}-{self.task}"
 
     def describe(self) -> dict[str, Any]:
-        """Plain data, for the run's folder, the checkpoint and the card."""
+        """The plan as plain data, for the run's folder, the checkpoint and the card."""
         return {
             "model": self.model,
             "task": self.task,
@@ -49,11 +50,12 @@ class Plan:
             "recipe": json.loads(json.dumps(dataclasses.asdict(self.recipe))),
             **({} if self.initial is None else {"initial": self.initial.stem}),
             **({} if self.minutes is None else {"minutes": self.minutes}),
+            **({} if self.also is None else {"also": self.also.name}),
         }
 
 
 def commit() -> str | None:
-    """The commit of the source tree that runs, with "+" when it was changed since; None outside a git repository."""
+    """The commit of the running source tree, with "+" if it has changes; None outside a git repository."""
     try:
         git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
         return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,4 +1,4 @@
-"""What a run trains and validates on: tiles, or crops of photographs, with what each phase wants to know of them."""
+"""The samples of a run: tiles, or crops of photographs, with the noise levels that some phases need."""
 
 import torch
 from torch import Tensor
@@ -13,25 +13,26 @@ from .batch import Batch
 from .plan import Plan
 from .recipe import NoiseLevelPhase, PyramidPhase
 
-# Crops that make an epoch, where the recipe does not say.
+# Crops of an epoch, if the recipe does not set them.
 CROPS = 10_000
 
 
 def side(settings: NoiseLevelPhase | PyramidPhase, share: float) -> int:
-    """Side of the crops when a share of a phase is done: evenly from the first to the last, a multiple of 8."""
+    """Side of the crops after a `share` of a phase: grows evenly from the first to the last, a multiple of 8."""
     first, last = settings.crops
     return round((first + (last - first) * share) / SIDE) * SIDE
 
 
 def open_samples(plan: Plan, split: Split, phases: tuple[str, ...], skip_broken: bool = False) -> TileSet | CropSet:
-    """The samples of one set.
+    """The samples of one split.
 
     Args:
         phases: names of the phases that are trained.
         skip_broken: leave out pictures that cannot be read.
 
     Raises:
-        LncaError: none, or too few; a phase needs crops and the task has tiles, or crops that cannot be had.
+        LncaError: there are no or too few samples, a phase needs crops and the task has tiles, or the size of crops is
+            wrong.
     """
     recipe = plan.recipe
     limit = recipe.training_tiles if split == "train" else recipe.validation_tiles
@@ -41,9 +42,20 @@ def open_samples(plan: Plan, split: Split, phases: tuple[str, ...], skip_broken:
     if any(crop % SIDE or crop < 2 * SIDE for crop in crops):
         raise LncaError(f"the crops of {plan.model} should be multiples of {SIDE}, of {2 * SIDE} or more, got {crops}")
     if plan.task == "denoise" or plan.task == "deblur":
+        if plan.also is not None:
+            raise LncaError(f"--also is for the tasks of photographs; for {plan.task}, put all pictures into one folder")
         return open_tiles(plan.data, split, plan.seed, recipe.tile, limit, skip_broken)
     smallest = min(crops, default=recipe.crop)
-    samples = open_crops(plan.data, split, plan.seed, smallest, limit or CROPS, MARGINS[plan.task], skip_broken)
+    samples = open_crops(
+        plan.data,
+        split,
+        plan.seed,
+        smallest,
+        limit or CROPS,
+        MARGINS[plan.task],
+        skip_broken=skip_broken,
+        also=plan.also,
+    )
     for crop in crops:
         samples.of_side(crop)
     return samples
@@ -60,13 +72,13 @@ def draw_batch(
     *,
     augment: bool,
 ) -> Batch:
-    """A batch as a phase wants it, on the device of `draw`.
+    """Draws a batch for a phase, on the device of `draw`.
 
     Args:
-        index: of the samples.
+        index: numbers of the samples.
         difficulty: see `Curriculum`.
-        share: of the phase that is done.
-        augment: turn and mirror, and change colours of photographs.
+        share: share of the phase that is done.
+        augment: rotate and mirror, and change the colours of photographs.
     """
     here, settings = index.to(draw.device), getattr(plan.recipe, phase)
     if isinstance(samples, CropSet) and isinstance(settings, NoiseLevelPhase | PyramidPhase):

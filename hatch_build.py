@@ -1,4 +1,4 @@
-"""Compiles the fused CPU kernels into the package where there is a C++ compiler; without one it is pure Python.
+"""Compiles the fused CPU kernels into the package if there is a C++ compiler; without one the package is pure Python.
 
 `LNCA_KERNELS=0` leaves them out, `LNCA_KERNELS=1` makes it an error if they cannot be built; `CXX` names the compiler.
 `LNCA_TARGET`, a name of `WHEELS`, makes a wheel for another machine, with the compiler of the PyPI package ziglang.
@@ -27,8 +27,8 @@ AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mpre
 BF16 = [*AVX512, "-mavx512bf16"]
 AMX = [*BF16, "-mamx-tile", "-mamx-bf16"]
 ZIG = [sys.executable, "-m", "ziglang", "c++"]
-# The platform in the name of a wheel, for each target as Zig names it: glibc 2.17, which is older than what torch and
-# numpy want, musl 1.2, and the oldest macOS that runs on both of its processors.
+# The platform tag of a wheel for each of Zig's targets: glibc 2.17, which is older than what torch and numpy require,
+# musl 1.2, and the oldest macOS that supports both of its processors.
 WHEELS = {
     "x86_64-linux-gnu.2.17": "manylinux_2_17_x86_64.manylinux2014_x86_64",
     "aarch64-linux-gnu.2.17": "manylinux_2_17_aarch64.manylinux2014_aarch64",
@@ -42,11 +42,11 @@ WHEELS = {
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled for, and with what.
+    """A target of compilation.
 
     Args:
-        command: the C++ compiler, with what it has to be told for this target.
-        wheel: the platform in the name of the wheel.
+        command: the C++ compiler, with its options for this target.
+        wheel: the platform tag of the wheel.
         system: "linux", "macos" or "windows".
         x86: whether the processor is x86-64.
     """
@@ -58,21 +58,21 @@ class Target:
 
     @property
     def library(self) -> str:
-        """Name of the file."""
+        """File name of the library."""
         return "_cpu.dll" if self.system == "windows" else "_cpu.so"
 
     def sets(self) -> dict[str, list[str]]:
-        """Flags of each instruction set. Each is compiled from the same file and chosen at run time; the one that every
-        processor has comes first, so that what all have in common is linked from it."""
+        """Flags of each instruction set. The same file is compiled for each set, and one is chosen at run time. The set
+        of all processors comes first, so that functions that all share are linked from it."""
         if not self.x86:
             return {"portable": []}
         sets = {"portable": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": BF16}
-        # Linux, whose kernel has to grant the registers; GCC knows them from version 11 on.
+        # AMX only on Linux, whose kernel grants the registers; GCC supports it from version 11.
         return sets | {"amx": AMX} if self.system == "linux" and knows(self.command, AMX) else sets
 
 
 def cross(name: str) -> Target:
-    """A target of `WHEELS`, by Zig."""
+    """A target of `WHEELS`, compiled by Zig."""
     if name not in WHEELS:
         raise ValueError(f"LNCA_TARGET should be one of {', '.join(WHEELS)}, got {name!r}")
     machine, system = name.split("-")[:2]
@@ -80,7 +80,7 @@ def cross(name: str) -> Target:
 
 
 def native() -> Target | None:
-    """This machine, by whichever compiler it has; None without one."""
+    """This machine as the target, with the compiler that it has; None without one."""
     machine = platform.machine().lower()
     system = {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
     command = compiler()
@@ -100,7 +100,7 @@ def compiler() -> list[str] | None:
     for command in [named] if named else [[name] for name in known]:
         if shutil.which(command[0]):
             return command
-    # Zig compiles for the processor it runs on if it is not told otherwise.
+    # By default Zig compiles for the processor on which it runs.
     return [*ZIG, "-mcpu=baseline"] if not named and find_spec("ziglang") else None
 
 
@@ -111,8 +111,8 @@ def knows(command: list[str], flags: list[str]) -> bool:
 
 
 def compile_kernels(root: Path, target: Target, folder: Path) -> Path:
-    """Writes the library into a folder, and gives its path; raises `subprocess.CalledProcessError` when a compiler does
-    not manage it."""
+    """Writes the library into a folder, and returns its path; raises `subprocess.CalledProcessError` if a compiler
+    fails."""
     sets = target.sets()
     jobs = [(name, [*flags, f"-DLNCA_ISA={name}"], "run.cpp") for name, flags in sets.items()]
     jobs.append(("dispatch", ["-DLNCA_AMX"] if "amx" in sets else [], "dispatch.cpp"))
@@ -129,9 +129,9 @@ def compile_kernels(root: Path, target: Target, folder: Path) -> Path:
             _, said = process.communicate()
             if process.returncode:
                 raise subprocess.CalledProcessError(process.returncode, arguments, stderr=said)
-        # A new file that takes the old one's name: a process that uses the old one keeps it.
+        # Replace the file instead of changing it: a process that uses the old library keeps it.
         library = Path(room) / target.library
-        # Zig builds its own C++ library, and as it is told to build.
+        # Zig builds its own C++ library, with the same options.
         linking = [
             *target.command,
             "-O3",

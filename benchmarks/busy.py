@@ -1,10 +1,10 @@
-"""Restores a picture while another program holds a core, and while none does, as lnca is and as it was.
+"""Times restoring with and without another program that occupies a core, for this checkout and an earlier one.
 
     python benchmarks/busy.py --before OTHER_CHECKOUT/src --out benchmarks/results/busy.json
     python benchmarks/busy.py --before OTHER_CHECKOUT/src --as-it-is  # on a machine whose cores others hold anyway
 
-Ways are taken in turn, round by round, so that what else the machine does meets all alike. Each is a fresh process: one
-that restores several times (seconds of each but the first), and the command (seconds from its start to its end).
+All ways run in turn, round by round, so that other work on the machine affects them alike. Each runs in a new process:
+one that restores several times (seconds of each except the first), and the command (seconds from start to end).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SIDE, TIMES = 512, 3
-# Restores in one process; says the seconds of each but the first, and what was made of the picture.
+# Restores several times in one process; prints the seconds of each except the first, and a digest of the result.
 RESTORE = """
 import hashlib, sys, time
 import numpy as np
@@ -41,7 +41,7 @@ for _ in range(int(sys.argv[2])):
     seconds.append(time.perf_counter() - begin)
 print(*seconds[1:], hashlib.sha256(result.tobytes()).hexdigest())
 """
-# What runs beside it.
+# The program that runs beside it.
 NOTHING, HOLDER, ANYWAY = "nothing of ours", "a program that holds a core", "what the machine does anyway"
 HOLD = "import os\nos.sched_setaffinity(0, {%d})\nwhile True: pass"
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--as-it-is", action="store_true", help="only beside what the machine does anyway")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "busy.json")
     options = parser.parse_args()
-    # The folder of lnca, and what is set in the environment.
+    # The folder of lnca, and changes of the environment.
     ways: dict[str, tuple[Path, dict[str, str]]] = {"now": (ROOT / "src", {})}
     if options.before:
         ways |= {
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def row(way: str, beside: str, what: str, found: list[float]) -> dict[str, Any]:
-    """A line of the result; seconds."""
+    """A row of the result, in seconds."""
     return {
         "way": way,
         "beside": beside,
@@ -113,7 +113,7 @@ def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 @contextmanager
 def held(busy: bool) -> Iterator[None]:
-    """The last core is held by another process meanwhile, if `busy`."""
+    """A context in which another process occupies the last core, if `busy`."""
     if not busy:
         yield
         return
@@ -126,7 +126,7 @@ def held(busy: bool) -> Iterator[None]:
 
 
 def restored(room: Path, source: Path, extra: dict[str, str], threads: int) -> tuple[list[float], str]:
-    """Seconds of each restoring but the first in a fresh process, and a digest of the result."""
+    """Seconds of each restoration except the first in a new process, and a digest of the result."""
     words = [sys.executable, "-c", RESTORE, str(room / "picture.png"), str(TIMES), str(threads)]
     *found, digest = subprocess.run(
         words, env=environment(source, extra), capture_output=True, text=True, check=True
@@ -154,7 +154,7 @@ def command(room: Path, source: Path, extra: dict[str, str]) -> float:
 
 
 def environment(source: Path, extra: dict[str, str]) -> dict[str, str]:
-    """Of a process that takes lnca from a folder, with as many threads as the machine has cores."""
+    """The environment of a process that imports lnca from a folder, with one thread for each core."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
     return kept | {"PYTHONPATH": str(source.resolve())} | extra
 

@@ -1,7 +1,7 @@
-"""How good a latent model could be: what its decoder makes of a latent that is perfectly clean.
+"""Upper limit of a latent model: SSIM of decoding a perfectly clean latent.
 
-SSIM on the test split of the decoder's picture of clean latent and clean skip, of clean latent and corrupted skip (the
-best the automaton can do), and of corrupted latent and clean skip, for every shipped model.
+For every shipped model, SSIM on the test split after decoding clean latent and clean skip, clean latent and corrupted
+skip (the best that the automaton can reach), and corrupted latent and clean skip.
 
     python benchmarks/ceilings.py --data ../shared/data/photos
 """

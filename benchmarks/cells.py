@@ -1,4 +1,4 @@
-"""The steps alone, without the autoencoder: plain, compiled, in JAX and fused, in turn, in one run."""
+"""Times the steps without the autoencoder: plain, compiled, in JAX and fused, in turn, in one run."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def operations(rule: Any) -> int:
-    """Of a cell and step, in the linear maps and the convolution."""
+    """Operations of a cell and step, in the linear maps and the convolution."""
     maps = [m for m in rule.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
     return sum(2 * layer.weight.numel() for layer in maps)
 
@@ -61,7 +61,7 @@ def ways(rule: Any) -> dict[str, Callable[[Tensor], object]]:
 
 
 def measure(names: list[str], lattices: tuple[tuple[int, int, int], ...], rounds: int) -> dict[str, Any]:
-    """Rows of time, ratio to plain float32 and share of the rate of products and sums in registers."""
+    """Rows with time, ratio to plain float32, and share of the rate of multiplications and additions in registers."""
     peak: dict[str, float | None] = {name: register_rate(MATRIX_PRECISION[name]) for name in PRECISIONS}
     rows = []
     for name in names:

@@ -1,7 +1,7 @@
-"""The control: a plain residual CNN of five 3x3 layers, trained on the tiles the shipped models saw.
+"""The control: a plain residual CNN of five 3x3 layers, trained on the tiles of the shipped models.
 
-The same split, corruption, curriculum and image losses, and as many fresh samples as all phases together gave the
-models; it is scored as they are.
+It has the same split, corruption, curriculum and image losses, and as many new samples as all phases of the models
+together; it is scored like them.
 
     python benchmarks/control_cnn.py --task denoise --data ../shared/data/photos
 """

@@ -1,7 +1,7 @@
-"""The fused 3x3 convolutions with fewer products (`runtime/cpu/winograd.h`) against those that multiply every tap.
+"""Compares Winograd's 3x3 convolutions (`runtime/cpu/winograd.h`) with those that multiply every tap.
 
-Time and error against float64 of layers of the models for photographs, on one thread, with every instruction set
-there is, then whole restorations.
+Measures time and error against float64 for layers of the models for photographs, on one thread, with every available
+instruction set, and then whole restorations.
 
     python benchmarks/convolutions.py
 """

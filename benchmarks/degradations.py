@@ -1,7 +1,7 @@
-"""What training's degradations cost: seconds a megapixel of `camera` and of its parts, on one core.
+"""Cost of the degradations in training: seconds a megapixel of `camera` and of its parts, on one core.
 
-Batches are crops of the photograph that comes with lnca. A part's row is what it costs the pictures that draw it; in
-`camera` few draw all of them. Seconds are the processor's, so that other work on the machine counts little.
+Batches are crops of the photograph that comes with lnca. A part's row is its cost for the pictures that draw it; in
+`camera` few pictures draw all parts. Seconds are CPU time, so other work on the machine has little effect.
 
     python benchmarks/degradations.py            # benchmarks/results/degradations.json
 """
@@ -39,7 +39,7 @@ def crops(draw: torch.Generator) -> Tensor:
 
 
 def parts(clean: Tensor, draw: torch.Generator) -> dict[str, Callable[[], object]]:
-    """What is measured, by name; each makes a whole batch."""
+    """The functions to measure, by name; each computes a whole batch."""
     noisy = gaussian_noise(clean, 0.1, draw)
     same = partial(torch.full, (BATCH, 1, 1, 1))
     quality, places = torch.full((BATCH,), 80.0), torch.full((BATCH, 2), 3)

@@ -1,7 +1,7 @@
-"""Kills lnca at random moments and looks at what is left: in the end it has to be what an uninterrupted run gives.
+"""Kills lnca at random moments, resumes, and checks that the result is that of an uninterrupted run.
 
 Training (both phases), preparing data, restoring a folder and exporting are killed with SIGKILL, resumed, killed again;
-then one worker of an elastic training is killed, a training is asked to stop, and one runs into a full disk.
+then one worker of an elastic training run is killed, one run is asked to stop, and one meets a full disk.
 
     python benchmarks/faults.py [--kills 100] [--seed 0]
 """
@@ -30,7 +30,7 @@ from lnca.training.checkpoint import checkpoints, open_checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "faults.json"
 LNCA = [sys.executable, "-m", "lnca"]
-# Small, but with every part of the real thing: pool, dropout, masks, validation, sheets.
+# Small, but with all parts of a real run: pool, dropout, masks, validation, sheets.
 CHANGES = (
     "batch_size=4",
     "tile=32",
@@ -51,13 +51,13 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Job:
-    """Something that is killed.
+    """A job to kill.
 
     Args:
-        name: of the job.
-        share: of all kills.
-        command: given the folder it works in; the same again resumes.
-        where: what was done so far, for the report.
+        name: name of the job.
+        share: share of all kills.
+        command: the command, for the folder of the job; the same command resumes.
+        where: progress so far, for the report.
     """
 
     name: str
@@ -95,7 +95,7 @@ def trained_until(folder: Path) -> str:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """What a user sees: not hidden files, nor what tells of times (events of TensorBoard, manifests, checkpoints)."""
+    """The files that count: not hidden files, nor files with times (TensorBoard events, manifests, checkpoints)."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -104,7 +104,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def gone(group: int) -> bool:
-    """Whether all processes of a group end, soon; those that do not are ended here."""
+    """Whether all processes of a group end soon; kills those that do not."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
@@ -117,7 +117,7 @@ def gone(group: int) -> bool:
 
 
 def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str, Any]:
-    """Kills a job so many times, as often resumed, begun anew whenever it came to its end."""
+    """Kills a job `kills` times, resumes it each time, and starts it again whenever it finishes."""
     whole = folder / "whole"
     begun = time.monotonic()
     subprocess.run([*LNCA, *job.command(whole)], check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
@@ -132,14 +132,14 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
         try:
             status = process.wait(draw.uniform(0, duration) if done < kills else None)
         except subprocess.TimeoutExpired:
-            # One time the process alone, whose workers have to find out, the other all of them at once.
+            # Alternately kill the process alone, whose workers have to notice it, and all processes at once.
             (os.kill if done % 2 else os.killpg)(process.pid, signal.SIGKILL)
             process.wait()
             done, outlived = done + 1, outlived + (not gone(process.pid))
             moments[job.where(work)] = moments.get(job.where(work), 0) + 1
             continue
         whole_now = content(work) == expected
-        # What was killed after its end has nothing to go on with, and may say so.
+        # A job that was killed after its end has nothing to resume, and may say so.
         if status and not (status == 2 and whole_now):
             raise SystemExit(f"{job.name}: exit status {status} after {done} kills; see {work}")
         rounds, same, refused = rounds + 1, same + whole_now, refused + bool(status)
@@ -181,7 +181,7 @@ def elastic(folder: Path, pictures: Path) -> dict[str, Any]:
 
 
 def asked(folder: Path, pictures: Path) -> dict[str, Any]:
-    """SIGTERM while it trains."""
+    """Sends SIGTERM to a training run."""
     process = subprocess.Popen([*LNCA, *train_command(folder, pictures)], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     while not checkpoints(folder / "run"):
         time.sleep(0.05)
@@ -194,7 +194,7 @@ def asked(folder: Path, pictures: Path) -> dict[str, Any]:
 
 
 def full_disk(folder: Path, pictures: Path, checkpoint: int) -> dict[str, Any]:
-    """A file system that has room for a checkpoint (of so many bytes) and a half; it takes root to make one."""
+    """Trains on a file system with room for one and a half checkpoints (of `checkpoint` bytes); needs root."""
     folder.mkdir(parents=True)
     size = f"size={checkpoint * 3 // 2}"
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "lnca", folder]).returncode:

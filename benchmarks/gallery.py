@@ -1,4 +1,4 @@
-"""Draws the gallery: what the shipped models do to the photograph that comes with lnca, which none was trained on.
+"""Draws the gallery: the shipped models restore the photograph that comes with lnca, which none was trained on.
 
 python benchmarks/gallery.py                # docs/gallery.md, docs/images/gallery, benchmarks/results/gallery.json
 """
@@ -30,7 +30,7 @@ from lnca.restoration.showing import draw_heat_map, side_by_side
 
 ROOT = Path(__file__).parents[1]
 SEED = 0
-# Pixels of the parts that are shown, and between them.
+# Side of the parts that are shown in pixels, and the gap between them.
 SIDE, SMALL, WIDE, GAP = 184, 128, 240, 6
 TILE = 32
 QUALITY = 88
@@ -44,8 +44,8 @@ class Gallery:
     """The pictures, their scores and the page that shows them.
 
     Args:
-        folder: for the pictures.
-        address: of that folder, as the page sees it.
+        folder: folder for the pictures.
+        address: address of that folder in the page.
     """
 
     def __init__(self, folder: Path, address: str):
@@ -54,17 +54,17 @@ class Gallery:
         self.page = [
             "# Gallery",
             "",
-            "The photograph that comes with lnca, which no model was trained on, drawn by `make gallery`; PSNR in dB "
-            "and SSIM are of what is shown (`benchmarks/results/gallery.json`).",
+            "`make gallery` draws these examples from the photograph that comes with lnca, on which no model was "
+            "trained. PSNR in dB and SSIM are those of the shown parts (`benchmarks/results/gallery.json`).",
         ]
         self.clean = to_tensor(photograph())
 
     def text(self, *lines: str) -> None:
-        """A paragraph, or a heading."""
+        """Adds a paragraph or a heading."""
         self.page += ["", *lines]
 
     def row(self, name: str, parts: dict[str, Tensor], clean: Tensor) -> None:
-        """Pictures (1, 3, H, W) side by side, and a table of their scores against a clean one."""
+        """Adds pictures (1, 3, H, W) side by side, and a table of their scores against a clean one."""
         self.save(name, [to_image(part[0]) for part in parts.values()])
         scores: list[dict[str, Any]] = [
             {
@@ -85,7 +85,7 @@ class Gallery:
         )
 
     def save(self, name: str, images: list[Image.Image]) -> None:
-        """Pictures of one height side by side, as a file that the page shows."""
+        """Saves pictures of one height side by side, and adds them to the page."""
         widths = [image.width for image in images]
         sheet = Image.new("RGB", (sum(widths) + GAP * (len(images) - 1), images[0].height), "white")
         left = 0
@@ -104,7 +104,7 @@ def part(x: Tensor, top: int, left: int, side: int = SIDE) -> Tensor:
 
 
 def gaussian(x: Tensor, sigma: float) -> Tensor:
-    """With noise of a deviation of `sigma` of 255, as an 8-bit file would hold it."""
+    """Adds noise with a standard deviation of `sigma` of 255, and rounds to 8 bits."""
     noise = torch.randn(x.shape, generator=generator("cpu", SEED, f"gallery {sigma}"))
     return as_file(x + noise * sigma / 255)
 
@@ -115,10 +115,10 @@ def as_file(x: Tensor) -> Tensor:
 
 
 def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
-    """All pictures; `load` gives the models by their names."""
+    """Draws all pictures; `load` returns a model for its name."""
     clean, photo = gallery.clean, load("photo-denoise")
     gallery.text("## Noise of any strength")
-    gallery.text("`photo-denoise` is blind: one model, which is not told how much noise there is.")
+    gallery.text("`photo-denoise` is blind: one model for all strengths, without a given noise level.")
     for sigma, (top, left) in zip(SIGMAS, ((150, 60), (230, 200), (270, 130)), strict=True):
         noisy = gaussian(clean, sigma)
         parts = {f"sigma {sigma}": noisy, "restored": photo.restore(noisy), "clean": clean}
@@ -126,7 +126,9 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
         gallery.row(f"noise-{sigma}", shown, shown["clean"])
 
     gallery.text("## A camera at night")
-    gallery.text("Noise that grows with the light, behind a colour filter, developed: coarse and coloured.")
+    gallery.text(
+        "Noise of a sensor with a colour filter grows with the light; after development it is coarse and coloured."
+    )
     night = as_file(camera_noise(clean, generator("cpu", SEED, "demo"), (NIGHT, NIGHT)))
     shown = {
         label: part(x, 160, 160)
@@ -134,9 +136,10 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     }
     gallery.row("night", shown, shown["clean"])
 
-    gallery.text("## A hand that shook")
+    gallery.text("## Motion blur")
     gallery.text(
-        f"By {' and by '.join(map(str, SHAKEN))} pixels. `photo-deblur` is not told how long nor in which direction."
+        f"Straight motion of {' and of '.join(map(str, SHAKEN))} pixels. `photo-deblur` gets neither its length nor "
+        "its direction."
     )
     sharpen = load("photo-deblur")
     for length, (top, left) in zip(SHAKEN, ((160, 160), (230, 200)), strict=True):
@@ -150,23 +153,23 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     frames = list(photo.iterate(part(gaussian(clean, 50), 270, 130, SMALL), steps=STEPS[-1]))
     gallery.row("steps", {f"after {step}": frames[step] for step in STEPS}, part(clean, 270, 130, SMALL))
 
-    gallery.text("## Less of it")
+    gallery.text("## Strength")
     gallery.text(f"`--strength` {', '.join(f'{strength:g}' for strength in STRENGTHS)}.")
     noisy = gaussian(clean, 25)
     shown = {f"{strength:g}": part(photo.restore(noisy, strength=strength), 230, 200, SMALL) for strength in STRENGTHS}
     gallery.row("strength", shown, part(clean, 230, 200, SMALL))
 
-    gallery.text("## Only there")
+    gallery.text("## A part of the picture")
     gallery.text("`--region 60,90,120,90`, and `--compare`: the left half before, the right half after.")
     view = part(gaussian(clean, 50), 170, 120, WIDE)
     mask = mask_of(WIDE, WIDE, (60, 90, 120, 90), None)
     there = to_image(photo.restore(view, mask=mask)[0])
     gallery.save("region", [there, side_by_side(to_image(view[0]), to_image(photo.restore(view)[0]))])
 
-    gallery.text("## Where cells still work")
+    gallery.text("## How long each cell works")
     gallery.text(
-        "`--steps auto` leaves out cells that have settled, and `--heat-map` shows how long each worked: from dark "
-        "red, which settled early, to white. The paper's noise, `latent-vitca-denoise`."
+        "`--steps auto` skips cells that have settled. `--heat-map` shows how long each cell worked: dark red cells "
+        "settled early, white ones late. The paper's noise, `latent-vitca-denoise`."
     )
     model = load("latent-vitca-denoise")
     noisy = masked_noise(clean, PAPER_DIFFICULTY["denoise"], generator("cpu", SEED, "demo"))
@@ -178,8 +181,8 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     given = masked_noise(half, PAPER_DIFFICULTY["denoise"], generator("cpu", SEED, "gallery"))
     gallery.text("## The paper's noise")
     gallery.text(
-        "Half of the pixels are hit; the photograph at half its size, as the paper's tiles are. The paper's two rules, "
-        "and ours."
+        "Half of the pixels have noise. The photograph is at half its size, like the paper's tiles. The models are the "
+        "paper's two rules, and ours."
     )
     parts = {"given": as_file(given), **restored(load, "denoise", as_file(given)), "clean": half}
     shown = {label: part(x, 96, 40, SMALL) for label, x in parts.items()}
@@ -190,15 +193,15 @@ def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     given = motion_blur(tiles, int(PAPER_DIFFICULTY["deblur"]), generator("cpu", SEED, "gallery"))
     gallery.text("## The paper's blur")
     gallery.text(
-        "Seven pixels of motion, in tiles of 32x32, each in a direction of its own and dark beyond its border, as the "
-        "paper has it. For whole photographs there is `photo-deblur`."
+        "Motion of seven pixels in tiles of 32x32. As in the paper, each tile has its own direction and is dark beyond "
+        "its border. For whole photographs use `photo-deblur`."
     )
     parts = {"given": given, **restored(load, "deblur", given)}
     gallery.row("paper-blur", {**{label: joined(x) for label, x in parts.items()}, "clean": sharp}, sharp)
 
 
 def restored(load: Callable[[str], Restorer], task: str, given: Tensor) -> dict[str, Tensor]:
-    """What the paper's two models of a task make of pictures, and ours where there is one."""
+    """Pictures restored by the paper's two models of a task, and by ours if there is one."""
     names = (f"latent-nafca-{task}", f"latent-vitca-{task}", f"lnca-{task}")
     known = {model.name for model in lnca.models()}
     return {name: load(name).restore(given) for name in names if name in known}
@@ -210,7 +213,7 @@ def tiled(x: Tensor) -> Tensor:
 
 
 def joined(tiles: Tensor) -> Tensor:
-    """The square picture that `tiled` took apart."""
+    """The inverse of `tiled`, for square pictures."""
     rows = math.isqrt(len(tiles))
     return tiles.unflatten(0, (rows, rows)).permute(2, 0, 3, 1, 4).reshape(1, 3, TILE * rows, TILE * rows)
 

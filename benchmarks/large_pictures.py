@@ -1,7 +1,7 @@
-"""Pictures of any size: seconds and peak memory of whole restorations, each in a process of its own.
+"""Pictures of any size: seconds and peak memory of whole restorations, each in its own process.
 
-One megapixel in a hurry (bfloat16 where the processor multiplies faster in it), one hundred in 4 GB, and pictures in
-less and less memory, which have to come out the same to the bit.
+One megapixel as fast as possible (bfloat16 if the CPU multiplies faster in it), one hundred megapixels in 4 GB, and
+pictures with less and less memory, whose results have to be the same to the bit.
 
     python benchmarks/large_pictures.py
 """
@@ -26,7 +26,7 @@ from lnca.runtime.native import Precision
 
 RESULTS = Path(__file__).parent / "results" / "large-pictures-cpu.json"
 MODEL = "latent-nafca-denoise"
-# Megapixels are of width times height; the limit is of memory beside the picture and its result.
+# Megapixels mean width times height; the limit is for memory beside the picture and its result.
 RUNS: list[dict[str, Any]] = [
     {"side": 1024, "limit": None, "steps": None},
     {"side": 1024, "limit": None, "steps": "auto"},
@@ -51,7 +51,7 @@ def noisy_picture(side: int) -> np.ndarray:
 
 
 def run(side: int, limit: str | None, steps: str | None) -> dict[str, Any]:
-    """One restoration, in this process; the model has restored something small before."""
+    """Measures one restoration in this process, after a small warm-up picture."""
     rates = [register_rate(precision) or 0 for precision in (torch.float32, torch.bfloat16)]
     precision: Precision = "bfloat16" if rates[1] > rates[0] else "float32"
     restorer = lnca.load(MODEL, "cpu", "fused", precision)

@@ -1,10 +1,10 @@
-"""Many clients at once against `lnca serve`: good pictures of mixed sizes, broken ones, and clients that misbehave.
+"""Tests `lnca serve` with many clients at once: good pictures of mixed sizes, broken ones, and clients that misbehave.
 
     python benchmarks/load.py --minutes 10 --clients 200 --out benchmarks/results/load.json
 
-What must hold: no answer but the promised one for what was sent, the same bytes whenever the same picture is restored,
-no growth of memory, and an end in the middle of it (SIGTERM, then a new service) that loses no accepted request. The
-report says how long answers took. Exit status 1 when something did not hold.
+Requirements: every request gets the promised answer, the same picture always gives the same bytes, memory does not
+grow, and stopping under load (SIGTERM, then a new service) loses no accepted request. The report has the times of
+answers. The exit status is 1 if a requirement fails.
 """
 
 import argparse
@@ -32,20 +32,20 @@ from PIL import Image
 from lnca.files import write_whole
 
 UPLOAD_SECONDS, MEGABYTES = 10, 2
-# Of memory, between the first and the last third of a service's life, beyond what it takes to warm up.
+# Allowed growth of memory between the first and the last third of a service's life, after warming up.
 GROWTH = 0.05
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a client may send.
+    """A kind of request.
 
     Args:
-        name: in the report.
-        share: how often, relative to the others.
-        statuses: what may be answered, beside 429 and 503 where the token is right.
-        bodies: to choose from.
-        query, headers: of the request.
+        name: name in the report.
+        share: frequency relative to the others.
+        statuses: allowed statuses, beside 429 and 503 if the token is right.
+        bodies: bodies to choose from.
+        query, headers: query and headers of the request.
         manner: "whole", or "half" of the body and away, "stalled" after half of it, "away" before the answer, or
             "noise" instead of HTTP.
     """
@@ -76,7 +76,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def kinds() -> list[Kind]:
-    """Everything that is sent."""
+    """All kinds of requests."""
 
     def several(width: int, height: int, kind: str, **options: Any) -> tuple[bytes, ...]:
         return tuple(encoded(picture(width, height, seed), kind, **options) for seed in range(4))
@@ -111,7 +111,7 @@ def kinds() -> list[Kind]:
 
 @dataclass
 class Service:
-    """`lnca serve` in a process, from its start to its end, and its memory meanwhile."""
+    """A process of `lnca serve`, from start to end, with samples of its memory."""
 
     model: str
     token: str
@@ -155,7 +155,7 @@ class Service:
             await asyncio.sleep(1)
 
     async def end(self) -> dict[str, Any]:
-        """SIGTERM; says what the service said of its requests, and how long it took."""
+        """Sends SIGTERM; returns what the service reports about its requests, and the time until its end."""
         assert self.process is not None
         self.up.clear()
         begin = time.monotonic()
@@ -177,12 +177,12 @@ class Service:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory a process has in use."""
+    """Bytes of memory that a process uses."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def growth(samples: list[tuple[float, int, int]]) -> dict[str, Any]:
-    """Medians of the first and the last third of the time, after a sixth of it for warming up."""
+    """Medians of the first and the last third of the time, after one sixth for warming up."""
     if len(samples) < 6:
         return {}
     kept = samples[len(samples) // 6 :]
@@ -201,11 +201,11 @@ def growth(samples: list[tuple[float, int, int]]) -> dict[str, Any]:
 
 
 class Load:
-    """The clients, and what they got.
+    """The clients and their answers.
 
     Args:
         service: see `Service`.
-        seed: of what is sent.
+        seed: seed of the requests.
     """
 
     def __init__(self, service: Service, seed: int):
@@ -220,7 +220,7 @@ class Load:
         self.done = False
 
     async def client(self) -> None:
-        """Sends one thing after another until it is done."""
+        """Sends one request after another until the time is over."""
         shares = [kind.share for kind in self.kinds]
         while not self.done:
             await self.service.up.wait()
@@ -229,7 +229,7 @@ class Load:
             try:
                 pause = await self.send(kind, self.random.choice(kind.bodies), port)
             except (OSError, asyncio.IncompleteReadError) as error:
-                # A service that ends closes connections on which it has accepted nothing; one that runs does not.
+                # Only a service that ends closes connections on which it has accepted nothing.
                 ended = not self.service.up.is_set() or self.service.port != port
                 self.note(kind, "no connection while it ended" if ended else "no answer")
                 if not ended:
@@ -241,7 +241,7 @@ class Load:
         self.statuses[kind.name][str(what)] += 1
 
     async def send(self, kind: Kind, body: bytes, port: int) -> float:
-        """One request; gives the seconds to wait before the next one."""
+        """Sends one request; returns the seconds to wait before the next one."""
         begin = time.monotonic()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -268,7 +268,7 @@ class Load:
     def judge(
         self, kind: Kind, body: bytes, status: int, headers: dict[str, str], content: bytes, seconds: float
     ) -> float:
-        """Writes down an answer, and whether it was one that was promised."""
+        """Records an answer, and whether it is a promised one."""
         self.note(kind, status)
         if "lnca-request" in headers:
             self.numbers.append(int(headers["lnca-request"]))
@@ -291,7 +291,7 @@ class Load:
 
 
 def is_sentence(content: bytes) -> bool:
-    """Whether an answer is JSON with one line that says what is wrong."""
+    """Whether an answer is JSON with a one-line error message."""
     try:
         said = json.loads(content)
     except ValueError:
@@ -310,7 +310,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], byt
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Seconds."""
+    """Percentiles of times in seconds."""
     names = {"median": 50, "p90": 90, "p99": 99, "longest": 100}
     return {"answers": len(values)} | {
         name: round(float(np.percentile(values, share)), 3) for name, share in names.items() if values
@@ -318,7 +318,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 async def half(load: Load, service: Service, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """A service under load, ended while it is; what it accepted against what the clients were answered."""
+    """Runs a service under load and stops it; compares accepted requests with the answers of the clients."""
     load.numbers = []
     await service.start()
     until = time.monotonic() + seconds
@@ -327,7 +327,7 @@ async def half(load: Load, service: Service, seconds: float, say: Callable[[str]
         total = sum(sum(counts.values()) for counts in load.statuses.values())
         say(f"{total} requests, {len(load.unexpected)} not as promised")
     report = await service.end()
-    # The last answers may still be on their way to their clients.
+    # The last answers may still be on their way to the clients.
     await asyncio.sleep(2)
     report["answers_received"] = len(load.numbers)
     report["answered_twice"] = len(load.numbers) - len(set(load.numbers))
@@ -335,7 +335,7 @@ async def half(load: Load, service: Service, seconds: float, say: Callable[[str]
 
 
 def failures(load: Load, halves: list[dict[str, Any]]) -> list[str]:
-    """What did not hold, one phrase each."""
+    """The requirements that failed, one phrase each."""
     found = [f"not as promised: {text}" for text in load.unexpected[:20]]
     for number, part in enumerate(halves, 1):
         if part["exit_status"] != 0:

@@ -1,15 +1,14 @@
-"""Photographs restored by our models and by others': quality on the test split, and time on one core.
+"""Photographs restored by lnca's models and by other methods: quality on the test split, and time on one core.
 
-Every method gets the same pictures: the middle of every second photograph of the test split. Methods with a parameter
-to choose get the one that is best on photographs of the validation split. Of a blur nothing is told, but to the methods
-that say so.
+Every method gets the same pictures: the middle of every second photograph of the test split. A method with a parameter
+gets the value that is best on photographs of the validation split. Only methods that say so get the blur kernel.
 
     python benchmarks/photographs.py --task photo-denoise --data ../shared/data/photos --methods BM3D,photo-denoise
     python benchmarks/photographs.py --task photo-denoise --speed
     python benchmarks/photographs.py --task photo-denoise --draw
 
-A method's name, or of ours a model's name or a weight file; without --methods all that the task has. What the result
-file holds of other methods stays there. Needs `pip install '.[compare]'`.
+A method is a name of another method, a model's name, or a weight file; without --methods all methods of the task run.
+The result file keeps the results of other methods. Needs `pip install '.[compare]'`.
 """
 
 import argparse
@@ -42,7 +41,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 SIDE = 256
 SEED = 0
-# Validation photographs that a method's parameter is chosen on.
+# Number of validation photographs for choosing a method's parameter.
 TUNED_ON = 8
 SPEED_SIDE = 512
 ROUNDS = 3
@@ -50,12 +49,12 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Method:
-    """A way to restore.
+    """A method to restore.
 
     Args:
-        run: picture (H, W, 3) in [0, 1], what is known of its degradation, and the parameter -> restored.
-        parameters: to choose from.
-        told: whether it is told the blur's kernel.
+        run: picture (H, W, 3) in [0, 1], known degradation, and parameter -> restored picture.
+        parameters: values to choose from.
+        told: whether it gets the blur kernel.
     """
 
     run: Callable[[np.ndarray, Any, float], np.ndarray]
@@ -64,7 +63,7 @@ class Method:
 
 
 def noise_of(x: np.ndarray, sigma: float | None) -> float:
-    """The noise's deviation in [0, 1]: as told, or estimated."""
+    """The standard deviation of the noise in [0, 1]: given or estimated."""
     return sigma if sigma is not None else float(restoration.estimate_sigma(x, average_sigmas=True, channel_axis=-1))
 
 
@@ -100,7 +99,8 @@ def gaussian_kernel(deviation: float) -> np.ndarray:
 
 
 def by_channel(x: np.ndarray, way: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """A way for grey pictures, on each channel of one mirrored around, since their blurs go round the border."""
+    """Applies a method for grey pictures to each channel of a mirrored picture, since these methods have periodic
+    borders."""
     room = 32
     wide = np.pad(x, ((room, room), (room, room), (0, 0)), "reflect")
     return np.stack([way(wide[..., channel]) for channel in range(3)], -1)[room:-room, room:-room]
@@ -119,7 +119,7 @@ def unsupervised_wiener(x: np.ndarray, kernel: np.ndarray, _: float) -> np.ndarr
 
 
 def guessing(way: Callable[..., np.ndarray], fixed: float) -> Callable[..., np.ndarray]:
-    """A deconvolution with a Gaussian kernel, whose deviation is the parameter."""
+    """A deconvolution with a Gaussian kernel, whose width is the parameter."""
     return lambda x, _, deviation: way(x, gaussian_kernel(deviation), fixed)
 
 
@@ -152,7 +152,7 @@ def ours(name: str) -> Method:
 
 
 def known(method: Method, task: PhotoTask, condition: str, name: str) -> Any:
-    """What a method is told: the deviation of Gaussian noise, or the kernel of a blur."""
+    """The information that a method gets: the standard deviation of Gaussian noise, or the blur kernel."""
     if task == "photo-denoise":
         return int(condition.split()[1]) / 255 if condition.startswith("sigma") else None
     if not method.told:
@@ -170,17 +170,17 @@ def apply(method: Method, task: PhotoTask, condition: str, case: Case, parameter
 
 
 def conditions(task: PhotoTask) -> list[str]:
-    """All but clean pictures: the others' methods have to be told how strong they should be."""
+    """All conditions except clean pictures, since other methods need a given strength."""
     return [name for name in CONDITIONS[task] if name != "clean"]
 
 
 def tested(data: Path) -> list[Path]:
-    """The photographs that all methods are scored on."""
+    """The photographs on which all methods are scored."""
     return chosen_pictures(data, "test", SEED)[::2]
 
 
 def measure(method: Method, task: PhotoTask, data: Path, advance: Callable[[], None]) -> dict[str, Any]:
-    """Scores on the test split for each condition, with the parameter that is best on the validation split."""
+    """Scores on the test split for each condition, with the best parameter on the validation split."""
     result: dict[str, Any] = {}
     for condition in conditions(task):
         best = method.parameters[0]
@@ -226,7 +226,7 @@ def speed(methods: dict[str, Method], task: PhotoTask) -> dict[str, Any]:
 
 
 def draw(results: dict[str, Any], task: PhotoTask, path: Path) -> None:
-    """PSNR against milliseconds a megapixel, one picture a condition."""
+    """Draws PSNR against milliseconds a megapixel, one picture for each condition."""
     names = conditions(task)
     with figure(path, 1, len(names), (3.2 * len(names), 4)) as (drawing, axes):
         for axis, condition in zip(axes[0], names, strict=True):
@@ -267,7 +267,7 @@ def main() -> None:
     file = RESULTS / f"photographs-{task.removeprefix('photo-')}.json"
 
     def keep(part: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Adds to the result file, which another process may have written to meanwhile."""
+        """Adds to the result file, which another process may have changed meanwhile."""
         results: dict[str, Any] = {"side": SIDE, "quality": {}, "seconds a megapixel": {}}
         if file.exists():
             results = json.loads(file.read_text("utf-8"))

@@ -1,7 +1,7 @@
-"""Float32 and bfloat16 of the fused kernels: the time of whole restorations, and what the precision costs in quality.
+"""Compares float32 and bfloat16 of the fused kernels: time of whole restorations, and loss of quality.
 
-Every shipped model restores one photograph of 768x768 in both precisions, in turn, and 12 crops of photographs of a
-folder that are corrupted as in the paper.
+Every shipped model restores one photograph of 768x768 in both precisions, in turn, and 12 crops of photographs with the
+paper's corruption.
 
     python benchmarks/precisions.py --data ../shared/data/photos --out benchmarks/results/precisions-cpu-intel.json
 """

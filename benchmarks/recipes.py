@@ -68,7 +68,7 @@ def run_variant(name: str, data: Path, folder: Path, progress: Progress) -> dict
 
 
 def read_results() -> dict[str, Any]:
-    """The variants that are done."""
+    """The finished variants."""
     return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
 
 

@@ -1,11 +1,11 @@
-"""How restoring scales, for the model of costs in docs/scale.md: seconds of one core for reading, restoring, writing
-pictures of several sizes; one and two workers, nodes of Ray's and devices, for the same work and for twice as much;
-what those cost that have next to no pixels; planning many. Then the model's figures, by what was measured.
+"""Measures how restoring scales, for the model of costs in docs/scale.md: seconds of one core for reading, restoring
+and writing pictures of several sizes; one and two workers, Ray nodes and devices, for the same work and for twice as
+much; the overhead of tiny pictures; planning many pictures. Then it computes the model's figures from the measurements.
 
     python benchmarks/scale.py [--parts one_core,many,one_picture,overhead,planning]
-    python benchmarks/scale.py --parts ""    # measures nothing: the model's figures anew, by what the result has
+    python benchmarks/scale.py --parts ""    # measures nothing; computes the model's figures from the result file
 
-Rows of Ray come where it is installed: `make test-ray` leaves .venv-ray, whose python runs this too.
+Rows for Ray need Ray: `make test-ray` creates .venv-ray, whose python can run this.
 """
 
 import argparse
@@ -47,17 +47,17 @@ SHARED_MODEL = "lnca-denoise"
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
 # Sides of pictures on one core; of each of many; of one picture that devices share.
 SIDES, SIDE, SHARED = (512, 1024, 1536, 2048), 1024, 2560
-# Pictures of a worker.
+# Number of pictures of a worker.
 PICTURES = 4
 PLANNED = 100_000
-# Of 32x32 pixels, for what each costs beside its pixels.
+# Number of pictures of 32x32 pixels for measuring the overhead.
 SMALL = 400
 # What the model is of: megapixels of a photograph; bytes a second of a network; the side of ten gigapixels.
 PHOTOGRAPH, NETWORK, GIGAPIXELS = 12, 10e9 / 8, 100_000
 
 
 def picture(width: int, height: int) -> Image.Image:
-    """The demonstration's photograph, enlarged, with noise, without which it would take few bytes."""
+    """The demonstration's photograph, enlarged, with noise, so that its file is not unusually small."""
     large = np.asarray(photograph().resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
     noise = np.random.default_rng(0).normal(0, 8, large.shape)
     return Image.fromarray(np.clip(large + noise, 0, 255).astype(np.uint8))
@@ -91,7 +91,7 @@ def one_core(folder: Path, rounds: int) -> dict[str, Any]:
         for row in rows:
             row[part] = timings[f"{row['side']} {part}"].as_json()
         medians = np.array([row[part]["median"] for row in rows])
-        # Relative errors count alike.
+        # Weight the points so that relative errors count alike.
         slope, start = np.polyfit(sizes, medians, 1, w=1 / medians)
         fitted = np.polyval((slope, start), sizes)
         found[part] = {
@@ -116,7 +116,7 @@ def engines() -> dict[str, tuple[str, ...]]:
 
 
 def filled(folder: Path, count: int, side: int) -> Path:
-    """A folder of so many pictures."""
+    """A folder with `count` pictures."""
     folder.mkdir()
     for number in range(count):
         picture(side, side + 4 * (number % 4)).save(folder / f"{number}.jpg", quality=92)
@@ -124,13 +124,13 @@ def filled(folder: Path, count: int, side: int) -> Path:
 
 
 def exchanged(columns: int, channels: int) -> int:
-    """Bytes that two bands hand each other at a border for each step: a row of cells each, in float32."""
+    """Bytes that two bands exchange at a border in each step: one row of cells in each direction, in float32."""
     return 2 * 4 * columns * channels
 
 
 def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """Whole commands with one worker and with two, their start included, and without it."""
-    # The smallest count is of what a command takes without pictures worth the name.
+    """Measures whole commands with one and with two workers, with and without their start."""
+    # The smallest count measures the start of a command.
     counts = (2, PICTURES, 2 * PICTURES)
     given = {count: filled(folder / f"in-{count}", count, 32 if count == 2 else SIDE) for count in counts}
     calls = {
@@ -165,7 +165,8 @@ def many(folder: Path, rounds: int) -> list[dict[str, Any]]:
 
 
 def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
-    """Whole commands that restore one picture, and one of twice its height, on one device and on two processes."""
+    """Measures whole commands for one picture, and for one with twice its height, on one device and on two
+    processes."""
     paths = {"half": folder / "half.jpg", "whole": folder / "whole.jpg", "start": folder / "start.jpg"}
     picture(SHARED, SHARED // 2).save(paths["half"], quality=92)
     picture(SHARED, SHARED).save(paths["whole"], quality=92)
@@ -205,7 +206,7 @@ def one_picture(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """Seconds of each picture that has next to no pixels, with two workers."""
+    """Seconds for each tiny picture, with two workers."""
     given = {"small": filled(folder / "small", SMALL, 32), "few": filled(folder / "few", 2, 32)}
     calls = {
         (engine, name): partial(command, given[name], "-o", folder / f"{name}-{engine}", "--workers", 2, *options)
@@ -226,7 +227,7 @@ def overhead(folder: Path, rounds: int) -> list[dict[str, Any]]:
 
 
 def planning() -> dict[str, Any]:
-    """Seconds and memory for each picture of a store that is listed, and bytes of its line in the manifest."""
+    """Seconds and memory for listing each picture of a store, and bytes of its line in the manifest."""
     import fsspec
 
     store = fsspec.filesystem("memory")
@@ -252,9 +253,9 @@ def planning() -> dict[str, Any]:
 
 
 def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """What the measurements come to for more than can be measured here; docs/scale.md has the formulas."""
+    """Extrapolates the measurements to larger scales; docs/scale.md has the formulas."""
     core, shared, plan = found["one_core"], found["one_picture"], found["planning"]
-    # Seconds of a megapixel rise with the size; those of the largest pictures are the nearest here.
+    # Seconds a megapixel rise with the size; the largest measured pictures are the best estimate.
     whole, start = (
         next(row["median"] for row in shared["seconds"] if row["picture"] == name and row["devices"] == 1)
         for name in ("whole", "start")

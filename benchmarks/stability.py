@@ -1,4 +1,4 @@
-"""SSIM against the number of steps, from 0 to 640: does a model get better with every step, and does it stay there?
+"""SSIM against the number of steps, from 0 to 640: does a model improve with every step, and does it stay stable?
 
 The shipped models on the test split, at the paper's difficulty.
 
@@ -27,7 +27,7 @@ STEPS = (0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 640)
 
 @torch.no_grad()
 def curve(name: str, data: Path, limit: int) -> dict[int, float]:
-    """Mean SSIM of the picture decoded after so many steps."""
+    """Mean SSIM of the decoded picture for each number of steps."""
     restorer = lnca.load(name, "cpu")
     card = restorer.info.card
     tiles = open_tiles(data, "test", card["seed"], card["recipe"]["tile"], limit)
@@ -40,7 +40,7 @@ def curve(name: str, data: Path, limit: int) -> dict[int, float]:
 
 
 def draw(results: dict[str, dict[str, float]]) -> None:
-    """One line a model, noise on the left, blur on the right."""
+    """Draws one line for each model, noise on the left, blur on the right."""
     with figure(PICTURE, 1, 2, (9, 3.6)) as (_, axes):
         for axis, task in zip(axes[0], ("denoise", "deblur"), strict=True):
             for name, values in results.items():

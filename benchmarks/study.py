@@ -1,12 +1,12 @@
-"""What each part of an LNCA with a path at full resolution gives: short trainings that differ in one thing.
+"""Ablation of the parts of an LNCA with a path at full resolution: short training runs that differ in one thing.
 
-They have one seed and budget, are trained on the training split and scored on the validation split; the test split is
-for the shipped models. What is in the result file already is not trained again.
+All have the same seed and budget, train on the training split and are scored on the validation split; the test split
+is for the shipped models. Runs in the result file are not repeated.
 
     python benchmarks/study.py --data ../shared/data/photos
 
-With `--equal` the shipped model's parts alone are trained, on the tiles and for the epochs that the paper's models had
-(`results/paper/*-denoise-*-5-epochs-3072-tiles-seed-0.json`), and scored on the test split as those are
+With `--equal` only the shipped model's parts are trained, with the tiles and epochs of the paper's models
+(`results/paper/*-denoise-*-5-epochs-3072-tiles-seed-0.json`), and scored on the test split like them
 (`results/equal-budget.json`).
 """
 
@@ -40,7 +40,7 @@ BUDGET = ("training_tiles=3072", "residual.epochs=10", "nafnet.epochs=10", "vitc
 
 MODEL = "model.lnca."
 NO_STEPS = ("residual.fewest_steps=0", "residual.most_steps=0", MODEL + "steps=0")
-# Name, model and what the recipe changes in the first one's settings.
+# Name, model, and changes of the recipe in the first one's settings.
 VARIANTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("NAFCA, path of 16 channels", "lnca", ()),
     ("no steps", "lnca", NO_STEPS),
@@ -56,7 +56,7 @@ EQUAL = ("residual.epochs=5", MODEL + "width=32")
 
 
 def train(model: str, data: Path, changes: tuple[str, ...]) -> RestorationModel:
-    """Trains from the shipped model's recipe, in a folder that is thrown away."""
+    """Trains with the shipped model's recipe, in a temporary folder."""
     recipe = load_recipe("lnca-denoise", [*BUDGET, "model.lnca={}", *changes])
     with tempfile.TemporaryDirectory() as folder:
         return load_weights(Run(Plan(model, "denoise", data, recipe), Path(folder) / "run")())[0]
@@ -66,7 +66,7 @@ def train(model: str, data: Path, changes: tuple[str, ...]) -> RestorationModel:
 def score(model: RestorationModel, data: Path, split: Split = "validation") -> dict[str, Any]:
     """SSIM and PSNR on the tiles of a split, SSIM by number of steps, size and arithmetic."""
     tiles = open_tiles(data, split, 0, 64)
-    # What fused kernels do is not counted.
+    # The operations of fused kernels cannot be counted.
     arithmetic = operations(model, 256) / 256**2
     accelerate(model, torch.device("cpu"))
     result: dict[str, Any] = evaluate(model, tiles, "denoise")

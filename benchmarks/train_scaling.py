@@ -1,5 +1,5 @@
-"""Training with one process and with two, one thread each: strong scaling (the same batch, shared) and weak scaling (a
-batch each).
+"""Times training with one and with two processes, one thread each: strong scaling (they share a batch) and weak scaling
+(each has a batch).
 
     python benchmarks/train_scaling.py
 """
@@ -30,7 +30,7 @@ from lnca.training.world import ALONE, Together
 RESULTS = Path(__file__).parent / "results" / "train-scaling-cpu.json"
 MODEL, PHASES = "latent-nafca", ("autoencoder", "automaton")
 BATCH = 16
-# Of each phase; the first ones are not counted.
+# Batches of each phase; the first ones are not counted.
 BATCHES, WARM = 30, 6
 
 

@@ -1,8 +1,8 @@
-"""How fast the recipe photo-denoise trains: megapixels a second of one core, of drawing batches and of stepping on
-them, in both phases and at the sides of its crops.
+"""Speed of training with the recipe photo-denoise: megapixels a second of one core, for drawing batches and for
+gradient steps, in both phases and for the sizes of its crops.
 
-Batches are crops of the photograph that comes with lnca. Seconds are the processor's, so that other work on the machine
-counts little.
+Batches are crops of the photograph that comes with lnca. Seconds are CPU time, so other work on the machine has little
+effect.
 
     python benchmarks/training_speed.py          # benchmarks/results/training-speed.json
 """
@@ -39,7 +39,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def trainers(recipe: Recipe) -> dict[str, LevelTrainer]:
-    """One of each phase, with a model of its own."""
+    """One trainer for each phase, each with its own model."""
     return {
         "noise_level": NoiseLevelTrainer(PyramidAutomaton(), recipe, recipe.noise_level, 1000),
         "pyramid": PyramidTrainer(PyramidAutomaton(), recipe, recipe.pyramid, 1000),
@@ -47,7 +47,7 @@ def trainers(recipe: Recipe) -> dict[str, LevelTrainer]:
 
 
 def works(recipe: Recipe, draw: torch.Generator) -> dict[tuple[str, int, str], Callable[[], object]]:
-    """What is measured, by phase, side of the crops and part; each is of one batch."""
+    """The functions to measure, by phase, side of the crops and part; each handles one batch."""
     crops = CropSet([np.asarray(photograph())], 64, MARGINS["photo-denoise"], recipe.batch_size, 1)
     index = torch.arange(recipe.batch_size)
     found: dict[tuple[str, int, str], Callable[[], object]] = {}

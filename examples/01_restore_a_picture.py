@@ -1,4 +1,4 @@
-"""Restores a noisy picture, all of it, half as much, and in one part only.
+"""Restores a noisy picture: fully, with half the strength, and in one part only.
 
 python examples/01_restore_a_picture.py
 """

@@ -1,4 +1,4 @@
-"""How the picture gets better with every step of the automaton, and which cells had work to do.
+"""Shows how the picture improves with every step of the automaton, and which cells had work to do.
 
 python examples/02_watch_the_cells.py
 """

@@ -1,4 +1,4 @@
-"""Undoes a blur with deepinv and a model of lnca that knows noise only: the denoiser is the prior of plug-and-play.
+"""Removes a blur with deepinv and a denoiser of lnca, which is the prior of plug-and-play.
 
 pip install deepinv
 python examples/06_in_deepinv.py

@@ -2,10 +2,10 @@
 
 import os
 
-# Before torch is imported, here and in the processes that tests start: on a busy machine several threads spend far
-# longer waiting for each other than the small tensors of the tests take.
+# Set this before torch is imported, here and in processes that tests start: on a busy machine several threads would
+# wait for each other much longer than the small tensors of the tests take.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Triton's kernels run in its interpreter where there is no GPU; read when Triton is imported, by torch or by us.
+# Without a GPU Triton's kernels run in its interpreter; Triton reads this when it is imported.
 if not os.path.exists("/dev/nvidiactl"):
     os.environ["TRITON_INTERPRET"] = "1"
 
@@ -18,12 +18,12 @@ from PIL import Image
 import lnca
 from lnca.nn.weights_file import save_weights
 
-# Those run where torch is not installed (`make test-light`).
+# These tests run without torch (`make test-light`).
 collect_ignore = ["light"]
 
 
 def pytest_xdist_auto_num_workers(config):
-    """A process for every core that this one may use, and four at most, for the sake of memory."""
+    """One process for every core that this process may use, but at most four, because of memory."""
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
@@ -77,7 +77,7 @@ def picture():
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder of six pictures of 140x130 pixels, one of them in a folder below it."""
+    """A folder of six pictures of 140x130 pixels, one of them in a subfolder."""
     folder = tmp_path / "pictures"
     (folder / "below").mkdir(parents=True)
     for index in range(6):
@@ -88,7 +88,7 @@ def pictures(tmp_path):
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Runs the command line in this process; gives (exit status, stdout, stderr)."""
+    """Runs the command line in this process; returns (exit status, stdout, stderr)."""
     from lnca.cli import main
 
     def run(*arguments):
@@ -106,7 +106,7 @@ def command(monkeypatch, capsys):
 
 @pytest.fixture
 def refused(command):
-    """Runs a command that must end with status 2 and one sentence, which it gives."""
+    """Runs a command that must end with status 2 and one sentence; returns the sentence."""
 
     def run(*arguments):
         status, out, err = command(*arguments)

@@ -36,7 +36,7 @@ def failing(fault, number=errno.ENOSPC, room=0):
             nonlocal left
             if not left:
                 fail()
-            # As a disk that is getting full does: fewer bytes first.
+            # Like a disk that is nearly full: first write fewer bytes.
             part = memoryview(data)[:left]
             left -= len(part)
             return super().write(part)

@@ -60,7 +60,7 @@ class Golden:
         return torch.from_numpy(np.asarray(self.arrays[name])).double()
 
     def after(self) -> "Golden":
-        """The same file with the weights it has after its training step."""
+        """The same file with the weights after its training step."""
         later = copy.copy(self)
         moved = {f"w:{name[6:]}": value for name, value in self.arrays.items() if name.startswith("after:")}
         later.arrays = self.arrays | moved

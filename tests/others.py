@@ -10,12 +10,12 @@ from unittest.mock import MagicMock
 
 import pytest
 
-# What the two import of torchvision, which needs a torch of its own build and which nothing that is tested here calls.
+# Parts of torchvision that the two libraries import. It needs a matching build of torch, and no test calls it.
 NAMES = ("", ".transforms", ".transforms.functional", ".utils", ".datasets", ".datasets.folder", ".datasets.utils")
 
 
 class NamesOnly(ModuleType):
-    """A module with every public name in it and nothing behind them."""
+    """A module that has every public name, without any content."""
 
     def __init__(self, name):
         super().__init__(name)

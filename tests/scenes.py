@@ -1,4 +1,4 @@
-"""Pictures with sharp edges, on which blurs are tried."""
+"""Pictures with sharp edges, for tests of blurs."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Noise and blur as the paper makes them, of one picture in numpy; and the demonstration's noise."""
+"""The paper's noise and blur for one picture in numpy, and the noise of the demonstration."""
 
 import math
 import subprocess
@@ -162,7 +162,7 @@ def test_the_night_is_as_noisy_as_that_camera_is_with_tensors(monkeypatch):
     noise = night_noise(clean, 0.008, seeded()) - clean
     np.testing.assert_allclose(noise.std((0, 1)), expected.std((0, 1)), rtol=0.01)
     assert psnr_of(clean + noise, clean) == pytest.approx(psnr_of(clean + expected, clean), abs=0.05)
-    # Neighbours of one colour are as alike, and so are colours.
+    # Neighbours of one colour are correlated, and so are the colours.
     for one, other in ((np.s_[1:, :, 0], np.s_[:-1, :, 0]), (np.s_[..., 0], np.s_[..., 1])):
         found, wanted = (np.corrcoef(x[one].ravel(), x[other].ravel())[0, 1] for x in (noise, expected))
         assert found == pytest.approx(wanted, abs=0.02)

@@ -1,4 +1,4 @@
-"""Noise and blur as the paper makes them, of batches of tensors."""
+"""The paper's noise and blur for batches of tensors."""
 
 import math
 

@@ -11,7 +11,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 LIBRARIES = {"04_beside_scikit_image": "skimage", "05_in_spandrel": "spandrel", "06_in_deepinv": "deepinv"}
 
 
-# Which exports a model first.
+# This example exports a model first.
 SLOW = "03_without_torch"
 
 

@@ -21,7 +21,7 @@ def section(title):
 
 
 def follow(text, package):
-    """Puts the file of a section where it says, and adds the lines that it says."""
+    """Copies the file of a section to its place, and adds the lines of its diff."""
     named, shown = re.search(r"`src/lnca/(\S+\.py)`:\n\n``` \{ \.python \}\n--8<-- \"(\S+)\"", text).groups()
     shutil.copy(ROOT / shown, package / named)
     changed, diff = re.search(r"In `src/lnca/(\S+)`:\n\n``` \{ \.diff \}\n(.*?)```", text, re.S).groups()
@@ -38,7 +38,7 @@ def follow(text, package):
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory):
-    """A copy of the package, without its weights, with all that the page adds; a function that runs it."""
+    """A function that runs a copy of the package (without its weights) with all additions of the page."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(
         ROOT / "src" / "lnca", folder / "lnca", ignore=shutil.ignore_patterns("weights", "web", "__pycache__")

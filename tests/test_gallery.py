@@ -1,4 +1,4 @@
-"""The gallery shows what the models give."""
+"""The gallery shows results of the models."""
 
 import json
 import subprocess

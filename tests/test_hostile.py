@@ -1,4 +1,4 @@
-"""Files and names that were made to do harm: each is refused in a sentence, and nothing lies where it should not.
+"""Malicious files and names: each is refused with one sentence, and no file is written outside the output.
 
 Pickles in place of weights, of batches of CIFAR-10 and of checkpoints, and recipes that ask for code, have their tests
 with their readers.
@@ -73,9 +73,9 @@ def deflated_tiff(side, packed):
     ],
 )
 def test_little_files_that_unpack_to_much_take_little_memory(name, content):
-    """Whether they are refused in a sentence or read as the few pixels that they say they have."""
+    """They are refused with a sentence, or read with the few pixels that they declare."""
     before = memory("VmRSS")
-    # From here on the most is counted anew.
+    # Reset the peak.
     Path("/proc/self/clear_refs").write_text("5")
     refused = None
     try:
@@ -108,7 +108,7 @@ def test_a_little_tiff_that_seems_to_have_a_thousand_pages_takes_little_time(fir
 
 
 def memory(what):
-    """Bytes of this process: VmRSS now, or VmHWM at the most."""
+    """Bytes of this process: VmRSS for now, VmHWM for the peak."""
     found = re.search(rf"{what}:\s*(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024
 
@@ -229,7 +229,7 @@ def test_odd_names_are_restored_recorded_and_shown_in_one_line(command, weights,
 
 
 def test_names_that_are_no_unicode_are_printed_as_they_are(weights, tmp_path):
-    """In a process, whose standard output is as strict as any."""
+    """In a separate process, whose standard output is strict."""
     import subprocess
     import sys
 
@@ -269,7 +269,7 @@ def test_links_in_a_circle_and_pipes_are_no_pictures(command, weights, pictures,
     (pictures / "folder").symlink_to(pictures)
     os.mkfifo(pictures / "pipe.png")
     status, out, _ = command("restore", pictures, "-o", tmp_path / "out", "--model", weights)
-    # A link that leads nowhere is something that was asked for and is not there.
+    # A broken link counts as a picture that is missing.
     assert (status, "6 of 7 pictures" in out) == (1, True)
 
 
@@ -284,7 +284,7 @@ def test_what_decoders_say_of_odd_files_stays_inside(weights, tmp_path, capfd):
 
 
 def test_nothing_of_the_package_unpickles_or_evaluates():
-    """But the reader of CIFAR-10, which allows arrays only, and torch where it loads tensors only."""
+    """Except the reader of CIFAR-10, which allows only arrays, and torch with `weights_only`."""
     import ast
 
     root = Path(source.__file__).parent.parent

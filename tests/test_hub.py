@@ -1,4 +1,4 @@
-"""Models from the hub's cache, folders and files; what is uploaded. The real library, without the network."""
+"""Models from the hub's cache, folders and files, and uploads; with the real library, without the network."""
 
 import json
 
@@ -20,7 +20,7 @@ COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch, weights):
-    """The hub's cache, with two commits of a model, the older of them another model; and no network."""
+    """The hub's cache with two commits of a model, the older one another model; without a network."""
     root = tmp_path / "cache" / "models--someone--small"
     for name, commit in COMMITS.items():
         (root / "refs").mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The script of the judges: our models by their public interface, functions that are not packaged, and whole runs."""
+"""The script of the comparison: models by their public interface, functions of other modules, and whole runs."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def run(folders, monkeypatch, capsys):
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A module with a method of somebody else's."""
+    """A module with a denoiser that is not part of lnca."""
     (tmp_path / "theirs.py").write_text(
         "def gentle(x, sigma):\n    return x if sigma is None else x * 0 + sigma / 255\n"
     )
@@ -94,7 +94,7 @@ def test_a_whole_run_of_a_function(run, module, folders):
     text = run("--function", module, "--parts", "papers,real,levels,clean")
     content = json.loads((folders / "judges.json").read_text())
     rows = content["methods"]["gentle"]["rows"]
-    # Told sigma it gives sigma; blind it gives back what it is given.
+    # With sigma it returns sigma; without, it returns its input.
     assert set(rows["clean/CBSD68"]) == {"a", "b"}
     assert rows["clean/CBSD68"]["a"] == [60, 1]
     assert set(rows["real"]) == {"x"}

@@ -20,12 +20,12 @@ def layers() -> dict[str, int]:
 
 
 def name_of(path: Path) -> str:
-    """Of a module or package directly below lnca."""
+    """The name of the module or package directly below lnca."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines, and what of lnca is imported there, at the top of a module or in a function."""
+    """Yields line numbers and the part of lnca that is imported there, at the top of a module or in a function."""
     package = path.relative_to(PACKAGE).parent.parts
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Links between documents lead somewhere."""
+"""Links between documents are not broken."""
 
 import re
 import subprocess
@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.S)
-# Made by a hook of the site, or by its builder.
+# Pages that a hook of the site or its builder makes.
 MADE = {"changelog.md", "reference.md"}
 
 
 def anchors(page):
-    """What headings of a page are called in links."""
+    """The anchors of a page's headings."""
     found = set()
     for line in CODE.sub("", page.read_text("utf-8")).splitlines():
         if line.startswith("#"):
@@ -45,7 +45,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_what_a_page_leads_to_is_kept_by_git():
-    """A link to something built leads nowhere on a fresh clone."""
+    """A link to a built file is broken on a fresh clone."""
     there = {
         (page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page) if link[0] != "#"
     }

@@ -9,7 +9,7 @@ import pytest
 
 from lnca import memory
 
-# Blocks that are freed and asked for again: how often the system had to give a page in the last round.
+# Blocks that are freed and allocated again: page faults in the last round.
 AGAIN = """
 import resource
 from lnca.memory import keep_freed_memory
@@ -31,7 +31,7 @@ def test_what_is_freed_is_kept():
     assert faults("keep_freed_memory()") < faults("") / 10
 
 
-# Several blocks that are freed, those of a megabyte below one that stays: what is left of them in memory.
+# Several blocks are freed, those of a megabyte below one that stays: memory that is still in use.
 LEFT = r"""
 import re
 from pathlib import Path

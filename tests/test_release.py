@@ -13,7 +13,7 @@ WORDS = (ROOT / "docs/releasing.md").read_text("utf-8")
 
 
 def place(steps, right):
-    """Of the first step that is right."""
+    """The position of the first step that is right."""
     return next(number for number, step in enumerate(steps) if right(step))
 
 
@@ -39,7 +39,7 @@ def test_three_jobs_build_and_one_publishes_what_they_built():
 
 
 def test_each_platform_of_make_wheels_has_a_runner_of_its_own():
-    """Of the targets that Zig compiles here, Linux's are built by the forge's own compilers."""
+    """In the workflow, GCC builds the wheels for Linux, and Zig builds the others."""
     built = {machine["target"] for machine in JOBS["desktop"]["strategy"]["matrix"]["include"]}
     targets = set(re.findall(r'^    "(.+)": "', (ROOT / "hatch_build.py").read_text("utf-8"), re.MULTILINE))
     assert len(targets) == 7

@@ -1,4 +1,4 @@
-"""The lock fits what is declared and what is tested with."""
+"""The lock file matches the declared requirements and the tested versions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The public functions: what goes in comes out, files too, and what type checkers say."""
+"""The public functions: results have the type of the input, also for files and for type checkers."""
 
 import inspect
 import subprocess

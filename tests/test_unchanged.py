@@ -1,4 +1,4 @@
-"""Moving code about changes nothing: restored pictures and losses are those that were written down.
+"""Refactoring changes nothing: restored pictures and losses are equal to the stored ones.
 
 Processors round differently, so that a value of 8 bits may be the next one here and there. Who means to change what is
 restored runs `tests/unchanged.py`, and says so.
@@ -30,6 +30,6 @@ def test_losses_are_as_they_were(expected):
     found = losses()
     assert set(found) == set(TRAININGS)
     for name, values in found.items():
-        # The first batches by rounding only; later ones carry on what was rounded.
+        # The first batches differ only by rounding; later ones accumulate it.
         np.testing.assert_allclose(values[:4], expected[f"losses {name}"][:4], rtol=1e-4, err_msg=name)
         np.testing.assert_allclose(values, expected[f"losses {name}"], rtol=0.05, err_msg=name)

@@ -45,7 +45,7 @@ def test_workers_end_when_what_began_them_is_killed(tmp_path):
         time.sleep(0.05)
 
 
-# What a command leaves in the environment of its process, and whether torch came before.
+# The environment of a command's process, and whether torch was imported before.
 COMMAND = """
 import atexit, os, sys
 atexit.register(lambda: print(os.environ.get("OMP_WAIT_POLICY"), file=sys.stderr))

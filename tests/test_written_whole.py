@@ -1,4 +1,4 @@
-"""What is written is there whole or not at all, whatever the disk does: every writer, every way to fail."""
+"""Files are written whole or not at all on failing disks: every writer, every way to fail."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_a_disk_that_fails_leaves_nothing(name, fault, tmp_path):
         if "events.out" in each:
             assert is_whole_records(content)
         else:
-            # Files of one walk that were done before; lines that are there are whole.
+            # Files that were complete before the failure; existing lines are whole.
             assert content == written[each] or (appended and (not content or content.endswith(b"\n")))
 
 
@@ -76,7 +76,7 @@ def test_what_was_there_stays(name, fault, tmp_path):
 
 
 def test_a_file_that_may_not_have_its_last_byte(weights, tmp_path):
-    """RLIMIT_FSIZE, in a process of its own: what the system itself does, and not what we say that it does."""
+    """RLIMIT_FSIZE in a separate process: the behaviour of the real system instead of a simulation."""
     given = [sys.executable, writers.__file__, str(tmp_path), str(weights)]
     paths = os.pathsep.join([str(Path(writers.__file__).parent), *sys.path])
     done = subprocess.run(given, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
@@ -89,7 +89,7 @@ def test_a_file_that_may_not_have_its_last_byte(weights, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 4096 bytes, where this machine lets us mount one."""
+    """A disk of 4096 bytes, if this machine allows mounting one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]

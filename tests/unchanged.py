@@ -17,7 +17,7 @@ from lnca.training.recipe import load_recipe
 from lnca.training.run import Run
 
 EXPECTED = Path(__file__).parent / "unchanged.npz"
-# Architecture, task, and settings that make a training short.
+# Architecture, task, and settings for a short training run.
 TRAININGS = {
     "paper": (
         "latent-nafca",
@@ -48,7 +48,7 @@ def pictures() -> dict[str, np.ndarray]:
 
 
 def restorations() -> dict[str, np.ndarray]:
-    """Every model's, of each picture, uint8."""
+    """Each picture restored by every model, uint8."""
     return {
         f"{model.name} {name}": lnca.restore(picture, model=model.name)
         for model in lnca.models()
@@ -57,7 +57,7 @@ def restorations() -> dict[str, np.ndarray]:
 
 
 def losses() -> dict[str, np.ndarray]:
-    """Of each batch of each training."""
+    """The loss of each batch of each training run."""
     found: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"

@@ -90,7 +90,7 @@ def prepared(folder):
 
 
 def exported(folder):
-    """The files of an export, without the minute that it takes to make them."""
+    """The files of an export, without the minute that a real export takes."""
 
     def graphs(exporter, info, room, variants):
         for name in ("encoder.onnx", "steps.onnx", "decoder.onnx", "model.json"):
@@ -119,7 +119,7 @@ def benchmark(folder):
 
 
 def film_of(folder):
-    """A film of two frames that lies beside the folder, written once."""
+    """A film of two frames beside the folder; it is written once."""
     given = folder.parent / "given.mkv"
     if not given.exists():
         with av.open(str(given), "w") as film:
@@ -188,7 +188,7 @@ WRITERS = {
 
 
 def files(folder):
-    """What is in a folder, by name; but parts of tiles and of films, which are whole too and are gone on with."""
+    """The files of a folder by name, without parts of tiles and films, which are whole too and are used on resuming."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -197,7 +197,7 @@ def files(folder):
 
 
 def limited(write, folder):
-    """What comes of a writer whose largest file may not have its last byte."""
+    """The result of a writer whose largest file has no room for its last byte."""
     whole, room = folder / "whole", folder / "room"
     whole.mkdir(parents=True)
     room.mkdir()

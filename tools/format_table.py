@@ -1,13 +1,13 @@
-"""The table of what each format keeps, in docs/restore.md, made of the formats' records.
+"""The table of what each format keeps, in docs/formats.md, made from the formats' records.
 
-python tools/format_table.py    # writes it; tests/images/test_table.py fails where it is not current
+python tools/format_table.py    # writes it; tests/images/test_table.py fails if it is out of date
 """
 
 from pathlib import Path
 
 from lnca.images.formats import ALL, Format, Part
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "restore.md"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "formats.md"
 BEGIN, END = "<!-- formats: made by tools/format_table.py -->", "<!-- formats: end -->"
 COLUMNS = {
     Part.DEEP: "16 bits",
@@ -28,7 +28,7 @@ COLUMNS = {
 
 def table() -> str:
     """The table in Markdown."""
-    head = ["", "suffixes", "colours", *COLUMNS.values(), "beside the package"]
+    head = ["", "suffixes", "colours", *COLUMNS.values(), "needs"]
     rows = [head, ["---"] * len(head), *map(row, ALL)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

@@ -2,8 +2,8 @@
 
     python tools/release_check.py               # builds into dist/ first
     python tools/release_check.py WHEEL         # checks a wheel that is there
-    python tools/release_check.py --page WHEEL  # which has to hold the page in the browser
-    python tools/release_check.py --without-torch WHEEL  # not what needs torch: where there is none
+    python tools/release_check.py --page WHEEL  # and requires the browser page in it
+    python tools/release_check.py --without-torch WHEEL  # without what needs torch, for platforms that have none
 
 Everything after the installation runs in a folder of its own, outside the repository.
 """
@@ -28,7 +28,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 EXTRAS = "train,io,export"
 MODEL = "photo-denoise"
 
-# Run by the new environment's Python: the graphs give what the model gives, on the kernels that the wheel should have.
+# The new environment's Python runs this: the graphs agree with the model, on the kernels that the wheel should have.
 SAME = """
 import sys
 import numpy as np
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def check(wheel: Path, with_page: bool, with_torch: bool) -> None:
-    """Installs a wheel and uses it, first without torch, as most people have it."""
+    """Installs a wheel and uses it, first without torch, like most users."""
     expect(wheel.is_file(), f"a wheel at {wheel}")
     pages = pages_of(wheel, with_page)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,21 +90,21 @@ def check(wheel: Path, with_page: bool, with_torch: bool) -> None:
 
 
 def pages_of(wheel: Path, wanted: bool) -> dict[str, bytes]:
-    """Files of the page in the browser."""
+    """The files of the browser page in a wheel."""
     pages = page_check.files(wheel)
     expect(bool(pages) or not wanted, f"the page in {wheel.name}; build it first (make web)")
     return pages
 
 
 def version(python: str, room: Path, wheel: Path) -> None:
-    """`lnca --version`, which says whether there are kernels."""
+    """Checks `lnca --version`, which says whether there are kernels."""
     said = run([python, "-m", "lnca", "--version"], room)
     print(said.strip())
     expect(("kernels for the processor: none" in said) == wheel.stem.endswith("-any"), f"kernels, got: {said}")
 
 
 def build() -> Path:
-    """The wheel, made from the source archive, which is thereby known to be whole; with kernels or not at all."""
+    """Builds the wheel from the source archive, which shows that the archive is complete; fails without kernels."""
     shutil.rmtree(DIST, ignore_errors=True)
     environment = {"LNCA_KERNELS": "1", "PIP_CONSTRAINT": str(CONSTRAINTS)}
     run([sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)], environment=os.environ | environment)
@@ -115,7 +115,7 @@ def build() -> Path:
 
 
 def use(programs: Path, room: Path) -> None:
-    """The first five minutes, with nothing but the wheel: a demonstration, a folder of pictures."""
+    """Uses only the wheel, like a new user: a demonstration, a folder of pictures."""
     lnca = str(programs / "lnca")
     run([lnca, "models"], room)
     run([lnca, "demo", "--out", "demo"], room)
@@ -140,7 +140,7 @@ def use(programs: Path, room: Path) -> None:
 
 
 def evaluate(programs: Path, room: Path) -> None:
-    """A score, which needs torch."""
+    """Scores a model, which needs torch."""
     shutil.copytree(room / "demo", room / "pictures", ignore=shutil.ignore_patterns("c[!l]*", "r*", "s*"))
     arguments = ("--data", "pictures", "--split", "all", "--limit", "4", "--json")
     scores = json.loads(run([str(programs / "lnca"), "evaluate", "--model", MODEL, *arguments], room))
@@ -148,7 +148,7 @@ def evaluate(programs: Path, room: Path) -> None:
 
 
 def export(programs: Path, room: Path, kernels: str) -> None:
-    """Graphs, run without torch, and on which kernels the model itself ran."""
+    """Exports graphs and runs them without torch, and checks the kernels of the model itself."""
     run([str(programs / "lnca"), "export", "--out", "exported"], room)
     (room / "same.py").write_text(SAME)
     print(run([str(programs / "python"), "same.py", MODEL, kernels], room).strip())
@@ -157,7 +157,7 @@ def export(programs: Path, room: Path, kernels: str) -> None:
 def run(
     command: list[str], folder: Path | None = None, status: int = 0, environment: Mapping[str, str] | None = None
 ) -> str:
-    """What a command says; one that ends otherwise than with `status` ends all."""
+    """Runs a command and returns its output; ends the check if its exit status is not `status`."""
     print(
         "$", " ".join(Path(part).name if Path(part).is_absolute() else part for part in command[:8])[:100], flush=True
     )
@@ -167,7 +167,7 @@ def run(
 
 
 def expect(right: bool, what: str) -> None:
-    """Ends the check where something is not as it should be."""
+    """Ends the check if an expectation fails."""
     if not right:
         sys.exit(f"release check failed; expected {what}")
 

@@ -1,13 +1,13 @@
-"""What lnca is made of: a lock with hashes, whether it is current, an SBOM, and known vulnerabilities.
+"""The dependencies of lnca: a lock with hashes and its check, an SBOM, and known vulnerabilities.
 
     python tools/supply.py lock      # writes requirements.lock
-    python tools/supply.py check     # fails where it does not fit constraints.txt, pyproject.toml or the registry
+    python tools/supply.py check     # fails if it does not match constraints.txt, pyproject.toml or the registry
     python tools/supply.py sbom      # writes dist/lnca.cdx.json (CycloneDX)
-    python tools/supply.py audit     # fails where a locked version has a known vulnerability
+    python tools/supply.py audit     # fails if a locked version has a known vulnerability
 
 The lock holds what restoring and serving need (the extras io and serve), on every platform. The tools are uv,
-cyclonedx-bom and pip-audit; where a registry or an advisory service cannot be reached, that is said, and what can be
-checked without it is.
+cyclonedx-bom and pip-audit. If a registry or an advisory service cannot be reached, the command says so, and checks
+what it can without it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 SBOM = ROOT / "dist" / "lnca.cdx.json"
 EXTRAS = ("io", "serve")
-# The platform's own build of torch, which the tests run with, brings no Triton; the one on PyPI wants its own version.
+# The platform's own build of torch, which the tests use, has no Triton; the build on PyPI requires its own version.
 UNBOUND = ("triton",)
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
@@ -43,7 +43,7 @@ def pins(text: str) -> dict[str, str]:
 
 
 def compiled(out: Path) -> subprocess.CompletedProcess[str]:
-    """Writes a lock; versions that `out` holds already are kept where they may be."""
+    """Writes a lock; keeps the versions in `out` if they are still allowed."""
     with tempfile.TemporaryDirectory() as folder:
         bounds = Path(folder) / "constraints.txt"
         lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines(keepends=True)
@@ -76,13 +76,13 @@ def unreachable(text: str) -> bool:
 
 
 def lock() -> str | None:
-    """Writes the lock; says what went wrong."""
+    """Writes the lock; returns what went wrong."""
     done = compiled(LOCK)
     return None if done.returncode == 0 else f"the lock cannot be made: {done.stderr.strip()[-500:]}"
 
 
 def misfit(text: str) -> str | None:
-    """What of a lock does not fit constraints.txt and pyproject.toml."""
+    """The parts of a lock that do not match constraints.txt and pyproject.toml."""
     locked, bounds = pins(text), pins((ROOT / "constraints.txt").read_text("utf-8"))
     other = [name for name in locked if name not in UNBOUND and name in bounds and locked[name] != bounds[name]]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -97,7 +97,7 @@ def misfit(text: str) -> str | None:
 
 
 def check() -> str | None:
-    """What is wrong with the lock."""
+    """The problems of the lock."""
     text = LOCK.read_text("utf-8")
     if wrong := misfit(text):
         return wrong
@@ -138,7 +138,7 @@ def sbom() -> str | None:
 
 
 def audit() -> str | None:
-    """Known vulnerabilities of what is locked."""
+    """Known vulnerabilities of the locked versions."""
     words = [tool("pip-audit"), "--requirement", str(LOCK), "--disable-pip", "--require-hashes", "--format", "json"]
     done = subprocess.run(words, capture_output=True, text=True)
     try:

@@ -1,11 +1,11 @@
-"""Builds the wheels of every platform on this machine, and runs the kernels of those that it can run.
+"""Builds the wheels of every platform on this machine, and runs their kernels where possible.
 
     python tools/wheels.py               # all, into dist/
-    python tools/wheels.py musl windows  # those whose names have one of these words in them
+    python tools/wheels.py musl windows  # those with one of these words in their names
 
-Zig (the PyPI package ziglang) compiles. The libraries are taken out of the wheels and run where this machine runs them
-by itself or has an emulator, and the tests of the kernels compare what they make with the plain rules and PyTorch in
-float64. What was run and what was only compiled is said at the end.
+Zig (the PyPI package ziglang) compiles them. The libraries are taken out of the wheels and run directly or in an
+emulator, if there is one. The tests of the kernels compare their results with the plain rules and PyTorch in float64.
+The last lines say which kernels were run and which were only compiled.
 """
 
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from hatch_build import WHEELS, ZIG, cross  # noqa: E402
 
-# What runs a program for a target, and the Debian packages of it.
+# The emulator for a target, and its Debian packages.
 EMULATORS = {
     "x86_64-linux-gnu": ("", ""),
     "x86_64-linux-musl": ("", "musl"),
@@ -31,7 +31,7 @@ EMULATORS = {
     "aarch64-linux-musl": ("qemu-aarch64", "qemu-user, musl:arm64"),
     "x86_64-windows-gnu": ("wine64", "wine64"),
 }
-# Those that call the library alone, through `tests/kernels/far.py`.
+# Tests that only call the library, through `tests/kernels/far.py`.
 TESTS = ["tests/runtime/test_convolution.py", "tests/kernels/test_cpu.py", "tests/kernels/test_settling.py"]
 CHOSEN = "pytorchs or bands_batches or float32_is or threads or they_are_the_plain or of_the_definition"
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def build(name: str) -> Path:
-    """The wheel of a target."""
+    """Builds the wheel of a target."""
     print(f"{name}:", flush=True)
     room = BUILT / name
     shutil.rmtree(room, ignore_errors=True)
@@ -69,10 +69,10 @@ def build(name: str) -> Path:
 
 
 def run(name: str, wheel: Path) -> str:
-    """Runs the kernels in a wheel, where that can be; says what was done.
+    """Runs the kernels in a wheel if possible; returns a sentence on what was done.
 
     Raises:
-        subprocess.CalledProcessError: they can be run, and a test fails.
+        subprocess.CalledProcessError: the kernels can run, but a test fails.
     """
     emulator, packages = EMULATORS.get(name.split(".")[0], (None, ""))
     if emulator is None:
@@ -86,7 +86,7 @@ def run(name: str, wheel: Path) -> str:
     far = [*emulator.split(), str(program), str(library)]
     if emulator and not shutil.which(emulator):
         return f"compiled only: there is no {emulator} here (Debian: {packages})"
-    # With nothing to do, it loads the library and ends.
+    # Without input it loads the library and ends.
     tried = subprocess.run(far, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=quiet())
     if tried.returncode:
         why = (tried.stderr.strip().splitlines() or ["no word"])[-1]
@@ -102,7 +102,7 @@ def run(name: str, wheel: Path) -> str:
 
 
 def extracted(wheel: Path, folder: Path, library: str) -> Path:
-    """The library in a wheel, as a file."""
+    """Extracts the library from a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         (inside,) = [name for name in archive.namelist() if name.startswith("lnca/runtime/_cpu")]
         content = archive.read(inside)
@@ -113,7 +113,7 @@ def extracted(wheel: Path, folder: Path, library: str) -> Path:
 
 
 def quiet() -> dict[str, str]:
-    """The environment, in which Wine keeps its tracing to itself."""
+    """The environment with Wine's debug output turned off."""
     return os.environ | {"WINEDEBUG": "-all"}
 
 

@@ -1,11 +1,11 @@
-"""Runs the targets to large figures, in processes of their own, and writes down what came of it.
+"""Runs large numbers of examples of the targets, in separate processes, and writes a report.
 
     python -m fuzz --pictures 100000 --weights 100000 --checkpoints 100000 --recipes 10000 --command-lines 10000
 
-Each process takes a share of the examples, with a seed of its own and a limit of memory; the example at hand lies in a
-file, so that one that kills its process or never ends is known. Whatever is wrong is counted once by where it came
-from, with the example, and the process goes on. A report that is there already is gone on with, so that a long run can
-be done in parts. Exit status 1 when anything was wrong.
+Each process takes a share of the examples, with its own seed and a memory limit. The current example lies in a file, so
+an example that kills its process or never ends is known. Errors are counted once by their origin, with the example, and
+the process continues. An existing report is continued, so a long run can be done in parts. The exit status is 1 if
+anything was wrong.
 """
 
 import argparse
@@ -29,15 +29,15 @@ from lnca.measuring.memory import peak_memory
 
 from .targets import TARGETS
 
-# Address space an attempt may take beyond what the process has when it begins, and seconds of the processor after which
-# it counts as hung.
+# Address space that an example may use in addition to that of the process at its start, and seconds of CPU time after
+# which it counts as hung.
 MEMORY = 2**30
 HUNG = 20
 SHARE = 2500
 
 
 def place(error: BaseException) -> str:
-    """Where an error came from: its kind and the last line of the package in its trace."""
+    """The origin of an error: its type and the last line of the package in its traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}lnca{os.sep}" in frame.filename]
     last = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
     said = str(error)[:160] if type(error).__name__ == "Wrong" else ""
@@ -45,7 +45,7 @@ def place(error: BaseException) -> str:
 
 
 def share(name: str, seed: int, count: int, folder: Path) -> dict[str, Any]:
-    """Tries `count` examples in this process; prints nothing, gives what came of them."""
+    """Tries `count` examples in this process; returns the outcomes."""
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
 
@@ -94,13 +94,13 @@ def limit_memory() -> None:
 
 
 def processor_seconds(pid: int) -> float:
-    """Seconds of the processor a process has used."""
+    """Seconds of CPU time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def watched(name: str, seed: int, count: int) -> dict[str, Any]:
-    """`share` in a process of its own; one that dies or hangs is what is wrong."""
+    """Runs `share` in a separate process; if that dies or hangs, it counts as wrong."""
     with tempfile.TemporaryDirectory(prefix="lnca-fuzz-") as text:
         folder = Path(text)
         current = folder / "current"
@@ -122,8 +122,8 @@ def watched(name: str, seed: int, count: int) -> dict[str, Any]:
 
 
 def finished(process: subprocess.Popen, current: Path) -> bool:
-    """Waits for a process; False when it had to be ended over an example, which is known by when its file was written.
-    Counted is what it takes of the processor, for others may have the processor for long."""
+    """Waits for a process; returns False if an example took too long, by the time at which its file was written. Only
+    CPU time counts, since other programs may use the CPU."""
     example, begin = 0, 0.0
     while process.poll() is None:
         time.sleep(0.2)
@@ -142,7 +142,7 @@ def finished(process: subprocess.Popen, current: Path) -> bool:
 
 
 def run(name: str, count: int, seed: int, processes: int, report: dict[str, Any], save: Callable[[], None]) -> None:
-    """Adds a target to the report, share by share; what it holds of the same seed is not done again."""
+    """Adds a target to the report, share by share; results of the same seed are not repeated."""
     entry = report.get(name)
     if entry is None or entry["seed"] != seed:
         entry = {"examples": 0, "seed": seed, "shares": 0, "outcomes": {}, "wrong": {}}

@@ -1,4 +1,4 @@
-"""What several targets ask of what they get, and begin with."""
+"""Checks and inputs that several targets use."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ PIXELS = 2**20
 
 
 class Wrong(AssertionError):
-    """What must not be."""
+    """A violation of the requirements."""
 
 
 def sentence(error: object) -> None:
-    """Raises `Wrong` unless an error's text is one line a person can read."""
+    """Raises `Wrong` unless an error's text is one readable line."""
     text = str(error)
     if not text.strip() or "\n" in text or len(text) > 2000 or "Traceback" in text:
         raise Wrong(f"no sentence: {text[:300]!r}")
@@ -36,11 +36,11 @@ def small_weights(folder: Path) -> Path:
 
 
 def only(folder: Path, expected: set[str]) -> None:
-    """Raises `Wrong` unless just these lie below a folder."""
+    """Raises `Wrong` unless a folder holds exactly these files."""
     if names(folder) != expected:
         raise Wrong(f"files: {sorted(names(folder) ^ expected)}")
 
 
 def names(folder: Path) -> set[str]:
-    """Everything below a folder."""
+    """Names of all files and folders in a folder and its subfolders."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}

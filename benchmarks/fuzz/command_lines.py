@@ -1,4 +1,4 @@
-"""Command lines of words that belong there and words that do not, run in this process in a folder of their own."""
+"""Command lines with valid and invalid words, run in this process in a separate folder."""
 
 import contextlib
 import io
@@ -134,8 +134,8 @@ WORDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command's words: those it begins with, arguments drawn from some kinds, options with theirs, and words that
-    keep it short, because what it does well takes minutes."""
+    """The words of a command: its first words, arguments of some kinds, options with their arguments, and words that
+    keep it short, because valid runs would take minutes."""
 
     words: tuple[str, ...]
     arguments: tuple[str, ...] = ()
@@ -195,7 +195,7 @@ EVALUATE = (
     ("--device", "text"),
     ("--json", ""),
 )
-# A port that is taken, and a file that holds no token, so that no service begins.
+# A port in use and a file without a token, so that no service starts.
 SERVE = (
     ("--host", "text"),
     ("--model", "model"),
@@ -232,7 +232,7 @@ COMMANDS = (
 
 
 def drawn(kind: str) -> st.SearchStrategy[str]:
-    """A word of some kind; text may be anything that a shell can hand over."""
+    """A word of some kind; text may be anything that a shell can pass."""
     words = st.sampled_from(WORDS[kind]) if kind else st.just("")
     others = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
     return words | others if kind == "text" else words
@@ -255,12 +255,12 @@ def line(command: Command) -> st.SearchStrategy[list[str]]:
 
 
 class CommandLines:
-    """See the module."""
+    """The target of command lines, see the module."""
 
     strategy = st.one_of([line(command) for command in COMMANDS])
 
     def __init__(self, folder: Path):
-        # One deeper, so that what would go beside the folder itself is seen.
+        # One level deeper, so that files beside the folder itself are noticed.
         self.folder, self.work = folder, folder / "work"
         for name in ("one", "in", "out"):
             (self.work / name).mkdir(parents=True)
@@ -276,7 +276,7 @@ class CommandLines:
         self.outside = self._outside()
 
     def _outside(self) -> dict[str, tuple[int, int]]:
-        """Every file but those of the output folder: where results were not asked for nothing may change."""
+        """All files outside the output folder, which must not change."""
         found = {}
         for folder, folders, files in os.walk(self.folder):
             if folder == str(self.work):
@@ -300,7 +300,7 @@ class CommandLines:
         return {0: "done", 1: "in part", 2: "refused"}[status]
 
     def _check_files(self) -> None:
-        """Without -o a result lies beside its source; nothing else may have come, gone or changed."""
+        """Without -o the output lies beside its source; no other file may appear, disappear or change."""
         now = self._outside()
         added = sorted(path for path in now if now[path] != self.outside.get(path))
         gone = sorted(self.outside.keys() - now.keys())
@@ -314,7 +314,7 @@ class CommandLines:
             raise Wrong(f"files: {strays} {gone}")
 
     def _run(self, words: list[str]) -> tuple[int, str]:
-        """Exit status, and what was printed on stderr."""
+        """Runs a command line; returns the exit status and stderr."""
         out, err = Stream(), Stream(errors="backslashreplace")
         before, where = (sys.argv, sys.stdin), os.getcwd()
         sys.argv, sys.stdin = ["lnca", *words], Stream(b"no picture")
@@ -333,18 +333,18 @@ class CommandLines:
 
 
 def is_sentence(text: str) -> bool:
-    """One line; what is missing of a data set is a list, its items set in."""
+    """Whether a text is one line; missing files of a data set are an indented list."""
     first, *rest = text.rstrip("\n").split("\n")
     return text.endswith("\n") and all(line.startswith("  ") for line in rest) and (not rest or first.endswith(":"))
 
 
 class Stream(io.TextIOWrapper):
-    """A standard stream in memory, as strict as Python's own about what is not Unicode."""
+    """A standard stream in memory, as strict about Unicode as Python's own."""
 
     def __init__(self, content: bytes = b"", errors: str = "strict"):
         super().__init__(io.BytesIO(content), "utf-8", errors, write_through=True)
 
     def text(self) -> str:
-        """What was written."""
+        """The text that was written."""
         self.seek(0)
         return self.read()

@@ -1,4 +1,4 @@
-"""Whole files to begin with, one of every kind that is read; all small, all made here."""
+"""Whole files as starting points, one of every kind that lnca reads; all are small and made here."""
 
 import io
 import json
@@ -221,7 +221,7 @@ def weight_file(header: Any, tensors: dict[str, torch.Tensor]) -> bytes:
 
 
 def recipes() -> list[str]:
-    """The shipped recipes' texts, and what YAML can do that a recipe has no use for."""
+    """The texts of the shipped recipes, and features of YAML that recipes do not use."""
     from importlib import resources
 
     folder = resources.files("lnca") / "recipes"

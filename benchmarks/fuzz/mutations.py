@@ -1,4 +1,4 @@
-"""Bytes that were changed: what bit rot, a hostile hand and half a download make of a file."""
+"""Changes of bytes, like those of bit rot, attackers and incomplete downloads."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 Change = tuple[str, int, int]
 
 KINDS = ("flip", "byte", "word", "long", "cut", "delete", "repeat", "insert", "move", "splice", "truncate")
-# Where lengths, counts and offsets go wrong.
+# Values at which lengths, counts and offsets go wrong.
 INTERESTING = (
     0,
     1,
@@ -36,7 +36,7 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def changes(most: int = 6) -> st.SearchStrategy[list[Change]]:
-    """One to `most` changes: a kind, a place, and a value, of which each kind takes what it needs."""
+    """One to `most` changes, each with a kind, a position and a value; each kind uses what it needs."""
     return st.lists(
         st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
         min_size=1,
@@ -45,7 +45,7 @@ def changes(most: int = 6) -> st.SearchStrategy[list[Change]]:
 
 
 def apply(content: bytes, made: Sequence[Change], other: bytes) -> bytes:
-    """The content with the changes made; `other` is what may be spliced in."""
+    """Applies changes to the content; parts of `other` may be spliced in."""
     data = bytearray(content)
     for kind, place, value in made:
         if not data:
@@ -88,7 +88,7 @@ def _interesting(value: int) -> int:
 
 
 def with_checksums(png: bytes) -> bytes:
-    """A PNG whose chunks carry the checksums of what they hold, so that changes reach what lies behind the check."""
+    """A PNG with right checksums of its chunks, so that changes get past the check."""
     result, at = bytearray(png[: len(PNG_MAGIC)]), len(PNG_MAGIC)
     while at + 12 <= len(png):
         (size,) = struct.unpack_from(">I", png, at)

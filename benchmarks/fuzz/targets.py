@@ -1,7 +1,7 @@
-"""What is tried with each kind of input, and what must hold of it.
+"""The tests for each kind of input.
 
-A target makes its folder ready, draws input by a Hypothesis strategy, and tries it: a result or one sentence. Whatever
-else comes of it is raised: another exception, a sentence of several lines, a file where none belongs.
+A target prepares its folder, draws input from a Hypothesis strategy, and tries it: it must give a result or one
+sentence. Everything else is raised: another exception, a message of several lines, a file where none belongs.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ from .mutations import apply, changes, with_checksums
 
 
 class Target(Protocol):
-    """One kind of input; `outcomes` names what may come of it."""
+    """One kind of input; `outcomes` names the allowed results."""
 
     strategy: st.SearchStrategy[Any]
 
     def attempt(self, example: Any) -> str:
-        """Tries one example; says in a word what came of it; raises when it is not what must be."""
+        """Tries one example; returns its outcome; raises if a requirement is violated."""
 
 
 class Pictures:
@@ -82,7 +82,7 @@ class Pictures:
         return "restored"
 
 
-# What a field may hold that should not.
+# Wrong values for a field.
 ODD = st.one_of(
     st.sampled_from([0, 1, -1, 2, 3, 8, 64, 4096, 2**20, 2**31, 2**63, 10**400, 0.5, 1e308, math.nan, math.inf, None]),
     st.sampled_from(["", "4", "none", "os.system", "lnca:Restorer", "\ud800", "a" * 5000, True]),
@@ -90,12 +90,12 @@ ODD = st.one_of(
     st.lists(st.integers(-2, 2**40), max_size=20),
 )
 
-# In place of a value that is taken away.
+# Marks a value that is removed.
 GONE = "gone"
 
 
 class Weights:
-    """Mutated weight files through `load`: bytes that were changed, and whole files whose header lies."""
+    """Mutated weight files through `load`: changed bytes, and whole files with a wrong header."""
 
     def __init__(self, folder: Path):
         self.path = folder / "a.safetensors"
@@ -139,7 +139,7 @@ class Weights:
             (lying if field in header else settings)[field] = value
         text = json.dumps(lying).encode()
         text = apply(text, made, text)
-        # safetensors' own header is JSON too, in which ours is a string; its length stands first.
+        # safetensors' own header is JSON too, and holds ours as a string; it begins with its length.
         body = corpus.weight_file({}, tensors)
         (length,) = struct.unpack_from("<Q", body)
         outer = json.loads(body[8 : 8 + length])
@@ -208,7 +208,7 @@ class Checkpoints:
                 _lie(content, place, value)
             try:
                 write_checkpoint(self.place, self.step, content)
-            # Some lies cannot be written.
+            # Some wrong values cannot be written.
             except (ValueError, OverflowError, UnicodeError):
                 return "refused"
             reads: list[Callable[[], object]] = [self._resume]
@@ -230,14 +230,14 @@ class Checkpoints:
         return outcome
 
     def _resume(self) -> None:
-        """As a new `Run` does, without opening the pictures again."""
+        """Resumes like a new `Run`, without opening the pictures again."""
         saved = read_checkpoint(self.place, self.plan, True)
         assert saved is not None
         self.run._restore(saved)
 
 
 def _fields(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where in nested dictionaries there is something."""
+    """Yields the positions of all values in nested dictionaries."""
     for key, value in content.items():
         yield (*place, key)
         if isinstance(value, dict):

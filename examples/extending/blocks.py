@@ -1,4 +1,4 @@
-"""A coder that knows nothing but blocks: 4x4 pixels are a cell, and a cell's output corrects its pixels."""
+"""A coder of blocks: 4x4 pixels become one cell, and the output of a cell corrects its pixels."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ class BlockCoder(Coder):
     """Linear maps from a block of pixels to a cell and back.
 
     Args:
-        latent_channels: of a cell's input, and of its output.
+        latent_channels: channels of a cell's input and of its output.
     """
 
     def __init__(self, latent_channels: int):

@@ -1,7 +1,7 @@
-"""A cell rule of one's own, for lnca: perception by filters, then a small network, as growing automata have it.
+"""A cell rule in a package of its own: perception by filters, then a small network, as in growing automata.
 
 Each cell sees its neighbourhood through three learned 3x3 filters a channel (Mordvintsev et al., "Growing Neural
-Cellular Automata", Distill 2020), and two linear maps make an update of what it saw.
+Cellular Automata", Distill 2020), and two linear maps turn what it saw into an update.
 
     pip install examples/own_rule
     lnca train --model lnca --task denoise --recipe lnca-denoise --set model.lnca.rule=perception \

@@ -5,7 +5,7 @@
     >>> model = lnca.load("lnca-denoise")  # another model, to restore many pictures
     >>> for picture in model.iterate(noisy): ...  # step by step
 
-What restores needs numpy only; torch is imported for GPUs, training and modules.
+Restoring only needs numpy; torch is imported for GPUs, training and modules.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .runtime.deblurring import Blur
     from .runtime.native import Backend, Precision
 
-# What goes in comes out.
+# The result has the type of the input.
 PictureT = TypeVar("PictureT", "Image.Image", "np.ndarray", "Tensor")
 
 __all__ = ["LncaError", "ModelInfo", "build", "deblur", "denoise", "from_pretrained", "load", "models", "restore"]
@@ -39,17 +39,18 @@ __all__ = ["LncaError", "ModelInfo", "build", "deblur", "denoise", "from_pretrai
 def load(
     name_or_path: Any, device: str = "auto", backend: "Backend" = "auto", precision: "Precision" = "float32"
 ) -> "Restorer":
-    """A trained model, whose `restore` takes PIL images, arrays and tensors; see `lnca.restoration.restorer.Restorer`.
+    """Loads a trained model; its `restore` takes PIL images, arrays and tensors, see
+    `lnca.restoration.restorer.Restorer`.
 
     Args:
         name_or_path: a name from `models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
-        backend: "plain" is numpy on a processor and plain torch elsewhere, "compiled" torch.compile, "fused" the fast
-            kernels, "auto" the fastest that needs no compiling.
-        precision: "float32", or "bfloat16" for the fused kernels of a processor that has it.
+        backend: "plain" is numpy on a CPU and plain torch elsewhere, "compiled" is torch.compile, "fused" means the
+            fast kernels, "auto" is the fastest one without compiling.
+        precision: "float32", or "bfloat16" for the fused kernels of a CPU that supports it.
 
     Raises:
-        LncaError: no such model, device or backend, or a weight file that is damaged.
+        LncaError: the model, device or backend does not exist, or the weight file is damaged.
     """
     from .restoration.restorer import Restorer
 
@@ -117,41 +118,40 @@ def restore(
     output: Any = None,
     overwrite: bool = False,
 ) -> Any:
-    """The picture restored, as the kind it came in: a PIL image, an array, a tensor, or a file.
+    """Restores a PIL image, an array, a tensor or a file; returns the type of the input.
 
     Args:
         picture: a PIL image; an array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating
             point in [0, 1]; a floating-point tensor (B, 3, H, W), (3, H, W), (B, 1, H, W) or (1, H, W) in [0, 1]; or
-            the path of a file, also of a film, of which another one is made, with all that goes with it. Sides >= 8.
+            the path of a picture file or film; the output file keeps its metadata. Sides >= 8.
         model: a name from `models()`, or a weight file; the last one stays loaded.
-        steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled.
-        strength: share of the restored picture in what comes out, 0 to 1.
-        mask: where to restore: that share for each pixel, (H, W) in [0, 1]; of a file also a picture, white where to
-            restore.
+        steps: steps of the automaton; the model's own number if None; "auto" skips cells that have settled.
+        strength: share of the restored picture in the output, 0 to 1.
+        mask: that share for each pixel, (H, W) in [0, 1]; for files also a picture, white where to restore.
         noise_level: standard deviation of the noise in 255ths, 0 to 255, as papers give sigma: a number or a map
-            (H, W); the model estimates it when "auto".
-        noise_scale: factor of the noise level: more than 1 restores more.
+            (H, W); "auto" lets the model estimate it.
+        noise_scale: factor of the noise level; a factor above 1 restores more.
         luma, chroma: shares of the correction in brightness and in colour, 0 to 1.
-        kernel: of models that take one, the blur kernel (K, L), or what `Restorer.blur` gives; of a file also a picture
-            or .npy file of it; the model estimates it when "auto".
-        data_range: what white is among floating-point values whose black is 0; 1 when None.
+        kernel: for models that take one, the blur kernel (K, L), or the result of `Restorer.blur`; for files also a
+            picture or .npy file of it; "auto" lets the model estimate it.
+        data_range: value of white in floating-point pictures, whose black is 0; 1 if None.
         clip: clip floating-point values that lie outside [0, data_range].
-        channel_axis: of an array, the axis of its channels, or None for grey, where the last two other axes are rows
-            and columns and any before them count pictures, as in a stack (Z, H, W).
-        max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same.
-        progress: is called with the share that is restored, 0 to 1.
-        output: of a file, where the other one goes; None adds "-restored" to its name.
-        overwrite: replace an output that exists.
+        channel_axis: for arrays, the axis of the channels, or None for grey. The last two other axes are rows and
+            columns; axes before them count pictures, as in a stack (Z, H, W).
+        max_memory: memory limit beside the picture itself, in bytes or as "2GB"; the result is the same.
+        progress: called with the finished share, 0 to 1.
+        output: for files, the output file; None adds "-restored" to the name.
+        overwrite: replace an existing output.
 
     Returns:
-        The same kind, shape and data type; of a file the path of the other one. What could not stay as it was in a
-        file is warned of.
+        The restored picture with the type, shape and data type of the input; for a file, the path of the output. A
+        warning says what the output file could not keep.
 
     Raises:
-        LncaError: no such model, or a picture, a value or a file that cannot be used.
+        LncaError: the model does not exist, or a picture, a value or a file cannot be used.
 
     See Also:
-        `lnca.restoration.restorer.Restorer.restore`, which says more of each argument.
+        `lnca.restoration.restorer.Restorer.restore`, which explains each argument in more detail.
     """
     shared: dict[str, Any] = {"steps": steps, "strength": strength, "max_memory": max_memory}
     noise: dict[str, Any] = {"noise_scale": noise_scale, "luma": luma, "chroma": chroma}
@@ -181,12 +181,12 @@ def _restored_file(
     shared: dict[str, Any],
     noise: dict[str, Any],
 ) -> "Path":
-    """`restore` of a file."""
+    """`restore` for files."""
     import warnings
     from pathlib import Path
 
     from .restoration.batch import Way, restore_path
-    from .restoration.film import film_output, is_film, restore_film
+    from .restoration.jobs import is_film
     from .restoration.notation import Noise
 
     def file_or_value(value: Any) -> Any:
@@ -201,6 +201,8 @@ def _restored_file(
     )
     source, there = Path(picture), file_or_value(output)
     if is_film(source) and source.is_file():
+        from .restoration.film import film_output, restore_film
+
         record = restore_film(source, film_output(source, there, overwrite), way, progress)
         if record.error is not None:
             raise LncaError(record.error)
@@ -212,11 +214,11 @@ def _restored_file(
 
 
 def denoise(image: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
-    """An array restored as the functions of `skimage.restoration` do it: floating point out, grey unless `channel_axis`
-    names an axis; see `lnca.adapters.scikit_image.denoise`.
+    """Denoises an array like the functions of `skimage.restoration`: the result is floating point, and the array is
+    grey unless `channel_axis` names an axis; see `lnca.adapters.scikit_image.denoise`.
 
     Raises:
-        LncaError: no such model, or an array that is no image.
+        LncaError: the model does not exist, or the array is not an image.
     """
     from .adapters.scikit_image import denoise
 
@@ -226,15 +228,15 @@ def denoise(image: Any, model: Any = DEFAULT_MODEL, **options: Any) -> Any:
 def deblur(
     picture: Any, kernel: Any = "auto", *, return_kernel: bool = False, model: Any = "photo-deblur", **options: Any
 ) -> Any:
-    """The picture without its blur, as the kind it came in.
+    """Removes the blur of a picture; returns the type of the input.
 
     Args:
-        picture, kernel, options: see `lnca.restoration.restorer.Restorer.restore`; the kernel is estimated when "auto".
-        return_kernel: give (picture, kernel) back: the kernel that was found, float32 (K, K), or as it was told.
+        picture, kernel, options: see `lnca.restoration.restorer.Restorer.restore`; "auto" estimates the kernel.
+        return_kernel: return (picture, kernel), with the estimated kernel, float32 (K, K), or the given one.
         model: a name from `models()`, or a weight file of a deblurrer; the last one stays loaded.
 
     Raises:
-        LncaError: no such model, or a picture or kernel that cannot be used.
+        LncaError: the model does not exist, or the picture or kernel cannot be used.
     """
     restorer = _loaded(model)
     if not return_kernel or not (isinstance(kernel, str) and kernel == "auto"):
@@ -244,16 +246,16 @@ def deblur(
     return restorer.restore(picture, kernel=found, **options), found.as_array()
 
 
-# Options of `Restorer.restore` that what is found of a blur depends on.
+# Options of `Restorer.restore` that affect the estimate of a blur.
 _OF_BLUR = ("noise_level", "noise_scale", "data_range", "clip")
 
 
 def from_pretrained(where: Any, revision: str | None = None, **options: Any) -> "Restorer":
-    """A trained model from the Hugging Face hub ("owner/name"), a folder, a weight file, or the shipped ones; see
+    """Loads a trained model from the Hugging Face hub ("owner/name"), a folder, a weight file, or the package; see
     `lnca.hub.from_pretrained`.
 
     Raises:
-        LncaError: no such model, or the hub cannot be reached.
+        LncaError: the model does not exist, or the hub cannot be reached.
     """
     from .hub import from_pretrained
 
@@ -267,11 +269,11 @@ def _loaded(model: Any) -> "Restorer":
 
 
 def build(name: str, /, **settings: Any) -> "RestorationModel":
-    """A torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights of NAFNet
-    or Restormer, `build("nafnet", state_dict=...)`; see `lnca.nn.registry.build`.
+    """Builds a torch module: untrained, such as `build("latent-nafca", hidden_channels=48)`, or with public weights of
+    NAFNet or Restormer, `build("nafnet", state_dict=...)`; see `lnca.nn.registry.build`.
 
     Raises:
-        LncaError: no such architecture or setting.
+        LncaError: the architecture or setting does not exist.
     """
     from .nn.registry import build
 

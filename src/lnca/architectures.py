@@ -1,4 +1,4 @@
-"""Names of architectures and their settings, which lie in the headers of weight files."""
+"""Names of architectures and their settings, as in the headers of weight files."""
 
 import dataclasses
 import math
@@ -12,11 +12,11 @@ from .errors import LncaError
 
 
 class Settings(Protocol):
-    """An architecture: a frozen dataclass of its settings, which lie in the header of a weight file, and the phases of
-    a recipe that train it (`lnca.training.trainers`); none where it has the weights of another.
+    """An architecture: a frozen dataclass of its settings, which the header of a weight file holds, and the phases of
+    a recipe that train it (`lnca.training.trainers`). It has no phases if it uses the weights of another architecture.
 
-    `lnca.nn.registry.module_of` builds its module, by the method `build` where it has one, and
-    `lnca.runtime.models.runnable` what runs it without torch.
+    `lnca.nn.registry.module_of` builds its module, by the method `build` if it has one. A function registered with
+    `lnca.runtime.models.runnable` builds the model that runs without torch.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -58,8 +58,8 @@ class LatentViTCASettings(LatentSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualSettings:
-    """Settings of a latent automaton beside a path at full resolution; see `ResidualCoder` and `rule_named`. Those
-    of the paper's two rules mean nothing to others."""
+    """Settings of a latent automaton with a path at full resolution; see `ResidualCoder` and `rule_named`. Rules of
+    other packages ignore the settings of the paper's two rules."""
 
     phases: ClassVar[tuple[str, ...]] = ("residual",)
     rule: str = "nafca"
@@ -78,7 +78,7 @@ class ResidualSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidSettings:
-    """Settings of an automaton on three lattices; see `PyramidAutomaton`. 0 steps are as many as there are rules."""
+    """Settings of an automaton on three lattices; see `PyramidAutomaton`. 0 steps mean the number of rules."""
 
     phases: ClassVar[tuple[str, ...]] = ("noise_level", "pyramid")
     channels: tuple[int, int, int] = (64, 80, 96)
@@ -140,7 +140,7 @@ class RestormerSettings:
     image_channels: int = 3
 
 
-# The settings of each, or "module:class" of one that is imported when it is asked for.
+# The settings of each architecture, or "module:class" of settings that are imported on demand.
 ARCHITECTURES: dict[str, type[Settings] | str] = {
     "latent-nafca": LatentNAFCASettings,
     "latent-vitca": LatentViTCASettings,
@@ -152,7 +152,7 @@ ARCHITECTURES: dict[str, type[Settings] | str] = {
     "restormer": RestormerSettings,
 }
 
-# Smaller settings of an architecture, about 1/20 of its arithmetic.
+# Presets: smaller settings of an architecture, with about 1/20 of its arithmetic.
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "nafnet-tiny": (
         "nafnet",
@@ -162,7 +162,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "restormer-tiny": ("restormer", {"dim": 16, "num_blocks": (1, 2, 2, 4), "num_refinement_blocks": 2}),
 }
 
-# Settings that weight files of before still hold, with the value that means they were not used; None: any value does.
+# Settings that old weight files still have, with the value that means unused; None accepts any value.
 RETIRED: dict[str, dict[str, Any]] = {
     "lnca": {
         "grain": False,
@@ -180,10 +180,10 @@ RETIRED: dict[str, dict[str, Any]] = {
 
 
 class RetiredError(LncaError):
-    """A model has a part that this version does not know any more."""
+    """A model has a part that this version no longer supports."""
 
 
-# Of a whole number among the settings, and of how many of them one may hold; models stay far below.
+# Largest integer in the settings, and most integers in one setting; models stay far below.
 LARGEST, LONGEST = 4096, 16
 
 
@@ -191,7 +191,7 @@ def settings_of(architecture: str) -> type[Settings]:
     """The class of an architecture's settings.
 
     Raises:
-        LncaError: it is a module that cannot be imported.
+        LncaError: its module cannot be imported.
     """
     kind = ARCHITECTURES[architecture]
     if not isinstance(kind, str):
@@ -204,11 +204,11 @@ def settings_of(architecture: str) -> type[Settings]:
 
 
 def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
-    """The architecture of `name`, which may be a preset, and its settings, some of them changed.
+    """The architecture of `name`, which may be a preset, and its settings with changes.
 
     Raises:
-        LncaError: no such name or setting, or a value of another type, below 0 or above 4096; `RetiredError` where a
-            setting was there in versions of before.
+        LncaError: the name or a setting is unknown, or a value has the wrong type, is below 0 or above 4096;
+            `RetiredError` for a setting of earlier versions.
     """
     architecture, preset = PRESETS.get(name, (name, {}))
     if architecture not in ARCHITECTURES:
@@ -234,7 +234,7 @@ def resolve(name: str, settings: dict[str, Any]) -> tuple[str, Settings]:
 
 
 def _fits(hint: Any, value: Any) -> bool:
-    """Whether a setting's value, which may come from a file, is of its type and of a sensible size."""
+    """Whether the value of a setting, which may come from a file, has the right type and a sensible size."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return any(type(value) is type(known) and value == known for known in arguments)

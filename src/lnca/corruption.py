@@ -1,6 +1,6 @@
-"""The paper's corruptions (4.1) of one picture, in numpy, and how hard they are.
+"""The paper's corruptions (4.1) of one picture, in numpy, and their difficulty.
 
-`lnca.degradation.paper` has them for batches of tensors, as training draws them; the numbers that it draws are others.
+`lnca.degradation.paper` has them for batches of tensors in training; its random numbers are different.
 """
 
 import math
@@ -16,24 +16,24 @@ NOISE_DEVIATION = 0.2
 Task = Literal["denoise", "deblur"]
 Border = Literal["zero", "reflect"]
 
-# Intensity and length at the paper's validation and test (4.1).
+# Intensity and length in the paper's validation and test (4.1).
 PAPER_DIFFICULTY: dict[Task, float] = {"denoise": 0.5, "deblur": 7}
 
 
 def masked_noise(image_HWC: np.ndarray, intensity: float, generator: np.random.Generator) -> np.ndarray:
     """Channel-coherent Gaussian noise on a random part of the pixels.
 
-    Each pixel is hit with probability `intensity` and then gets one N(0, 0.2) value, the same for all channels.
+    With probability `intensity` a pixel gets one N(0, 0.2) value, the same for all channels.
 
     Args:
         image_HWC: a picture (H, W, 3), float32 in [0, 1].
-        intensity: share of the pixels that are hit, in [0, 1].
+        intensity: share of the pixels with noise, in [0, 1].
 
     Returns:
         The same shape, float32, clipped to [0, 1].
 
     Raises:
-        LncaError: an intensity outside [0, 1].
+        LncaError: the intensity is outside [0, 1].
     """
     check_intensity(intensity)
     shape = (*image_HWC.shape[:2], 1)
@@ -64,13 +64,13 @@ def motion_blur(
     Args:
         image_HWC: a picture (H, W, 3), float32 in [0, 1].
         length: pixels of the line, >= 1.
-        border: "zero" darkens the rim, as the authors' pictures are; "reflect" does not.
+        border: "zero" darkens the border, as in the authors' pictures; "reflect" does not.
 
     Returns:
         The same shape, float32, clipped to [0, 1].
 
     Raises:
-        LncaError: a length below 1, or longer than the picture's shorter side.
+        LncaError: the length is below 1, or larger than the picture's shorter side.
     """
     height, width = image_HWC.shape[:2]
     check_length(length, height, width)
@@ -100,7 +100,7 @@ def check_length(length: int, height: int, width: int) -> None:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """How hard a task's corruption is (paper 4.2).
+    """Difficulty of a task's corruption in the course of training (paper 4.2).
 
     Args:
         start, end: bounds during training: intensity in [0, 1], or length in pixels.

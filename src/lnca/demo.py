@@ -21,7 +21,7 @@ from .restoration.showing import save_film
 
 PHOTOGRAPH = "lake.jpg"
 CLOSE_UP = 224
-# Variance of the shot noise of a camera at night, and pixels that a hand shook.
+# Variance of the shot noise of a camera at night, and length of the camera shake in pixels.
 NIGHT, SHAKEN = 0.008, 11
 
 
@@ -32,7 +32,7 @@ def photograph() -> Image.Image:
 
 
 def corruption(task: str) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """What the photograph, (H, W, 3) float32 in [0, 1], suffers from, to show what a model of that task does."""
+    """The function that corrupts the photograph, (H, W, 3) float32 in [0, 1], to demonstrate models of a task."""
     return {
         "denoise": lambda x, draw: masked_noise(x, PAPER_DIFFICULTY["denoise"], draw),
         "deblur": lambda x, draw: motion_blur(x, int(PAPER_DIFFICULTY["deblur"]), draw, "reflect"),
@@ -75,7 +75,7 @@ def run_demo(
     restored = restorer.restore(corrupted)
     seconds = time.perf_counter() - begin
 
-    # Of a model without steps, `iterate` says so.
+    # `iterate` raises an error for a model without steps.
     steps = restorer.steps or 0
     top, left = ((side - CLOSE_UP) // 2 for side in clean.shape[:2])
     close_up = corrupted[top : top + CLOSE_UP, left : left + CLOSE_UP]

@@ -1,4 +1,4 @@
-"""Errors a user can act on."""
+"""Errors that a user can act on."""
 
 # How to install PyTorch, which training and GPUs need.
 HOW_TO_GET_TORCH = "pip install 'lnca[train]'"
@@ -9,12 +9,12 @@ class LncaError(Exception):
 
 
 def in_short(error: BaseException, most: int = 200) -> str:
-    """What an error says, in one line of at most `most` characters; its type where it says nothing."""
+    """The message of an error in one line of at most `most` characters; its type if it has no message."""
     return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 class NotAPicture(LncaError):
-    """What was given is no picture in a format that is known here."""
+    """The input is not a picture in a known format."""
 
 
 class TooLarge(LncaError):

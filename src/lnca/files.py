@@ -1,8 +1,8 @@
-"""Files that are whole or not there, and files that whole lines are added to.
+"""Writes files whole or not at all, and appends whole lines to files.
 
-What is written goes to a temporary file beside its place, is flushed, synced and closed, each of which may fail, and is
-then renamed. Encoders write to memory or to the file object they are given, never to a path or a descriptor of their
-own: a short write that a library overlooks would be a damaged file.
+The content goes to a temporary file beside the target, which is flushed, synced and closed; each of these may fail.
+Then the file is renamed. Encoders write to memory or to the given file object, never to a path or a descriptor: if a
+library ignored a short write, the file would be damaged.
 """
 
 import errno
@@ -18,17 +18,17 @@ from typing import BinaryIO
 from .errors import LncaError
 
 TEMPORARY = ".lnca-"
-# What a file system says that cannot sync a folder.
+# Error numbers of file systems that cannot sync a folder.
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an output has in common with its source.
+    """Permissions and times that an output takes from its source.
 
     Args:
-        mode: permissions, before the umask takes some away.
-        times: of the last access and the last change, in nanoseconds; None for those of the writing.
+        mode: permissions before the umask.
+        times: times of the last access and the last change in nanoseconds; None keeps the times of writing.
     """
 
     mode: int = 0o666
@@ -39,7 +39,7 @@ NEW = Stamp()
 
 
 def stamp_of(source: Path | None, times: bool = False) -> Stamp:
-    """The stamp of a file; that of a new one where there is none, or what is there is a pipe or a device.
+    """The stamp of a file; that of a new file if it does not exist or is a pipe or a device.
 
     Args:
         times: whether the output gets the times too.
@@ -55,11 +55,11 @@ def stamp_of(source: Path | None, times: bool = False) -> Stamp:
 
 @contextmanager
 def written_whole(path: Path, stamp: Stamp = NEW) -> Iterator[BinaryIO]:
-    """Gives a file to write to, which is at `path` when the block ends without an error, and nowhere otherwise.
+    """A context with a file to write to. The file is at `path` if the block ends without an error, and is removed
+    otherwise.
 
     Raises:
-        LncaError: the folder or the file cannot be written, the disk is full, or there is something at `path` that is
-            no file.
+        LncaError: the folder or the file cannot be written, the disk is full, or `path` is not a file.
     """
     with _explained(path), _Pending(path, stamp) as pending:
         yield pending.file
@@ -68,7 +68,7 @@ def written_whole(path: Path, stamp: Stamp = NEW) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, *content: bytes | memoryview, stamp: Stamp = NEW) -> None:
-    """Writes a file, its parts one behind the other, by way of `written_whole`."""
+    """Writes a file from its parts, one after the other, with `written_whole`."""
     with written_whole(path, stamp) as file:
         for part in content:
             file.write(part)
@@ -78,11 +78,11 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Writes files that belong together: none gets its name before all of them are on the disk.
 
     Args:
-        folder: theirs; made where there is none.
-        contents: of each file, by name; the last should be the one that makes a whole of them.
+        folder: their folder; created if it does not exist.
+        contents: contents of the files, by name; the last file should be the one that marks the others as complete.
 
     Raises:
-        LncaError: as `written_whole`.
+        LncaError: see `written_whole`.
     """
     with ExitStack() as stack:
         pending = []
@@ -95,7 +95,7 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _placed(pending: "list[_Pending]") -> None:
-    """Gives all of them their names, or, where one cannot have it, none."""
+    """Gives all files their names, or none if one of them fails."""
     before: list[tuple[Path, Path | None]] = []
     try:
         for each in pending:
@@ -115,7 +115,7 @@ def _placed(pending: "list[_Pending]") -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Makes a sentence of what the system says when `path` is written."""
+    """A context that turns system errors for `path` into one sentence."""
     try:
         yield
     except OSError as error:
@@ -123,11 +123,11 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 class _Pending:
-    """A file beside its place, which is removed unless it is put there.
+    """A temporary file beside its target, which is removed unless it is renamed to the target.
 
     Raises:
-        OSError: whatever the system says.
-        LncaError: there is a folder, a pipe or a device at its place.
+        OSError: the system refuses.
+        LncaError: the target is a folder, a pipe or a device.
     """
 
     def __init__(self, path: Path, stamp: Stamp):
@@ -135,7 +135,7 @@ class _Pending:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():
             raise LncaError(f"cannot write {path}: it is {kind_of(path)}; choose another name")
-        # The umask, or what the folder has in its place, is the system's to apply.
+        # The system applies the umask, or the default permissions of the folder.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self.temporary = _temporary(path)
         handle = os.open(self.temporary, flags, stamp.mode)
@@ -145,7 +145,7 @@ class _Pending:
         return self
 
     def finish(self) -> None:
-        """All of it on the disk, and closed."""
+        """Flushes, syncs and closes the file."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
@@ -153,7 +153,7 @@ class _Pending:
             os.utime(self.temporary, ns=self.stamp.times)
 
     def set_aside(self) -> Path | None:
-        """Where what had its name is now; None where there was nothing."""
+        """Moves an existing target aside; returns its new path, or None if there was none."""
         if not self.path.exists():
             return None
         old = _temporary(self.path)
@@ -161,12 +161,12 @@ class _Pending:
         return old
 
     def place(self) -> None:
-        """Gives it its name."""
+        """Renames the file to its target."""
         os.replace(self.temporary, self.path)
         _sync_folder(self.path.parent)
 
     def __exit__(self, *_: object) -> None:
-        # A file that could not be flushed says so once more when it is closed.
+        # A file that could not be flushed raises the error again when it is closed.
         with suppress(OSError):
             self.file.close()
         with suppress(OSError):
@@ -178,7 +178,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Has a new name outlast a power failure, where the system can."""
+    """Syncs a folder, so that a new name survives a power failure, if the system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -193,7 +193,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def kind_of(path: Path) -> str:
-    """What is at a path, for a sentence: "a file", "a folder", "a pipe", ..."""
+    """The kind of a path, for messages: "a file", "a folder", "a pipe", ..."""
     mode = path.stat().st_mode
     kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     return next((name for test, name in kinds.items() if test(mode)), "a device")
@@ -201,10 +201,10 @@ def kind_of(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file that is read; what is no file would have to be waited for, perhaps for ever.
+    """Opens a file for reading. Pipes and devices are refused, since reading them might never end.
 
     Raises:
-        LncaError: there is none, it is a folder, a pipe or a device, or it cannot be read.
+        LncaError: the file does not exist, is a folder, a pipe or a device, or cannot be read.
     """
     try:
         kind = kind_of(path)
@@ -219,21 +219,21 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 class Appended:
-    """A file that parts, such as lines, are added to, each whole or not at all.
+    """A file to which parts, such as lines, are appended, each whole or not at all.
 
     Args:
-        path: made where there is none, with its folder. A last line without an end, which the killing of an earlier
-            process may have left, gets one.
+        path: created with its folder if it does not exist. If the last line has no end, because an earlier process was
+            killed, it gets one.
 
     Raises:
-        LncaError: it cannot be written, also by `write`, `flush` and `close`.
+        LncaError: the file cannot be written; `write`, `flush` and `close` raise it too.
     """
 
     def __init__(self, path: Path):
         self.path = path
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # What is no file (a pipe, a terminal) has nothing to read, to take back or to sync.
+            # A pipe or a terminal has nothing to read, to truncate or to sync.
             self._regular = not path.exists() or path.is_file()
             access = os.O_RDWR | os.O_CREAT if self._regular else os.O_WRONLY
             handle = os.open(path, access | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -252,7 +252,7 @@ class Appended:
             self.write("\n")
 
     def write(self, part: str | bytes, /) -> None:
-        """Adds a part."""
+        """Appends a part."""
         left = memoryview(part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part)
         with _explained(self.path):
             before = os.fstat(self._file.fileno()).st_size
@@ -265,13 +265,13 @@ class Appended:
                 raise
 
     def flush(self) -> None:
-        """Has all of it on the disk."""
+        """Flushes and syncs the file."""
         if self._regular:
             with _explained(self.path):
                 os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Ends it."""
+        """Flushes and closes the file."""
         with _explained(self.path):
             self._file.close()
 

@@ -1,16 +1,15 @@
-"""What a command says to the libraries that it imports about their threads."""
+"""Sets how threads of other libraries wait, for commands."""
 
 import os
 
 
 def let_idle_threads_sleep() -> None:
-    """Has this process, and those that it starts, have no threads that spin while they have nothing to do, unless the
-    environment says otherwise: those of OpenMP, which torch uses, sleep, and OpenBLAS, which numpy uses, has none.
-    Before these are imported, which read it.
+    """Avoids threads that spin while they have no work, in this process and its children, unless the environment says
+    otherwise: OpenMP threads, which torch uses, sleep, and OpenBLAS, which numpy uses, gets no threads. Call it before
+    these libraries are imported, since they read the environment then.
 
-    Where another program wants the processor too, such threads use up their share of it doing nothing, and may then
-    keep the rest waiting when there is something to do (`benchmarks/busy.py` measures it). What restores has threads of
-    its own (`runtime.threads`).
+    Beside another program, spinning threads waste their share of the CPU, and may then be late when there is work
+    (`benchmarks/busy.py` measures it). Restoring has threads of its own (`runtime.threads`).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

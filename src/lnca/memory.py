@@ -1,21 +1,21 @@
-"""What this process does with memory that it has freed."""
+"""Settings for freed memory in this process."""
 
 import ctypes
 
-# Of `mallopt`, as glibc's malloc.h numbers them.
+# Parameters of `mallopt`, from glibc's malloc.h.
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 KEPT = 2**30
 GIVEN_BACK = 2**20
-# More than this older versions refuse.
+# Older versions refuse larger values.
 ACCEPTED = 2**25
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed, up to a gigabyte of it, where it would give large blocks back to the system.
+    """Makes glibc keep up to a gigabyte of freed memory, instead of returning large blocks to the system.
 
-    Bands of pictures ask for the same blocks again and again, and the system clears them each time, which takes some of
-    the time of a restoration. Since it holds for the whole process, commands ask for it and the library does not. Does
-    nothing where there is no glibc.
+    Bands of pictures allocate the same blocks again and again, and the system would clear them each time, which takes
+    part of the time of a restoration. The setting applies to the whole process, so only commands use it, not the
+    library. Without glibc it does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -28,8 +28,8 @@ def keep_freed_memory() -> None:
 
 
 def give_freed_memory_back() -> None:
-    """Has glibc give the system every block of a megabyte or more as it is freed, where it would learn to keep such
-    blocks; for commands that were allowed so much memory and no more. Does nothing where there is no glibc."""
+    """Makes glibc return every freed block of a megabyte or more to the system, for commands with a memory limit; by
+    default it learns to keep such blocks. Without glibc it does nothing."""
     try:
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, GIVEN_BACK)
     except (AttributeError, OSError, TypeError):
@@ -37,7 +37,7 @@ def give_freed_memory_back() -> None:
 
 
 def manage_freed_memory(*, limited: bool) -> None:
-    """What a command does that restores: gives freed memory back where what it may use is `limited`, else keeps it."""
+    """The setting for commands that restore: returns freed memory if the memory is `limited`, else keeps it."""
     if limited:
         give_freed_memory_back()
     else:

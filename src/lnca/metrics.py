@@ -1,7 +1,7 @@
-"""SSIM and PSNR a picture (paper 4.3, reference 27), and recovered SSIM.
+"""SSIM and PSNR of pictures (paper 4.3, reference 27), and recovered SSIM.
 
-Of arrays in numpy (`ssim_of`, `psnr_of`); of batches of tensors, as training and evaluation have them, from
-torchmetrics (`ssim`, `psnr`), which is imported when they are called, and torch with it.
+`ssim_of` and `psnr_of` take arrays and use numpy. `ssim` and `psnr` take batches of tensors, for training and
+evaluation, and use torchmetrics; calling them imports torchmetrics and torch.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-# Rows that `ssim_of` works on at a time, few enough for a cache of the processor.
+# Rows that `ssim_of` works on at a time, few enough for the CPU's cache.
 _BAND = 16
 
 
 def _functional() -> Any:
-    # Whoever only restores pictures does not wait for this.
+    # Imported here, so that restoring does not wait for it.
     import torchmetrics.functional.image as functional
 
     return functional
@@ -35,7 +35,7 @@ def ssim(image_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
     lies inside the picture.
 
     Raises:
-        LncaError: a side shorter than the window.
+        LncaError: a side is shorter than the window.
     """
     _check_size(*image_BCHW.shape[-2:])
     _, everywhere = _functional().structural_similarity_index_measure(
@@ -68,7 +68,7 @@ def ssim_of(image_HWC: np.ndarray, reference_HWC: np.ndarray) -> float:
     """`ssim` of one picture (H, W, 3), floating point in [0, 1]; computed in float64.
 
     Raises:
-        LncaError: a side shorter than the window.
+        LncaError: a side is shorter than the window.
     """
     height, width, channels = image_HWC.shape
     _check_size(height, width)
@@ -95,7 +95,7 @@ def _check_size(height: int, width: int) -> None:
 
 
 def _similarity(a_HW: np.ndarray, b_HW: np.ndarray) -> np.ndarray:
-    """SSIM at every position where the window lies inside, (H - 10, W - 10)."""
+    """SSIM at every position where the window lies inside the picture, (H - 10, W - 10)."""
     mean_a, mean_b, product, squares = map(_means, (a_HW, b_HW, a_HW * b_HW, a_HW**2 + b_HW**2))
     means, power = mean_a * mean_b, mean_a**2 + mean_b**2
     luminance = (2 * means + K1**2) / (power + K1**2)

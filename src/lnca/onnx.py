@@ -1,4 +1,4 @@
-"""Exported models, run with numpy and ONNX Runtime: no torch. (`import lnca` itself needs safetensors.)
+"""Runs exported models with numpy and ONNX Runtime, without torch. (`import lnca` itself needs safetensors.)
 
 Examples:
     >>> from lnca.onnx import OnnxRestorer
@@ -28,39 +28,39 @@ GRAPHS: dict[Form, tuple[str, ...]] = {
 }
 DESCRIPTION = "model.json"
 SMALLEST_SIDE = 8
-# A noise level that has the graph estimate it.
+# A noise level that makes the graph estimate it.
 AUTO = -1.0
 MAX_NOISE_LEVEL = 255.0
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def file_name(graph: str, variant: Variant) -> str:
-    """Of a graph in some variant."""
+    """The file name of a graph in a variant."""
     return f"{graph}.onnx" if variant == FLOAT32 else f"{graph}-{variant}.onnx"
 
 
 def session(path: Path, threads: int = 1, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Any:
-    """A graph in ONNX Runtime; raises whatever that raises."""
+    """Opens a graph in ONNX Runtime; raises the errors of ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # It warns of inputs with defaults.
+    # ONNX Runtime warns of inputs with defaults.
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=list(providers))
 
 
 class OnnxRestorer:
-    """An exported model, of the form "image" or "cells".
+    """An exported model in the form "image" or "cells".
 
     Args:
-        folder: what `lnca export` wrote.
-        variant: "float32", or the other where it was exported.
-        threads: of ONNX Runtime; its own choice when 0.
-        providers: of ONNX Runtime, such as CUDAExecutionProvider.
+        folder: folder that `lnca export` wrote.
+        variant: "float32", or "float16" if it was exported.
+        threads: number of threads of ONNX Runtime; 0 lets ONNX Runtime decide.
+        providers: providers of ONNX Runtime, such as CUDAExecutionProvider.
 
     Raises:
-        LncaError: no such export or variant, a damaged one, one in tiles, or no ONNX Runtime.
+        LncaError: the export or variant does not exist, is damaged or has the form "tiles", or ONNX Runtime is missing.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class OnnxRestorer:
             self.description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text("utf-8"))
             self.form: Form = self.description["form"]
             self.steps, self.multiple = (int(self.description[key]) for key in ("steps", "multiple"))
-            # Steps that are made at once.
+            # Number of steps in one run of the graph.
             self.stride = int(self.description.get("steps_in_graph", self.steps))
             self._sessions = [
                 session(folder / file_name(name, variant), threads, providers) for name in GRAPHS[self.form]
             ]
         except FileNotFoundError as error:
             raise LncaError(f"{error.filename} is missing; `lnca export` writes it") from error
-        # ONNX Runtime has exceptions of its own, which it does not publish.
+        # ONNX Runtime has its own exceptions, which are not public.
         except Exception as error:
             raise LncaError(f"{folder} holds no export that can be used ({in_short(error, 150)})") from error
         if self.form == "tiles":
@@ -95,25 +95,25 @@ class OnnxRestorer:
     def restore(
         self, image: np.ndarray, steps: int | None = None, noise_level: Literal["auto"] | float | np.ndarray = "auto"
     ) -> np.ndarray:
-        """The picture restored, in its own shape and type.
+        """Restores a picture; the result has its shape and type.
 
         Args:
             image: (H, W, 3), or (H, W) grey; uint8, uint16, or floating point in [0, 1]; sides >= 8.
-            steps: a multiple of those in a graph; the model's own number when None.
-            noise_level: standard deviation of the noise in 255ths, 0 to 255: a number, a map (H, W), or pairs for each
-                8x8 pixels (H / 8, W / 8, 2), rounded up, of brightness and colour noise; "auto" estimates it.
+            steps: a multiple of the steps in a graph; the model's own number if None.
+            noise_level: standard deviation of the noise in 255ths, 0 to 255: a number, a map (H, W), or pairs of
+                brightness and colour noise for each 8x8 pixels (H / 8, W / 8, 2), rounded up; "auto" estimates it.
 
         Raises:
-            LncaError: another shape or type, such a number of steps, or a noise level for a model that takes none.
+            LncaError: the shape, type or number of steps is wrong, or the model takes no noise level.
         """
         *_, last = self.iterate(image, steps, every=False, noise_level=noise_level)
         return last
 
     def levels(self, image: np.ndarray) -> np.ndarray:
-        """The noise levels that "auto" restores a picture at: (H / 8, W / 8, 2), rounded up, in 255ths.
+        """The noise levels that "auto" estimates for a picture: (H / 8, W / 8, 2), rounded up, in 255ths.
 
         Raises:
-            LncaError: another shape or type, or a model that takes no noise level.
+            LncaError: the shape or type is wrong, or the model takes no noise level.
         """
         self._check_takes_level()
         _, level = self._sessions[0].run(None, {"input": self._taken(image)})
@@ -126,7 +126,7 @@ class OnnxRestorer:
         every: bool = True,
         noise_level: Literal["auto"] | float | np.ndarray = "auto",
     ) -> Iterator[np.ndarray]:
-        """Yields the picture as it is decoded before and after every run of the steps, or after the last one only."""
+        """Yields the decoded picture before and after every run of the steps, or only after the last one."""
         steps = self.steps if steps is None else steps
         if steps < 0 or steps % self.stride:
             raise LncaError(f"steps must be a multiple of {self.stride}, got {steps}")
@@ -144,7 +144,7 @@ class OnnxRestorer:
         if every or steps == 0:
             yield x
         if steps:
-            # Cells rest after the model's own steps, so that more change nothing.
+            # Cells do not change after the model's own steps, so further steps are not needed.
             (restored,) = self._sessions[0].run(["output"], {"input": x, "noise_level": level})
             for _ in range(steps // self.stride if every else 1):
                 yield restored
@@ -164,7 +164,7 @@ class OnnxRestorer:
             raise LncaError(f"{self.description.get('model')} takes no noise level; leave it out")
 
     def _told(self, noise_level: Literal["auto"] | float | np.ndarray, image: np.ndarray) -> np.ndarray:
-        """Levels as the graph takes them, (1, 2, 1, 1) or (1, 2, H / 8, W / 8)."""
+        """Noise levels in the form of the graph, (1, 2, 1, 1) or (1, 2, H / 8, W / 8)."""
         if isinstance(noise_level, str) and noise_level == "auto":
             return np.full((1, 2, 1, 1), AUTO, np.float32)
         try:
@@ -186,7 +186,7 @@ class OnnxRestorer:
             squares = np.pad(given**2, ((0, -height % self.multiple), (0, -width % self.multiple)), "edge")
             given = np.sqrt(squares.reshape(cells[0], self.multiple, cells[1], self.multiple).mean((1, 3)))
         level = np.broadcast_to(given, given.shape or (1, 1))
-        # Noise of a grey picture is all in its brightness, which has a share of that in three independent channels.
+        # All noise of a grey picture is brightness noise, unlike independent noise in three channels.
         pair = (level / np.linalg.norm(LUMA), 0 * level) if self._is_grey(image) else (level, level)
         return np.stack(pair)[None].astype(np.float32)
 
@@ -195,7 +195,8 @@ class OnnxRestorer:
         return image.ndim == 2 or bool((image == image[..., :1]).all())
 
     def _taken(self, image: np.ndarray) -> np.ndarray:
-        """(1, 3, H, W) float32 in [0, 1]; for the form "cells" mirrored below and on the right to whole cells."""
+        """Converts to (1, 3, H, W) float32 in [0, 1]; for the form "cells" pads the lower and right border to whole
+        cells."""
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
             raise LncaError(f"an image should have the shape (H, W, 3) or (H, W), got {image.shape}")
         if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":

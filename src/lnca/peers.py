@@ -1,14 +1,12 @@
-"""Processes that share one piece of work: how they are started and meet, and what they hand each other.
+"""Processes that share one picture: starting them, joining them, and their communication.
 
-`torchrun` starts them on any number of machines; `start` does so on this one. Either way each finds its number and the
-others in its environment, as `torch.distributed` has it.
+`torchrun` starts them on any number of machines; `start` starts them on this machine. In both cases the environment of
+each process has its number and the address of the others, as `torch.distributed` expects.
 """
 
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,32 +20,35 @@ import numpy as np
 
 from .errors import HOW_TO_GET_TORCH, LncaError
 
-# The first process may read a large picture for long before the others hear of it.
+# Timeout: the first process may take long to read a large picture before the others get anything.
 PATIENCE = timedelta(days=2)
-# Bytes of what is sent at a time.
+# Bytes that are sent at a time.
 PIECE = 64e6
 LOST = "another of the processes that share this work has ended; it says why"
 
 
 def started() -> int:
-    """How many processes share the work that this one was started for; 1 where none do."""
+    """Number of processes that share the work of this command; 1 without others."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def start(count: int) -> int:
-    """Runs this command again in `count` processes of this machine, which meet on its loopback address.
+    """Runs this command again in `count` processes on this machine, which meet on its loopback address.
 
     Returns:
-        The exit status: the first that is not 0, whereupon the others are ended.
+        The exit status: the first one that is not 0, after which the other processes are ended.
 
     Raises:
         LncaError: PyTorch is not installed.
     """
     if find_spec("torch") is None:
         raise LncaError(f"several processes share a picture by PyTorch: {HOW_TO_GET_TORCH}")
+    import socket
+    import subprocess
+
     import torch.distributed as dist
 
-    # Handed over open, so that nobody else can take the port, and on the loopback address only.
+    # Pass the open socket on, so that no other program can take the port; only on the loopback address.
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -90,26 +91,26 @@ def start(count: int) -> int:
 
 
 def _status(code: int) -> int:
-    """An exit status as a shell has it."""
+    """The exit status in the form of a shell."""
     return code if code > 0 else 128 - code
 
 
 def share(rows: int, count: int) -> list[range]:
-    """`rows` in `count` bands, as equal as can be; the last ones are empty where there are fewer rows."""
+    """Divides `rows` into `count` bands of nearly equal size; the last ones are empty if there are fewer rows."""
     least, more = divmod(rows, count)
     ends = [least * number + min(number, more) for number in range(count + 1)]
     return [range(begin, end) for begin, end in pairwise(ends)]
 
 
 def widened(band: range, border: int, rows: int) -> range:
-    """A band with so many rows more above and below, as far as there are `rows`."""
+    """A band with `border` more rows above and below, within `rows`."""
     if not band:
         return band
     return range(max(band.start - border, 0), min(band.stop + border, rows))
 
 
 def overlap(one: range, other: range) -> range:
-    """What two ranges have in common."""
+    """The common part of two ranges."""
     return range(max(one.start, other.start), min(one.stop, other.stop))
 
 
@@ -117,8 +118,8 @@ class Peers:
     """This process and the others; see `joined`.
 
     Attributes:
-        number: of this process; 0 leads.
-        count: of all.
+        number: number of this process; 0 leads.
+        count: number of all processes.
     """
 
     def __init__(self) -> None:
@@ -127,7 +128,7 @@ class Peers:
         self.number, self.count = dist.get_rank(), dist.get_world_size()
 
     def tell(self, what: dict[str, Any] | None) -> None:
-        """Says something, made of what JSON has, to the others, which are to `hear` it."""
+        """Sends JSON data to the other processes, which have to call `hear`."""
         import torch
         import torch.distributed as dist
 
@@ -136,7 +137,7 @@ class Peers:
         dist.broadcast(words, 0)
 
     def hear(self) -> dict[str, Any] | None:
-        """What the first process tells."""
+        """Receives the data that the first process sends with `tell`."""
         import torch
         import torch.distributed as dist
 
@@ -147,15 +148,15 @@ class Peers:
         return json.loads(bytes(words.tolist()))
 
     def send(self, rows: np.ndarray, axis: int, to: int) -> None:
-        """Sends an array in pieces along one axis, so that no copy of all of it is made."""
+        """Sends an array in pieces along one axis, without a copy of the whole array."""
         import torch.distributed as dist
 
         for piece in _pieces(rows, axis):
-            # A copy, since torch warns of arrays that may not be written to.
+            # Copy, since torch warns of read-only arrays.
             dist.send(_bytes_of(np.array(piece, order="C")), to)
 
     def receive(self, rows: np.ndarray, axis: int, sender: int) -> None:
-        """Fills an array with what `send` sends there."""
+        """Fills an array with the data of `send` in another process."""
         import torch.distributed as dist
 
         for piece in _pieces(rows, axis):
@@ -168,8 +169,8 @@ class Peers:
 
         Args:
             rows: (B, rows, ...): this process's band, `widened` by `border`.
-            bands: of all processes.
-            border: rows; those of a neighbour whose band is shorter come from further neighbours.
+            bands: bands of all processes.
+            border: number of rows; if a neighbour's band is shorter, the others come from further neighbours.
         """
         import torch.distributed as dist
 
@@ -196,14 +197,14 @@ class Peers:
 
 
 def _bytes_of(x: np.ndarray) -> Any:
-    """A contiguous array as a tensor of its bytes, in the same memory: torch sends few types of numbers."""
+    """A contiguous array as a tensor of its bytes in the same memory, since torch sends only few number types."""
     import torch
 
     return torch.from_numpy(x.reshape(-1).view(np.uint8))
 
 
 def _pieces(rows: np.ndarray, axis: int) -> list[np.ndarray]:
-    """Views of an array, one behind the other along an axis."""
+    """Yields views of an array, one after the other along an axis."""
     if not rows.size:
         return []
     count = max(1, int(PIECE // (rows.nbytes / rows.shape[axis])))
@@ -212,10 +213,10 @@ def _pieces(rows: np.ndarray, axis: int) -> list[np.ndarray]:
 
 @contextmanager
 def joined() -> Iterator[Peers]:
-    """Meets the others of this command; they talk by gloo.
+    """A context that connects the processes of this command; they communicate by gloo.
 
     Raises:
-        LncaError: they do not come, or one of them ends early.
+        LncaError: the others do not connect, or one of them ends early.
     """
     import torch.distributed as dist
 
@@ -228,7 +229,7 @@ def joined() -> Iterator[Peers]:
     except dist.DistBackendError as error:
         raise LncaError(LOST) from error
     except RuntimeError as error:
-        # What gloo raises when a connection ends.
+        # gloo raises this when a connection ends.
         if "onnection" not in str(error):
             raise
         raise LncaError(LOST) from error

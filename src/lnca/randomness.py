@@ -1,12 +1,11 @@
-"""Random numbers that depend on where they are drawn, not on what was drawn before.
+"""Random numbers that depend on a key, not on earlier draws.
 
-A generator for (seed, phase, epoch, batch) is made anew each time: a resumed run sees what an uninterrupted one sees.
-Torch is imported by what gives its generators and tensors, and not before.
+Every (seed, phase, epoch, batch) gets a new generator, so a resumed run draws the same numbers as an uninterrupted one.
+Only functions that return torch's generators or tensors import torch.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,18 +16,21 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFFFFFF
 
-# int64, of either library.
+# int64 of numpy or torch.
 Integers = TypeVar("Integers", np.ndarray, "Tensor")
 
 
 def derive(*key: int | str) -> int:
-    """A 63-bit seed from any integers and strings."""
+    """Derives a 63-bit seed from any integers and strings."""
+    # Which loads OpenSSL, for commands that draw nothing too.
+    import hashlib
+
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def numpy_generator(*key: int | str) -> np.random.Generator:
-    """A generator of numpy, seeded by `derive(*key)`; what it draws is not what `generator` of the same key draws."""
+    """A numpy generator, seeded by `derive(*key)`; it draws other numbers than `generator` with the same key."""
     return np.random.default_rng(derive(*key))
 
 
@@ -42,7 +44,7 @@ def generator(device: torch.device | str, *key: int | str) -> torch.Generator:
 def uniform_grid(
     seed: int, step: int, height: int, width: int, *, device: torch.device | str = "cpu", top: int = 0
 ) -> Tensor:
-    """Uniform numbers in [0, 1), (height, width) float64, each a function of seed, step, row and column alone; the
+    """Uniform numbers in [0, 1), (height, width) float64, each depending only on seed, step, row and column; the
     first row is row `top`.
 
     A counter-based generator: rounds of the 32-bit PCG hash (Jarzynski and Olano, "Hash Functions for GPU Rendering",
@@ -57,7 +59,7 @@ def uniform_grid(
 
 
 def uniform_grid_of(seed: int, step: int, height: int, width: int, top: int = 0) -> np.ndarray:
-    """`uniform_grid` as an array (height, width) float64, equal to the bit."""
+    """Like `uniform_grid`, as an array (height, width) float64; equal to the bit."""
     row = np.arange(top, top + height, dtype=np.int64)[:, None]
     column = np.arange(width, dtype=np.int64)
     start = np.array(derive(seed, step) & _MASK, dtype=np.int64)
@@ -65,7 +67,7 @@ def uniform_grid_of(seed: int, step: int, height: int, width: int, top: int = 0)
 
 
 def _scattered(start: Integers, row: Integers, column: Integers) -> Integers:
-    """32-bit numbers (height, width) of a start, rows (height, 1) and columns (width,)."""
+    """Hashes a start value, rows (height, 1) and columns (width,) to 32-bit numbers (height, width)."""
     value = _pcg(start)
     for coordinate in (row, column):
         value = _pcg(value + coordinate & _MASK)
@@ -73,7 +75,7 @@ def _scattered(start: Integers, row: Integers, column: Integers) -> Integers:
 
 
 def _pcg(value: Integers) -> Integers:
-    """A permutation of the 32-bit numbers that scatters neighbours."""
+    """The PCG hash, a permutation of the 32-bit numbers."""
     state = value * 747796405 + 2891336453 & _MASK
     word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737 & _MASK
     return (word >> 22) ^ word

@@ -1,4 +1,4 @@
-"""Worker processes that an interrupt does not make noisy, and that do not outlive what began them."""
+"""Worker processes that stay quiet on Ctrl-C, and end with their parent."""
 
 import os
 import signal
@@ -13,34 +13,35 @@ from .idle import let_idle_threads_sleep
 
 
 class QuietWorkers(ProcessPoolExecutor):
-    """`count` fresh processes that leave Ctrl-C to this one.
+    """`count` new processes that leave Ctrl-C to their parent.
 
-    Leaving the block waits for all that was submitted, and a second Ctrl-C does not leave workers behind, nor does the
-    killing of this process.
+    Leaving the block waits for all submitted work. Neither a second Ctrl-C nor killing this process leaves workers
+    behind.
     """
 
     def __init__(self, count: int):
         super().__init__(count, mp_context=get_context("spawn"), initializer=_begin)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
-        """As the base class, which starts processes here: one keeps an ignored signal, even while it imports."""
+        """Like the base class, which starts processes here. They inherit the ignored signal, even while they import."""
         with _ignoring_interrupts():
             return super().submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As the base class."""
+        """Like the base class."""
         with _ignoring_interrupts():
             super().shutdown(wait, cancel_futures=cancel_futures)
 
 
 def _begin() -> None:
-    """The first that a worker does, before what it is to do is imported."""
+    """The first action of a worker, before it imports its work."""
     let_idle_threads_sleep()
     _end_with_parent()
 
 
 def _end_with_parent() -> None:
-    """Has this worker end when its parent is killed: workers keep each other's pipes open, and none would notice."""
+    """Ends this worker when its parent is killed; otherwise it would not notice, since workers keep each other's pipes
+    open."""
     parent = parent_process()
     assert parent is not None
 

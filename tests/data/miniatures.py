@@ -54,7 +54,7 @@ def cifar10_binary(root):
 
 
 def parquet(path, columns):
-    """Columns of pictures as the hub stores them."""
+    """Columns of pictures in the layout of the hub."""
     import datasets
 
     datasets.disable_progress_bars()

@@ -1,4 +1,4 @@
-"""Preparation: the same bytes for any number of workers, resumable, and one list of all that is broken."""
+"""Preparation: the same bytes for any number of workers, resumable, and one list of all broken pictures."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_one_that_was_killed_at_its_very_end_is_ended(tmp_path, monkeypatch):
 
 
 def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
-    # So many that they are not done before a busy machine lets this process interrupt.
+    # So many samples that they are not finished before the interrupt, even on a busy machine.
     for index in range(300):
         path = tmp_path / f"{index}.png"
         if index < 20:
@@ -85,7 +85,7 @@ def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
         else:
             path.write_bytes((tmp_path / f"{index % 20}.png").read_bytes())
     command = ["data", "prepare", "folder", tmp_path, "--out", tmp_path / "out", "--workers", "2"]
-    # Tests that run in the background ignore it, and what they start would too.
+    # Background processes ignore SIGINT, and their children would inherit that.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "lnca", *command], stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -97,7 +97,7 @@ def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)
-    # The workers hold stderr too: it ends when they have.
+    # The workers hold stderr too, so it ends when they end.
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in error

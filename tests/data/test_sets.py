@@ -1,4 +1,4 @@
-"""Each reader, on the layout in which its set is published: reader, preparation, one epoch of training."""
+"""Each reader on the published layout of its set: reader, preparation, one epoch of training."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from lnca.data.prepared import Prepared
 from lnca.data.sets import SETS, data_set
 from lnca.data.sets.sid import RawPicture, brighten
 
-# Set, miniature, samples, groups, and what is said about a miniature that has fewer pictures than the real set.
+# Set, miniature, samples, groups, and the problem of a miniature that has fewer pictures than the real set.
 CIFAR_JPEG = ["1 of 5000 pictures in train/"] * 10 + ["1 of 1000 pictures in test/"] * 10
 LAYOUTS = [
     ("celeba", miniatures.celeba, 6, 6, ["6 of 202599 pictures are there"]),

@@ -1,4 +1,4 @@
-"""Drawn pictures hold what they are named after, and are the same every time."""
+"""Drawings show what their names say, and are always the same."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Photographs are degraded alike for every model, and scores are what the metrics say."""
+"""Every model gets the same degraded photographs, and scores agree with the metrics."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Noise is what papers say it is, drawn alike for every method, and scores are those of 8 bits."""
+"""The noise is that of papers, every method gets the same noise, and scores are those of 8 bits."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ MIDDLE = np.full((128, 128, 3), 128, np.uint8)
 @pytest.mark.parametrize("sigma", [15, 50])
 def test_the_noise_has_the_deviation_it_is_said_to_have(sigma):
     noise = 255 * (noisy(MIDDLE, sigma, False, "a") - MIDDLE / 255)
-    # Of 49,152 numbers the deviation is known to a third of a percent, the mean to sigma / 222.
+    # For 49,152 numbers the error of the standard deviation is a third of a percent, that of the mean sigma / 222.
     assert noise.std() == pytest.approx(sigma, rel=0.015)
     assert abs(noise.mean()) < sigma / 50
-    # Independent: from pixel to pixel and from channel to channel.
+    # The noise is independent between pixels and between channels.
     assert abs(np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]) < 0.03
     assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.03
 
@@ -45,6 +45,6 @@ def test_psnr_by_hand(shape):
     psnr, ssim = score((truth + 10.0) / 255, truth)
     assert psnr == pytest.approx(20 * np.log10(25.5), abs=1e-3)
     assert ssim < 1
-    # Less than half a step of 8 bits is no error; beyond white is white.
+    # An error of less than half a step of 8 bits disappears; values beyond white become white.
     assert score((truth + 0.4) / 255, truth) == (HIGHEST_PSNR, 1)
     assert score(np.full(shape, 1.7), np.full(shape, 255, np.uint8)) == (HIGHEST_PSNR, 1)

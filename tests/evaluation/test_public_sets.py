@@ -1,4 +1,4 @@
-"""Sets and pairs are found in folders as their authors hand them out, and grey is what papers call grey."""
+"""Sets and pairs are found in the folders of their authors, and grey is that of papers."""
 
 import numpy as np
 import pytest

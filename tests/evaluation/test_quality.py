@@ -1,4 +1,4 @@
-"""Scores are what the metrics say."""
+"""Scores agree with the metrics."""
 
 import pytest
 import torch

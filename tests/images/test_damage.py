@@ -1,4 +1,5 @@
-"""Damage that changes no pixel is mended and said; damage that may is said; the rest is refused."""
+"""Damage that changes no pixel is repaired and reported; damage that may change pixels is reported; other is
+refused."""
 
 import importlib.util
 import io
@@ -21,7 +22,7 @@ DEEP = np.random.default_rng(0).integers(0, 65536, (30, 40, 3), np.uint16)
 
 
 def png(deep=False):
-    """With a text chunk, whose checksum is wrong; the pixels."""
+    """A PNG with a text chunk whose checksum is wrong, and its pixels."""
     if deep:
         imagecodecs = pytest.importorskip("imagecodecs")
         content, pixels = imagecodecs.png_encode(DEEP), DEEP
@@ -103,7 +104,7 @@ def test_a_jpeg_that_lacks_pixels_is_refused(options, share):
 
 
 def broken(content, seed, count=40):
-    """With bytes in its middle changed."""
+    """The file with changed bytes in its middle."""
     draw, content = np.random.default_rng(seed), bytearray(content)
     begin = content.index(b"\xff\xda") + 100 + int(draw.integers(len(content) // 3))
     content[begin : begin + count] = draw.integers(0, 255, count, np.uint8).tobytes()
@@ -112,7 +113,7 @@ def broken(content, seed, count=40):
 
 @pytest.mark.parametrize(("options", "least"), [({}, 10), ({"progressive": True}, 10), ({"restart_marker_rows": 2}, 7)])
 def test_a_broken_scan_is_noted(options, least):
-    """Mostly: a scan that was changed may be one that a picture could have."""
+    """Mostly, since a changed scan may be a valid one."""
     content = jpeg(**options)
     noted = [DAMAGED in read(broken(content, seed)).notes for seed in range(12)]
     assert sum(noted) >= least
@@ -154,14 +155,14 @@ def test_nothing_is_said_of_whole_jpegs(size, options):
         if mode != "RGB" and options.keys() & {"subsampling", "keep_rgb"}:
             continue
         Image.fromarray(noise).convert(mode).save(room, "JPEG", **options)
-        # Cameras put pictures and films of their own behind the end.
+        # Cameras append further pictures and films after the end.
         for content in (room.getvalue(), room.getvalue() + bytes(99), room.getvalue() + b"behind it" * 30):
             assert not [note for note in read(content).notes if "JPEG" in note]
 
 
 @pytest.mark.parametrize("quality", [20, 75, 95])
 def test_nothing_is_said_of_flat_ones(quality):
-    """Whose last bits say next to nothing."""
+    """The last bits of a flat picture hardly matter."""
     for picture in (Image.new("RGB", (200, 150), "white"), textured(200, 150), textured(40, 30).resize((200, 150))):
         picture.paste((0, 0, 0), (0, 100, 200, 150))
         for kind in ("RGB", "L"):
@@ -171,7 +172,7 @@ def test_nothing_is_said_of_flat_ones(quality):
 
 
 def test_a_picture_in_the_head_is_not_taken_for_the_picture():
-    """A camera's JPEG has a small one in its EXIF, with scan and end of its own."""
+    """The EXIF of a camera's JPEG contains a small JPEG with its own scan and end."""
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x927C] = jpeg()
     room = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Which picture files are read, and that files are written whole."""
+"""Picture files that are read and refused, and writing whole files."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ def encoded(image, kind):
 
 
 def png_header(width, height):
-    """A PNG that claims a size and holds nothing."""
+    """A PNG that declares a size and has no pixels."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,4 +1,4 @@
-"""What there is in folders: pictures by what is in them, and everything else by name."""
+"""Finding files in folders: pictures by their content, and all other files by name."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def planned(source, output=None):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Of every kind that is left out: hidden, linked, of another kind."""
+    """A folder with every kind of file that is left out: hidden, linked, of another kind."""
     root = tmp_path / "photos"
     (root / ".hidden").mkdir(parents=True)
     (root / "below").mkdir()
@@ -131,7 +131,7 @@ def test_first_bytes_say_what_a_file_is(tmp_path):
         "h": "h.tif",
     }
     assert [path.name for path in find_pictures(tmp_path)] == sorted(jobs)
-    # A camera's raw file of an unknown suffix begins as TIFF does, and what reads as TIFF is its thumbnail.
+    # A raw file with an unknown suffix begins like TIFF; read as TIFF, it would give its thumbnail.
     shutil.move(tmp_path / "h", tmp_path / "h.nrw")
     assert "another kind of file (TIFF)" in planned(tmp_path)[1].values()
 
@@ -222,7 +222,7 @@ def test_a_model_that_is_no_weight_file(refused, weights, folder, tmp_path):
 
 
 def test_other_files_do_not_keep_tiles_from_being_made(command, folder, tmp_path):
-    """They are named, as what is broken is."""
+    """They are named, like broken files."""
     textured(80, 80).save(folder / "large.png")
     status, out, _ = command("data", "check", "folder", folder)
     assert (status, "notes.txt is left out: another kind of file" in out) == (0, True)

@@ -1,4 +1,4 @@
-"""Every format's record is true: what it says it keeps is there after writing and reading, and what not is said."""
+"""Every format's record is true: the parts that it keeps survive writing and reading, and lost parts are reported."""
 
 import io
 
@@ -25,7 +25,7 @@ WRITTEN = [each for each in ALL if each.write is not None]
 
 
 def smooth(channels=3, dtype=np.uint8, seed=0):
-    """Colours that a lossy format keeps well."""
+    """Smooth colours, which a lossy format keeps well."""
     small = np.random.default_rng(seed).integers(20, 236, (4, 5, 3), np.uint8)
     image = np.asarray(Image.fromarray(small).resize((40, 32), Image.Resampling.BICUBIC))
     array = image if channels == 3 else image[..., :1] if channels == 1 else np.concatenate([image, image[..., :1]], -1)
@@ -35,7 +35,7 @@ def smooth(channels=3, dtype=np.uint8, seed=0):
 
 
 def with_part(part):
-    """A picture that has one thing beside 8-bit colours."""
+    """A picture with one further part beside 8-bit colours."""
     photo = Photo([smooth()])
     match part:
         case Part.DEEP:
@@ -110,7 +110,7 @@ def test_a_format_keeps_what_it_says_it_keeps_and_tells_the_rest(fmt, part):
     notes, after = round_trip(photo, fmt)
     assert after.kind == fmt.name
     assert kept(part, photo, after) == (part in fmt.keeps)
-    # Floating point holds them.
+    # Floating point can hold these values.
     if part is Part.DEEP and fmt.any_values:
         assert not any("16 bits" in note for note in notes)
     elif part not in fmt.keeps:
@@ -129,7 +129,7 @@ def test_a_format_keeps_what_it_says_it_keeps_and_tells_the_rest(fmt, part):
         assert difference.mean() < (0.03 if fmt.name == "GIF" else 0.012)
 
 
-# Other words for what was not kept.
+# Other words for parts that were not kept.
 WORDS = {Part.DEEP: "16 bits", Part.ANIMATION: "the animation", Part.FLOAT: "floating point"}
 
 

@@ -1,4 +1,4 @@
-"""What cannot be seen neither bleeds into what can, nor is it changed."""
+"""Transparent pixels do not bleed into visible ones, and do not change."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_nothing_hidden_or_nothing_seen_stays():
 
 
 def hiding(mode, rubbish):
-    """A picture of which the right half is transparent and has other colours, and where that is."""
+    """A picture whose right half is transparent and has other colours, and a mask of that half."""
     picture = np.array(textured(48, 32))
     pixels = np.array(Image.fromarray(picture).convert("L"))[..., None] if mode == "LA" else picture
     alpha = np.full((32, 48, 1), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""What is odd about kinds of files: how they stand, their colours, what they lose, what goes with several frames."""
+"""Special cases of formats: orientation, colours, losses, and several frames."""
 
 import io
 import itertools

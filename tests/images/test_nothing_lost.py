@@ -1,4 +1,4 @@
-"""Whatever a file carries is there after reading and writing, or one phrase says that it is not."""
+"""Everything in a file survives reading and writing, or one phrase reports the loss."""
 
 import io
 import struct
@@ -33,7 +33,8 @@ def smooth(height=48, width=64):
 
 
 def again(path, to=None):
-    """Reads a file and writes what was in it; what was written, notes of both, and what is read again."""
+    """Reads a file and writes it again; returns the written bytes, the notes of both, and the photo that is read
+    again."""
     photo = open_photo(path)
     target = path.with_name(f"again{to or path.suffix}")
     notes = photo.notes + save_photo(photo, target)
@@ -78,7 +79,7 @@ def test_channels_that_are_no_alpha_are_refused(tmp_path, dtype, channels, optio
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("imagej", [True, False])
 def test_a_series_with_one_directory_is_read_whole(tmp_path, dtype, imagej):
-    """As ImageJ writes beyond 4 GB."""
+    """ImageJ writes such files beyond 4 GB."""
     stack = noise(5, 16, 24, dtype=dtype)
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=imagej, truncate=True, metadata={"axes": "ZYX"})
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
@@ -164,7 +165,7 @@ def test_the_place_on_the_map_and_pixels_without_a_value_are_kept(tmp_path, dtyp
     tifffile.imwrite(tmp_path / "a.tif", values, extratags=tags, metadata=None, photometric=photometric)
     photo, notes, _ = again(tmp_path / "a.tif")
     assert notes == []
-    # What has no value takes no part in the scale, and is not restored.
+    # Pixels without data do not affect the scale, and are not restored.
     assert photo.scale == (0, 1)
     assert (photo.frames[0][:4, :, -1] == 0).all()
     assert photo.frames[0][4:, :, -1].all()
@@ -344,7 +345,7 @@ def test_segments_that_are_not_kept_are_said(tmp_path, marker, data, note):
 
 
 def test_a_thumbnail_is_said_to_be_left_out(tmp_path):
-    """It shows the picture as it was."""
+    """The thumbnail shows the unrestored picture."""
     small = io.BytesIO()
     smooth(16, 16).save(small, "JPEG")
     first = struct.pack(">H", 0) + struct.pack(">I", 14)
@@ -361,7 +362,7 @@ def test_jpegs_of_12_bits_are_refused_in_a_sentence(tmp_path):
         open_photo(tmp_path / "a.jpg")
 
 
-# Resolution, wherever it is.
+# Resolution, in all places of a file.
 
 
 @pytest.mark.parametrize("source", [".jpg", ".png", ".tif", ".bmp"])
@@ -487,7 +488,7 @@ def test_deep_grey_and_deep_colours_with_one_transparent_colour(tmp_path):
 
 
 def boxes(count=4, size=(32, 48), alpha=True):
-    """A box that moves over nothing, or over grey."""
+    """A box that moves over transparency or over grey."""
     frames = []
     for number in range(count):
         frame = np.zeros((*size, 4), np.uint8) if alpha else np.full((*size, 4), (90, 90, 90, 255), np.uint8)
@@ -579,7 +580,7 @@ def test_grey_with_a_profile_of_its_own_becomes_srgb_where_there_is_no_grey(tmp_
     photo, notes, result = again(tmp_path / "a.jpg", ".webp")
     assert notes == ["grey with a profile of its own became sRGB"]
     assert result.icc is None
-    # Linear grey, as sRGB has it.
+    # Linear grey in sRGB codes.
     light = photo.frames[0] / 255
     wanted = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     assert np.abs(result.frames[0][..., 1] - wanted).max() < 6

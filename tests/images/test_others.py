@@ -1,4 +1,4 @@
-"""Files as other programs and libraries write them, and what those make of ours."""
+"""Files of other programs and libraries, and our files read by them."""
 
 import importlib.util
 import io
@@ -164,7 +164,7 @@ def test_jpeg_xl_of_others(dtype, container):
     if dtype == np.uint8:
         assert np.array_equal(photo.frames[0], pixels)
     else:
-        # The library takes these for linear light.
+        # The library marks these as linear light.
         full = 1 if dtype == np.float32 else 65535
         np.testing.assert_allclose(values_of(photo, photo.frames[0]), pixels / full, atol=1e-5)
     with pytest.raises(LncaError, match="the limit is 0 million"):
@@ -281,7 +281,7 @@ def test_codes_of_light_differ_as_it_is_seen():
         assert codes[-1] == pytest.approx(1)
         assert (np.diff(codes) > 0).all()
         np.testing.assert_allclose(light_of(codes, peak), values, rtol=1e-6, atol=1e-9 * peak)
-    # A grey card is in the middle, and a lamp far above leaves it there.
+    # A grey card has a medium code, and a much brighter lamp does not change that.
     assert 0.3 < codes_of(np.array(0.18), 1.0) < 0.8
     assert codes_of(np.array(0.18), 40.0) > 0.3
 
@@ -403,7 +403,7 @@ def test_tga_of_others(tmp_path, mode, compression):
         assert np.array_equal(np.array(again), wanted)
 
 
-# Raw files of telephones, and what is not read.
+# Raw files of phones, and files that are not read.
 
 
 def test_a_linear_dng_of_a_telephone_is_developed(tmp_path):
@@ -504,7 +504,7 @@ def test_alpha_of_jpeg_2000_is_said_to_be_alpha():
 
 
 def test_exif_in_a_text_of_png_turns_a_picture_once(tmp_path):
-    """As ImageMagick once wrote it."""
+    """Old versions of ImageMagick write such texts."""
     content = exif(_274=6).tobytes()
     text = f"\nexif\n{len(content):8}\n{content.hex()}\n"
     info = PngImagePlugin.PngInfo()
@@ -547,7 +547,7 @@ def test_resolution_of_a_head_without_exif_goes_on(tmp_path):
 
 
 def test_sizes_that_lie_are_checked_where_they_count():
-    """A little file must not ask for much memory."""
+    """A small file must not use much memory."""
     content = bytearray(imagecodecs.jpeg2k_encode(noise(16, 24, 3), level=0, codecformat="jp2"))
     at = content.index(b"\xff\x4f\xff\x51")
     content[at + 8 : at + 16] = (60000).to_bytes(4, "big") * 2

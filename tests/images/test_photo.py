@@ -1,4 +1,4 @@
-"""Any picture file survives being read and written: pixels at their own depth, and what goes with them."""
+"""Picture files survive reading and writing: pixels at their own bit depth, and metadata."""
 
 import io
 import struct
@@ -107,7 +107,7 @@ def test_exif_of_deep_tiffs_of_others_is_read(tmp_path, byteorder, bigtiff):
     place = len(content)
     entry = content.index(struct.pack(f"{byteorder}HH{kind}", EXPOSURE - 1, wide, 1))
     struct.pack_into(f"{byteorder}HH{kind}{kind}", content, entry, EXPOSURE, wide, 1, place)
-    # One entry, of single precision, whose value lies in it.
+    # One entry of single precision, with its value inside the entry.
     directory = struct.pack(f"{byteorder}{'Q' if bigtiff else 'H'}HH{kind}f", 1, EXPOSURE_TIME, 11, 1, 0.25)
     path.write_bytes(content + directory + bytes(12))
     exif = open_photo(path).exif
@@ -264,7 +264,7 @@ def test_white_is_white_in_a_tiff_that_has_it_the_other_way_round(tmp_path):
 
 
 def test_a_first_frame_counts_where_the_rest_are_other_pictures(tmp_path):
-    """Of a telephone's MPO the further pictures are previews and depth maps."""
+    """The further pictures in a phone's MPO are previews and depth maps."""
     NOISE.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[NOISE])
     with Image.open(tmp_path / "a.jpg") as picture:
         assert len(list(ImageSequence.Iterator(picture))) == 2
@@ -272,7 +272,7 @@ def test_a_first_frame_counts_where_the_rest_are_other_pictures(tmp_path):
 
 
 def test_an_orientation_in_xmp_is_not_left_behind(tmp_path):
-    """Other programs would turn the picture, which stands upright already, again."""
+    """Other programs would rotate the upright picture again."""
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" a:b="c"/></x:xmpmeta>'
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,4 +1,4 @@
-"""Values that are few, or far beyond the others, and whole numbers of fewer bits than a file has."""
+"""Ranges: small ranges, single values far beyond the others, and integers with fewer bits than the file."""
 
 import io
 
@@ -126,7 +126,7 @@ def test_bright_places_of_16_bits_are_no_defects():
 
 
 def test_a_hot_pixel_in_light():
-    """Codes of light are scaled where it goes beyond 49 times white: not by one pixel."""
+    """Light beyond 49 times white scales all codes, but a single pixel does not."""
     light = np.random.default_rng(3).uniform(0.2, 0.8, (40, 60, 3)).astype(np.float32)
     hot = light.copy()
     hot[7, 9] = 60000
@@ -136,7 +136,7 @@ def test_a_hot_pixel_in_light():
     others = np.ones((40, 60), bool)
     others[7, 9] = False
     assert np.array_equal(photos[0].frames[0][others], photos[1].frames[0][others])
-    # The sun is no defect.
+    # The sun is not a defect.
     hot[20:24, 30:34] = 60000
     assert from_light(Photo([hot]), "a").peak == 60000
 

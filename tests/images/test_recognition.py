@@ -1,4 +1,4 @@
-"""What a file is, its first bytes say, and the formats' records alone know them."""
+"""The first bytes of a file determine its format, and only the formats' records know them."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The document's table is that of the records, which `test_formats` tries."""
+"""The table in the documents agrees with the records, which `test_formats` tests."""
 
 import format_table
 from lnca.images.formats import ALL

@@ -16,14 +16,14 @@ from lnca.runtime import native
 from lnca.runtime.native import INSTRUCTION_SETS, CBand, CConvolution, CLattice, CMap, ConvolutionKind, CRule, RuleKind
 
 FLOAT = 4
-# Of a kernel, where they are not 9.
+# Number of arguments of a kernel, if it is not 9.
 TAPS = {ConvolutionKind.POINTWISE: 1, ConvolutionKind.WINOGRAD: 16}
 POINTER = struct.Struct("<q")
 REQUEST = struct.Struct("<32s6q2q")
 
 
 def install() -> None:
-    """Has `lnca.runtime` call the process that the environment names, if it names one."""
+    """Makes `lnca.runtime` call the process in the environment variable, if it is set."""
     command = os.environ.get("LNCA_TEST_KERNELS")
     if command:
         far = FarLibrary(shlex.split(command))
@@ -44,7 +44,7 @@ class FarLibrary:
         return lambda *arguments: self._call(name, list(arguments))
 
     def lnca_best(self) -> int:
-        """The highest level that multiplies in float32 alone."""
+        """The highest level that only multiplies in float32."""
         return min(self._call("lnca_best", []), INSTRUCTION_SETS.index("avx512"))
 
     def lnca_run(self, level: int, rule: CRule, lattice: CLattice) -> int:
@@ -102,7 +102,7 @@ class Memory:
         """Copies a structure or array with all it points to; gives the place of the copy."""
         if not isinstance(argument, ctypes.Structure):
             return self._copy(ctypes.addressof(argument), ctypes.sizeof(argument))
-        # Whose own pointers stay.
+        # Pointers inside it stay.
         place = self._copy(ctypes.addressof(argument), ctypes.sizeof(argument), give_back=False)
         self._follow(argument, place)
         return place
@@ -166,5 +166,5 @@ class Memory:
         return -(-count // self.vector) * self.vector
 
 
-# Before anything else takes these functions over by name.
+# Replace these functions before other modules import them by name.
 install()

@@ -23,7 +23,7 @@ RULES = {
 
 
 def random_rule(name, seed=0):
-    """A rule whose every weight is random, and which changes its cells by about as much as trained ones do."""
+    """A rule with random weights that changes its cells about as much as a trained rule."""
     torch.manual_seed(seed)
     architecture, settings = RULES[name]
     rule = lnca.build(architecture, **settings).eval().automaton
@@ -44,7 +44,7 @@ def plain(rule, cells, steps, seed=0):
 
 @contextmanager
 def allowed(count):
-    """So many threads."""
+    """Sets the number of threads inside the block."""
     before = threads.count()
     threads.allow(count)
     try:

@@ -17,7 +17,7 @@ from lnca.runtime import native
 from lnca.runtime.native import BFLOAT16_SETS, INSTRUCTION_SETS, best_level, library
 
 needs_library = pytest.mark.skipif(library() is None, reason="no C++ compiler when lnca was installed")
-# The float32 that is taken here, and each way to multiply in bfloat16.
+# The level of float32 on this machine, and each level of bfloat16.
 every_kernel = at_levels("float32", best_level(), bfloat16=BFLOAT16_SETS)
 
 
@@ -44,7 +44,7 @@ def test_a_library_of_another_version_is_left_alone(monkeypatch):
 
 @pytest.mark.skipif(best_level() != "amx", reason="no amx here")
 def test_amx_is_left_alone_where_the_system_does_not_grant_it():
-    # Linux refuses where a thread's stack for signals has no room for the registers.
+    # Linux refuses AMX if a thread's signal stack has no room for the registers.
     code = """
 import ctypes
 class Stack(ctypes.Structure):

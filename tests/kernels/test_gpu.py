@@ -1,4 +1,4 @@
-"""What needs a GPU: whole restorations there, and the graphs behind them."""
+"""Tests that need a GPU: whole restorations, and their CUDA graphs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The step of exported graphs is the rule's own."""
+"""The step in exported graphs agrees with the rule."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Leaving out settled cells: as `Settling` says it, to the bit, and with a tolerance of 0 the same cells as without."""
+"""Skipping settled cells follows `Settling` to the bit; a tolerance of 0 gives the same cells as no skipping."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ RULES = {
 
 
 def rule_and_cells(name, batch, rows, columns):
-    """Cells that change ever less the larger they are: an increment is lost in the rounding of a large number."""
+    """Cells that change less the larger they are, since a large number rounds the increment away."""
     torch.manual_seed(2)
     architecture, settings = RULES[name]
     rule = lnca.build(architecture, **settings).eval().automaton

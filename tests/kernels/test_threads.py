@@ -1,4 +1,4 @@
-"""The library's own threads: they take part, sleep when there is no work, and are no trap for a process that forks."""
+"""The library's own threads: they work, sleep without work, and do not block a forked process."""
 
 import json
 import os
@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc, and forks"),
 ]
 
-# Only the library makes threads here: torch is left with one, and the library told of three.
+# Only the library has threads here: torch gets one, and the library three.
 FACTS = """
 import json, os, time
 from concurrent.futures import ThreadPoolExecutor
@@ -86,5 +86,5 @@ def test_several_callers_at_once_get_what_one_gets(facts):
 
 
 def test_a_forked_process_has_threads_of_its_own(facts):
-    """OpenMP's wait for ever for those that only the parent has."""
+    """OpenMP would wait forever for threads that only the parent has."""
     assert facts["child"] == 0

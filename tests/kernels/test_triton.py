@@ -1,4 +1,4 @@
-"""The Triton steps against the plain rule in float64: on a GPU where one is, else through Triton's interpreter."""
+"""The Triton steps against the plain rule in float64, on a GPU or else through Triton's interpreter."""
 
 import copy
 
@@ -16,7 +16,7 @@ SHAPES = ((1, 5, 7), (2, 4, 4), (2, 1, 9), (1, 6, 1), (1, 1, 1))
 
 @pytest.fixture(autouse=True)
 def _poisoned():
-    """Memory that nothing wrote is NaN."""
+    """Fills memory that nothing wrote with NaN."""
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

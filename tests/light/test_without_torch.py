@@ -1,4 +1,4 @@
-"""What works where torch is not installed: `make test-light` runs this in an environment of its own."""
+"""Everything that works without torch; `make test-light` runs this in its own environment."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ ALL = [model.name for model in lnca.models()]
 
 
 def command(*words, status=0, folder=None):
-    """What `lnca` prints, and what it says on stderr."""
+    """Runs `lnca`; returns stdout and stderr."""
     line = [sys.executable, "-m", "lnca", *map(str, words)]
     done = subprocess.run(line, capture_output=True, text=True, cwd=folder)
     assert done.returncode == status, done.stderr

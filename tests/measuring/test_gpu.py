@@ -1,4 +1,4 @@
-"""The GPU benchmark, each of whose own parts also works through Triton's interpreter; and compiled steps."""
+"""The GPU benchmark, whose parts also work through Triton's interpreter, and compiled steps."""
 
 import importlib.util
 from pathlib import Path

@@ -55,7 +55,7 @@ def test_rates_are_those_of_this_machine():
     if library() is None:
         assert rate is None
     else:
-        # Two fused operations of 16 lanes a cycle, 6 GHz: no core does more.
+        # Upper limit of any core: two fused operations of 16 lanes a cycle at 6 GHz.
         assert 1e9 < rate < torch.get_num_threads() * 6e9 * 2 * 2 * 16
 
 

@@ -1,4 +1,4 @@
-"""Tables compare methods on the same pictures, and say what is quoted, refused and made worse."""
+"""Tables compare methods on the same pictures, and mark quoted, refused and worse results."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def set_rows(protocol, scores):
 
 
 def cells(text, method):
-    """The cells of a method's line."""
+    """The cells of a method's row."""
     return next(line for line in text.splitlines() if line.startswith(f"| {method} |")).split(" | ")[1:]
 
 
@@ -105,7 +105,7 @@ def test_real_pairs_say_how_many_are_made_worse_and_by_how_much():
     )
     text = real(judged)
     assert "3 pairs" in text
-    # 0.04 dB is no harm.
+    # A loss of 0.04 dB does not count as worse.
     assert cells(text, "ours") == ["38.99", "0.9167", "1, by 1.00, at most 1.00 dB", "- |"]
     # 39, 42 and 41 at 10, 5 and 5.
     assert cells(text, "told, told the best of its levels") == ["40.67", "0.9000", "0", "7 |"]

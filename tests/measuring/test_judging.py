@@ -1,4 +1,4 @@
-"""Judges ask each method what it can be asked, and a run goes on where another one ended."""
+"""Each method gets the trials that it supports, and a run resumes where another one ended."""
 
 import json
 
@@ -27,7 +27,7 @@ def judges(tmp_path):
 
 
 def method(calls=None, **settings):
-    """A denoiser that halves what it is given and keeps what it is told."""
+    """A denoiser that halves its input and records its noise level."""
 
     def run(x, level):
         if calls is not None:

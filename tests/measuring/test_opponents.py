@@ -1,4 +1,4 @@
-"""The opponents of the benchmark compute the same as our models do, or beating them would mean nothing."""
+"""The opponents of the benchmark compute the same values as our models; otherwise comparing times is pointless."""
 
 import pytest
 import torch

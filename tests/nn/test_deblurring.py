@@ -1,4 +1,4 @@
-"""The deblurrer as a module: what kernels do, told and estimated, and what it leaves as it is."""
+"""The deblurrer as a module: given and estimated kernels, and pictures that it does not change."""
 
 import math
 
@@ -28,7 +28,7 @@ def shipped() -> Deblurrer:
 
 
 def test_what_is_told_is_undone(shipped):
-    """Straight, slanted and uneven kernels, of odd and even sides."""
+    """Straight, slanted and uneven kernels, with odd and even sides."""
     draw = np.random.default_rng(3)
     sharp = scene(200)
     for kernel in (np.eye(7) / 7, np.full((1, 6), 1 / 6), draw.dirichlet(np.ones(30)).reshape(5, 6)):

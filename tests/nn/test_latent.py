@@ -100,7 +100,7 @@ def test_the_last_frame_is_the_restored_image_and_steps_have_a_default():
 
 @pytest.mark.parametrize(("name", "settings"), [("latent-nafca", {}), ("latent-vitca", {"position": "none"})])
 def test_what_is_far_away_does_not_matter(name, settings):
-    """A cell hears one cell further with each step, and a cell is 4 pixels wide."""
+    """Each step widens the receptive field by one cell, which is 4 pixels wide."""
     model = trained(name, **settings)
     image = torch.rand(1, 3, 16, 96)
     changed = image.clone()

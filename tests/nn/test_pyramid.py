@@ -1,4 +1,4 @@
-"""The automaton on three lattices: what a step does, when its cells rest, what it is told of noise."""
+"""The automaton on three lattices: its steps, when its cells stop, and its noise levels."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ CHANNELS = (8, 12, 16)
 
 
 def shaken(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """With weights that are nowhere zero."""
+    """The model with weights that are nowhere zero."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -115,7 +115,7 @@ def test_an_estimate_is_a_level_whatever_the_picture():
 
 
 def test_what_does_not_vary_has_no_noise():
-    """Whatever the weights say: a level is at most 1.5 times the picture's own deviation."""
+    """For any weights, a level is at most 1.5 times the standard deviation of the picture."""
     estimator = shaken(NoiseEstimator())
     colours = torch.tensor([0.1, 0.5, 0.9])[None, :, None, None].expand(1, 3, 64, 64)
     assert estimator(colours).max() < 1e-3

@@ -1,4 +1,4 @@
-"""A state dict tells which model it belongs to, and how it was built."""
+"""A state dict determines its model and settings."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_a_model_built_from_what_the_weights_tell_is_the_same(name, settings):
     torch.manual_seed(0)
     model = lnca.build(name, **settings).eval()
     for parameter in model.parameters():
-        # Layers that start at zero have to work as well.
+        # Layers that start at zero have to have an effect.
         torch.nn.init.normal_(parameter, std=0.05)
     state = model.state_dict()
     assert architecture_of(state) == name

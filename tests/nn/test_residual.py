@@ -10,7 +10,7 @@ KINDS = [{}, {"rule": "vitca", "shrink": 2}, {"width": 8, "mixing": 24}]
 
 
 def trained(**settings):
-    """A model none of whose parts does nothing."""
+    """A model whose parts all have an effect."""
     torch.manual_seed(0)
     model = lnca.build("lnca", **settings).double().eval()
     torch.nn.init.normal_(model.automaton.head.weight, std=0.05)
@@ -78,7 +78,7 @@ def test_coders_say_how_far_they_reach(settings):
 
 
 def test_what_was_taken_out_is_named_where_a_model_has_it():
-    """Files of before hold all settings; those that were not used mean nothing."""
+    """Old files hold all settings; unused ones are ignored."""
     lnca.build("lnca", context=0, blurs=0, blur_lengths=[7], border="zero", window=0)
     with pytest.raises(LncaError, match="it has blurs, which lnca no longer has: train it again"):
         lnca.build("lnca", blurs=24, blur_lengths=[7])

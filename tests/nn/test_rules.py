@@ -1,4 +1,4 @@
-"""Rules by name, and rules that other packages bring."""
+"""Rules by name, and rules of other packages."""
 
 import shutil
 import tomllib
@@ -20,7 +20,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "own_rule"
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """The example as pip would install it, and entry points that lead nowhere."""
+    """The example as pip would install it, and broken entry points."""
     shutil.copy(EXAMPLE / "lnca_perception.py", tmp_path)
     points = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]["entry-points"][GROUP]
     points |= {"missing": "lnca_nowhere:Rule", "wrong": "pathlib:Path"}

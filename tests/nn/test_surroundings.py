@@ -1,4 +1,4 @@
-"""Means around cells: what they are, and that a part of a picture gives the same bits."""
+"""Means around cells: their values, and the same bits in a part of a picture."""
 
 import torch
 

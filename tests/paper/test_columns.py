@@ -1,4 +1,4 @@
-"""Columns, models, and how a budget is shared."""
+"""Columns, models, and dividing a budget."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture
 def search(tiles, tmp_path):
-    """With quick signs of life."""
+    """A search with fast heartbeats."""
     return Search(
         model="latent-nafca",
         task="denoise",
@@ -55,7 +55,7 @@ def search(tiles, tmp_path):
 
 
 def hang(search, marker):
-    """A worker that never ends its first point."""
+    """A worker that never finishes its first point."""
 
     class Endless:
         def __init__(self, plan, folder, resume):
@@ -115,7 +115,7 @@ def test_a_point_that_is_about_to_wait_anew_is_waited_for(search, monkeypatch):
 
     def looked(search, study):
         looks.append(awaited(search, study))
-        # What the other command that found the worker dead does next, though it takes its time.
+        # The next action of the command that found the worker dead, delayed.
         if len(looks) == 3:
             search.enqueue(study, search.missing(study))
         return looks[-1]
@@ -223,7 +223,7 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(search, 
 @pytest.mark.slow
 @pytest.mark.skipif("LNCA_TEST_DATABASE" not in os.environ, reason="LNCA_TEST_DATABASE names no empty database")
 def test_a_database_server_serves_several_commands(search):
-    """Such as postgresql+psycopg://user@localhost/name."""
+    """For example postgresql+psycopg://user@localhost/name."""
     shared = replace(search, storage=os.environ["LNCA_TEST_DATABASE"])
     context = get_context("forkserver")
     with context.Pool(2) as pool:

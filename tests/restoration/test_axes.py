@@ -1,4 +1,4 @@
-"""Stacks, and channels that lie elsewhere."""
+"""Stacks, and channels on another axis."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Where restored files go, and what is written down of each."""
+"""Outputs of restored files, and their records."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Bulk restoring on a Ray cluster of two nodes: whatever dies, one whole output and one line for each picture."""
+"""Restoring many pictures on a Ray cluster of two nodes: whatever dies, each picture has one whole output and one
+line."""
 
 import json
 import os
@@ -17,12 +18,12 @@ from lnca.restoration.batch import Way, restore_files
 from lnca.restoration.jobs import plan
 from lnca.restoration.stores import plan_files
 
-# On a busy machine a node takes long to begin.
+# On a busy machine a node takes long to start.
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 pytest.importorskip("ray", reason="make test-ray installs it")
 
-# Of the libraries, not ours.
+# Warnings of the libraries.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::{kind}")
     for kind in ("DeprecationWarning", "FutureWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
@@ -65,7 +66,7 @@ def cluster(store):
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory, weights):
-    """A folder of pictures, one of them broken, and one of what becomes of them in this process."""
+    """A folder of pictures, one of them broken, and a folder with the results of this process."""
     root = tmp_path_factory.mktemp("bulk")
     (root / "in" / "below").mkdir(parents=True)
     for number in range(COUNT):
@@ -102,7 +103,7 @@ def working(cluster):
 
 
 def when(condition, action):
-    """Does something as soon as it can be done, in a thread; gives the list that its result will be in."""
+    """Does something in a thread as soon as possible; returns the list for its result."""
     done = []
 
     def watch():
@@ -136,7 +137,7 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     assert len(written) == len(set(written)) == COUNT + 1
     assert {line["model"] for line in lines(out)} == {str(weights)}
 
-    # As after a command that was killed before all was written down, and with one output lost.
+    # Like after a command that was killed before it wrote all lines, and with one missing output.
     (out / "03.png").unlink()
     kept = [line for line in lines(out)[5:] if line["output"] != str(out / "03.png")]
     (out / "lnca.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept) + '{"file": "cut off')
@@ -147,7 +148,7 @@ def test_a_killed_worker_costs_no_picture_and_doubles_none(cluster, expected, we
     good = [record["output"] for record in map(json.loads, text) if record["error"] is None]
     assert len(good) == len(set(good)) == COUNT
 
-    # Nor does a manifest elsewhere tell of an output twice.
+    # A manifest elsewhere has each output only once too.
     for _ in range(2):
         command(*asked, "--manifest", tmp_path / "told.jsonl")
     told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
@@ -165,7 +166,7 @@ def test_a_picture_that_kills_its_workers_is_the_only_one_missing(cluster, expec
 
     monkeypatch.setattr(cluster_module, "restore_row", deadly)
     monkeypatch.setattr(cluster_module, "RETRIES", 1)
-    # Two pictures a task, so that another one shares the deadly one's.
+    # Two pictures a task, so that another picture shares a task with the deadly one.
     monkeypatch.setattr(cluster_module, "TASKS", 4)
     shutil.copytree(expected[0], tmp_path / "in", ignore=shutil.ignore_patterns("2*", "3*", "broken*"))
     jobs = plan_files([tmp_path / "in"], tmp_path / "out", overwrite=False).jobs

@@ -1,4 +1,4 @@
-"""Films: what of them is kept, and that they are gone on with."""
+"""Films: kept streams and properties, and resuming."""
 
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ FRAMES, SIZE = 11, (96, 64)
 
 
 def scene(number, deep=False, size=SIZE):
-    """A picture that moves, with noise of its own."""
+    """A moving picture with new noise in each frame."""
     still = np.asarray(textured(*size), np.float64)
     noisy = np.roll(still, 2 * number, 1) + np.random.default_rng(number).normal(0, 8, still.shape)
     clipped = noisy.clip(0, 255)
@@ -26,7 +26,7 @@ def scene(number, deep=False, size=SIZE):
 
 
 def shoot(path, frames=FRAMES, *, codec="libx264", pixels="yuv420p", times=None, sound=True, rotation=0, size=SIZE):
-    """Writes a film; its colours are BT.709 in the studio's range."""
+    """Writes a film with BT.709 colours in limited range."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream(codec, rate=25, options={"crf": "4", "x265-params": "log-level=none"})
         picture.width, picture.height, picture.pix_fmt = *size, pixels
@@ -58,19 +58,19 @@ def shoot(path, frames=FRAMES, *, codec="libx264", pixels="yuv420p", times=None,
 
 @pytest.fixture(autouse=True)
 def encoded_well(monkeypatch):
-    """So that what is compared is what lnca does, and not what an encoder loses."""
+    """Encodes nearly without loss, so that tests compare lnca's changes and not those of the encoder."""
     finer = {deep: (name, {**options, "crf": "2"}) for deep, (name, options) in film.ENCODERS.items()}
     monkeypatch.setattr(film, "ENCODERS", finer)
 
 
 def seen(path):
-    """Brightness and colours as they are coded."""
+    """Coded brightness and chroma of a film."""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
 
 
 def colours(path):
-    """Red, green and blue of BT.709 in the studio's range."""
+    """Red, green and blue from BT.709 in limited range."""
     with av.open(str(path)) as container:
         return np.stack(
             [
@@ -132,7 +132,7 @@ def test_frames_are_what_the_model_makes_of_them(clip, way, tmp_path):
     given = colours(clip)
     expected = np.stack([restorer.restore(frame) for frame in given])
     made = colours(tmp_path / "out.mkv")
-    # Colours of two by two pixels are one in the film.
+    # The film has one chroma sample for 2x2 pixels.
     brightness = (0.2126, 0.7152, 0.0722)
     assert psnr(expected @ brightness, made @ brightness) > 38
     assert psnr(given @ brightness, expected @ brightness) < 30
@@ -248,7 +248,7 @@ def test_the_noise_level_changes_gently_but_with_the_scene(tmp_path, clip, monke
 
 
 def test_dark_scenes_are_restored_as_they_are_shown(way, tmp_path, monkeypatch):
-    """Pictures that use little of 16 bits are made brighter first; frames, each by its own factor, would flicker."""
+    """Pictures that use few of 16 bits are stretched; stretching each frame by its own factor would flicker."""
     given = tmp_path / "night.mkv"
     with av.open(str(given), "w") as night:
         stream = night.add_stream("libx265", rate=25, options={"crf": "4", "x265-params": "log-level=none"})

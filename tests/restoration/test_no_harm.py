@@ -1,4 +1,4 @@
-"""What the models of photographs must not do: to clean pictures, to flat ones, to colours, at borders."""
+"""The models of photographs do not damage clean pictures, flat areas, colours and borders."""
 
 import io
 
@@ -30,7 +30,7 @@ def denoiser():
 def test_a_card_of_one_colour_stays_as_it_is(model, colour):
     card = torch.tensor(colour)[None, :, None, None].expand(1, 3, 72, 104)
     result = model.restore(card)
-    # Corners, which see the least, are off by a few of 255.
+    # Corners have the least context; their error is a few of 255.
     assert (result - card).abs().max() < 5 / 255
     assert (result - card)[..., 8:-8, 8:-8].abs().max() < 1 / 255
     assert (result - card).mean((2, 3)).abs().max() < 0.5 / 255

@@ -1,4 +1,4 @@
-"""Kinds of pictures in, the same kinds out."""
+"""Conversion of all types of pictures and back."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from lnca.restoration.pictures import Rows, like, to_image, to_tensor
 
 
 def checker(mode):
-    """A 10x9 image of a mode, with a varying alpha channel where it has one."""
+    """A 10x9 image of a mode, with a varying alpha channel if the mode has one."""
     rows, columns = np.mgrid[:9, :10]
     rgba = np.stack([rows * 25, columns * 25, rows * columns, 255 - rows * 20], -1).astype(np.uint8)
     image = Image.fromarray(rgba)
@@ -63,7 +63,7 @@ def test_grey_is_what_the_colours_amount_to_and_alpha_is_not_touched():
 
 
 def test_sixteen_bits_of_grey_keep_every_value():
-    """No detour by 8 bits: neighbouring values stay apart."""
+    """Without a detour by 8 bits, neighbouring values stay different."""
     ramp = np.arange(64 * 1024, dtype=np.uint16).reshape(64, 1024)
     image = Image.fromarray(ramp)
     assert image.mode == "I;16"

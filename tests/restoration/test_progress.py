@@ -1,4 +1,4 @@
-"""A restored picture says how far it is."""
+"""Restoring reports its progress."""
 
 import numpy as np
 import pytest

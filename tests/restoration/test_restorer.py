@@ -1,4 +1,4 @@
-"""A loaded model restores every kind of picture."""
+"""A loaded model restores every type of picture."""
 
 import sys
 

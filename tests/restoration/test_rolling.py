@@ -1,4 +1,4 @@
-"""Pictures in bounded memory by the automaton on three lattices, and what it is told of their noise."""
+"""Pictures in bounded memory with the automaton on three lattices, and their noise levels."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A picture over several processes is the one of one process, to the bit."""
+"""Several processes restore a picture like one process, to the bit."""
 
 import os
 import socket
@@ -46,7 +46,7 @@ def models(tmp_path_factory):
 
 
 def pictures():
-    """Of all kinds, some with fewer rows of cells than processes."""
+    """Pictures of all types, some with fewer rows of cells than processes."""
     tall = np.asarray(textured(90, 301))
     yield "tall", {"picture": tall}
     yield "flat", {"picture": textured(58, 9)}
@@ -76,7 +76,7 @@ def work(number, count, port, said, task, *arguments):
 
 
 def run(count, task, *arguments):
-    """Runs a task in processes that were forked from one that has torch; gives what the first one says."""
+    """Runs a task in processes that are forked from one with torch; returns the result of the first one."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["lnca.restoration.split"])
     with socket.socket() as free:
@@ -95,7 +95,7 @@ def run(count, task, *arguments):
 
 
 def compare(peers, said, models, backend, some=()):
-    """Says what differs, by model and picture."""
+    """Returns differences by model and picture."""
     different = {}
     for name, path in models.items():
         restorer = Restorer(path, "cpu", "plain" if backend == "module" else backend)
@@ -135,14 +135,14 @@ def test_so_they_do_in_numpy(models):
 
 @pytest.mark.slow
 def test_torchs_own_convolutions_in_bands_round_differently_and_no_more(models):
-    """As GPUs have them."""
+    """Like on GPUs."""
     some = {name: models[name] for name in ("nafca, masked", "residual", "residual, blocks")}
     different = run(3, compare, some, "module", ("flat", "tensors"))
     assert all(worst <= (1e-5 if kind == "tensors" else 1) for (_, kind), worst in different.items()), different
 
 
 def refuse(peers, said, path, numbered):
-    """Says what is refused."""
+    """Returns the message of an error."""
     sentences = []
     restorer = Restorer(path, "cpu")
     split(restorer, peers)
@@ -161,7 +161,7 @@ def refuse(peers, said, path, numbered):
 
 
 def lose(peers, said, path):
-    """Says what the first process raises when the other ends."""
+    """Returns the error of the first process when the other one ends."""
     if peers.number:
         os._exit(9)
     restorer = Restorer(path, "cpu")

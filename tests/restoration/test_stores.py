@@ -1,4 +1,4 @@
-"""Pictures in object stores: which there are, where they go, and that they are whole."""
+"""Pictures in object stores: finding them, their outputs, and whole files."""
 
 import json
 
@@ -79,7 +79,7 @@ def test_plans_that_are_refused(store, source, names, sentence):
 
 
 def test_a_name_that_leads_out_of_the_output_is_refused(store, monkeypatch, tmp_path):
-    """As object stores may have it, where a name is any string."""
+    """In object stores a name can be any string."""
     monkeypatch.setattr(type(store), "find", lambda self, path, **_: [f"{path}/../../etc/a.png"])
     with pytest.raises(LncaError, match="which leads out of the output; rename it"):
         plan_stored(["memory://in"], str(tmp_path), overwrite=False)

@@ -54,7 +54,7 @@ LATENT = [model.name for model in lnca.models() if model.architecture not in ("p
 
 
 def plans(rows, columns):
-    """Bands and blocks of all kinds, of wide pictures also of columns; memory and file are for the reader only."""
+    """Bands and blocks of all kinds, also of columns for wide pictures; memory and file are for display only."""
     size = rows * columns * 64 * 4 * 2
     for across in (False, True) if columns > rows else (False,):
         lines = columns if across else rows

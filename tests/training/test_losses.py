@@ -1,4 +1,4 @@
-"""Equations (3) to (9): worked out by hand, and the authors' values."""
+"""Equations (3) to (9): computed by hand, and the authors' values."""
 
 import pytest
 import torch

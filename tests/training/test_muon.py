@@ -7,7 +7,7 @@ from lnca.training.muon import COEFFICIENTS, Muon, MuonSettings, orthogonalised
 
 
 def scaled(values):
-    """What five steps make of singular values."""
+    """Singular values after five steps."""
     a, b, c = COEFFICIENTS
     for _ in range(5):
         values = a * values + b * values**3 + c * values**5

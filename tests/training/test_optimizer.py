@@ -118,7 +118,8 @@ def test_the_learning_rate_follows_the_schedule_down_to_zero():
 
 @needs_golden
 def test_both_updates_of_a_batch_of_phase_1_are_the_authors():
-    """With the pictures encoded apart, as the authors do; a bias we do not have moves their running means."""
+    """Pictures are encoded separately, as in the authors' code; the authors' additional bias moves their running
+    means."""
     golden = Golden("ae_train_step")
     autoencoder = Autoencoder().double().train()
     autoencoder.load_state_dict(golden.autoencoder())

@@ -113,7 +113,7 @@ def test_each_phase_moves_its_own_weights():
     for trainer, phase in ((NoiseLevelTrainer, "noise_level"), (PyramidTrainer, "pyramid")):
         one = trained(trainer, phase)
         before = snapshot(one.model)
-        # The estimator's last layer begins with zeros.
+        # The estimator's last layer is zero at first.
         for _ in range(2):
             one.train_batch(batch(), torch.Generator())
         estimator = {name for name in before if name.startswith("estimator.")}
@@ -129,7 +129,7 @@ def test_muon_moves_the_convolutions_of_the_rules_and_adam_the_rest():
 
 
 def test_what_is_kept_is_a_mean_of_the_weights():
-    """The first one is the mean; then it remembers more and more, up to `memory`."""
+    """The first weights are the mean; then its decay grows up to `memory`."""
     one = trained(PyramidTrainer, "pyramid", "pyramid.memory=0.25")
     expected = None
     for count in range(4):
@@ -214,7 +214,7 @@ def test_stopped_in_each_phase_it_resumes_to_the_same_bytes_and_leaves_the_best_
     photographs, uninterrupted, tmp_path
 ):
     assert stopped(plan(photographs), tmp_path, "noise_level", 2) is None
-    # Before the first validation they are what there is, after it the best.
+    # Before the first validation these are the current weights, afterwards the best ones.
     early = stopped(plan(photographs), tmp_path, "pyramid", 2, resume=True)
     assert early.name == "photo-denoise-so-far.safetensors"
     assert load_weights(early)[1].card["unfinished"] == 5
@@ -251,7 +251,7 @@ def test_a_run_by_minutes_decides_on_its_batches_once_and_resumes_to_the_same_by
     assert json.loads((tmp_path / "whole" / "run.json").read_text())["crops"] == 4
     assert load_weights(whole)[1].card["crops"] == 4
     stopped(chosen, tmp_path / "cut", "pyramid", 1)
-    # The machine is another now.
+    # Now simulate another machine.
     monkeypatch.setattr(running, "batches_within", lambda minutes, costs: 5)
     assert Run(chosen, tmp_path / "cut", resume=True)().read_bytes() == whole.read_bytes()
     with pytest.raises(LncaError, match="was started with other settings"):

@@ -1,4 +1,4 @@
-"""Recipes are data, and what is wrong in one is named."""
+"""Recipes are data, and errors name the wrong field."""
 
 import pytest
 

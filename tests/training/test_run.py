@@ -144,7 +144,7 @@ def test_a_run_leaves_logs_sheets_and_tensorboard(uninterrupted):
 
 
 def kept_epoch(run, ssim):
-    """Which epoch's weights a run ends with, when validation finds these."""
+    """The epoch whose weights a run keeps, for given validation scores."""
     scores, after = iter(ssim), []
 
     def validate(phase):
@@ -296,7 +296,7 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
     assert Run(chosen, tmp_path / "cut", resume=True)().read_bytes() == whole.read_bytes()
     known = len(lnca.load(first, "cpu").module.state_dict())
     assert lnca.load(whole, "cpu").info.card["initial"] == f"{known} of {known} tensors of lnca-denoise"
-    # A map with more outputs has the first ones.
+    # A linear map with more outputs gets the first ones from the file.
     model = lnca.build("lnca", width=4, steps=2, latent_channels=17)
     begin_with(model, first, 0)
     gather = lnca.load(first, "cpu").module.autoencoder.gather[-1]
@@ -351,7 +351,7 @@ def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures
     [("write", errno.ENOSPC), ("write", errno.EDQUOT), ("open", errno.EROFS), ("open", errno.EACCES)],
 )
 def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, tmp_path, fault, number):
-    """A full disk, a quota, a read-only disk, a folder of others."""
+    """A full disk, a quota, a read-only disk, a folder of another user."""
     whole = [(path, path.read_bytes()) for path in stopped(pictures, tmp_path)]
 
     run = Run(plan(pictures), tmp_path, resume=True)
@@ -462,7 +462,7 @@ def test_a_clock_that_jumps_changes_nothing(pictures, uninterrupted, tmp_path, m
 
 @pytest.mark.parametrize("how", ["removed", "cut off"])
 def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
-    """What was removed stays open; what was cut off would kill the process."""
+    """Removed tiles stay open; reading truncated tiles would kill the process."""
     prepare(data_set("folder"), pictures, tmp_path / "data", side=32)
     tiles = tmp_path / "data" / "clean.npy"
 
@@ -509,7 +509,7 @@ def saved_step(path):
 
 
 def test_frozen_batch_norm_keeps_its_statistics(pictures, tmp_path):
-    """What the batch is does not matter to it then, and its scale and shift are learned all the same."""
+    """Frozen statistics do not depend on the batch, but scale and shift are still learned."""
     changes = ["autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0"]
     for kind in ("frozen", "synchronised"):
         run = Run(plan(pictures, [*changes, f"autoencoder.batch_norm={kind}"]), tmp_path / kind)

@@ -1,4 +1,4 @@
-"""Two processes that share each batch do what one does."""
+"""Two processes that share each batch train like one process."""
 
 import json
 import os
@@ -138,7 +138,7 @@ def test_two_processes_have_the_losses_of_one_and_a_third_goes_on(pictures, alon
     path = Run(plan, folder, resume=True, progress=lambda phase, done, total, values: later.append(values["loss"]))()
     losses = [loss for _, _, loss in expected[104:]]
     assert later[:10] == pytest.approx(losses[:10], rel=1e-3)
-    # Roundings, which differ from processor to processor, grow from batch to batch.
+    # Rounding differs between CPUs, and grows from batch to batch.
     assert later == pytest.approx(losses, rel=5e-3)
     assert close(load_weights(path)[0].state_dict(), weights, 1e-3)
 
@@ -218,7 +218,7 @@ def test_the_command_starts_its_own_processes_and_goes_on_where_one_stopped(pict
 
 
 class Rank(World):
-    """One of three, of which the test plays all."""
+    """One of three processes; the test simulates all of them."""
 
     def __init__(self, rank):
         self.rank, self.size = rank, 3
@@ -261,7 +261,7 @@ def test_batch_norm_is_the_plain_one_where_there_is_nobody_else():
 
 @pytest.mark.parametrize("halves", [1, 2])
 def test_synchronised_batch_norm_is_batch_norm(halves):
-    """With a world that answers as if the other half of the batch were like this one."""
+    """In a world in which the other half of the batch equals this one."""
     torch.manual_seed(0)
     x = torch.rand(4, 3, 5, 6, dtype=torch.float64, requires_grad=True)
     plain, model = nn.BatchNorm2d(3).double(), nn.Sequential(nn.BatchNorm2d(3)).double()

@@ -1,4 +1,4 @@
-"""What one batch does in each phase: which weights move, how many steps, what an explosion says."""
+"""One batch in each phase: which weights change, how many steps it takes, and the message of an explosion."""
 
 import copy
 import dataclasses
@@ -362,7 +362,7 @@ def test_the_residual_trainer_settles_some_batches_and_trains_every_part(monkeyp
         lambda cells, steps, seed: lengths.append((steps, torch.is_grad_enabled())) or run(cells, steps, seed),
     )
     before, draw = snapshot(model), torch.Generator().manual_seed(0)
-    # Too bright by as much everywhere, which is soon learned.
+    # The picture is too bright by the same amount everywhere, which is learned quickly.
     given = dataclasses.replace(batch(), positive=batch().anchor * 0.5 + 0.4, anchor=batch().anchor * 0.5)
     losses = [trainer.train_batch(given, draw)["loss"] for _ in range(20)]
     assert changed(model, before) == set(before)

@@ -50,7 +50,7 @@ def test_gradients_are_the_same_to_the_bit(name, backward):
     assert few_bytes < all_bytes / {"recompute": 10, "segments": 15}[backward]
 
 
-# Of the compiler, about what it looks at.
+# A warning of the compiler about its own inspection.
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nafca", "vitca with masks"])

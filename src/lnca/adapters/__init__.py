@@ -1,4 +1,4 @@
-"""lnca's models in others' tools: each module speaks one library's language, and alone imports it.
+"""lnca's models inside other libraries. Each module adapts to one library, and only that module imports it.
 
-`lnca.denoise` is the function for those who use scikit-image.
+Users of scikit-image can call `lnca.denoise`.
 """

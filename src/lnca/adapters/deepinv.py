@@ -21,24 +21,24 @@ from ..restoration.pictures import LUMA
 
 try:
     from deepinv.models import Denoiser
-# Of torchvision, which deepinv imports, a build that does not fit torch's raises more than ImportError.
+# deepinv imports torchvision; a build that does not match torch raises other errors than ImportError.
 except (ImportError, RuntimeError) as error:
     raise LncaError(f"deepinv cannot be imported ({error}): pip install deepinv") from error
 
 
 class LatentDenoiser(Denoiser):
-    """A model of lnca, as plain a `torch.nn.Module` as deepinv's own, with gradients where they are wanted.
+    """A model of lnca as a plain `torch.nn.Module`, like deepinv's own, with gradients if they are needed.
 
     Args:
         name_or_path: a name from `lnca.models()`, or a weight file.
-        device: of the weights.
-        steps: of the automaton; the model's own number when None.
+        device: device of the weights.
+        steps: steps of the automaton; the model's own number if None.
 
     Attributes:
         model: the module inside.
 
     Raises:
-        LncaError: no such model, one without steps where `steps` is given, or a weight file that is damaged.
+        LncaError: the model does not exist, has no steps although `steps` is given, or its weight file is damaged.
     """
 
     def __init__(self, name_or_path: Any = DEFAULT_MODEL, device: Any = "cpu", steps: int | None = None):
@@ -52,16 +52,16 @@ class LatentDenoiser(Denoiser):
         self.to(device)
 
     def forward(self, x: Tensor, sigma: Any = None, **options: Any) -> Tensor:
-        """Noisy pictures, (B, 3, H, W), or (B, 1, H, W) for grey, sides >= 8 -> denoised ones, in [0, 1].
+        """Denoises pictures (B, 3, H, W), or (B, 1, H, W) for grey, with sides >= 8; the result is in [0, 1].
 
         Args:
-            x: in [0, 1], up to noise; what lies beyond is clipped where no sigma is told.
-            sigma: standard deviation of the noise where white is 1, a number or one for each picture, for models that
-                take a noise level; without it they estimate it. The others see for themselves how much noise there is.
+            x: values in [0, 1], or beyond because of noise; without sigma, values beyond are clipped.
+            sigma: standard deviation of the noise (white is 1), a number or one for each picture, for models that take
+                a noise level; without it they estimate the level. Other models ignore sigma.
             options: not used.
 
         Raises:
-            LncaError: another number of channels.
+            LncaError: the number of channels is wrong.
         """
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise LncaError(f"pictures should have the shape (B, 3, H, W) or (B, 1, H, W), got {tuple(x.shape)}")
@@ -74,7 +74,7 @@ class LatentDenoiser(Denoiser):
 
 
 def _levels(sigma: Any, x: Tensor) -> Tensor:
-    """Noise levels (B or 1, 2, 1, 1) as models take them; noise of grey pictures is all in their brightness."""
+    """Noise levels (B or 1, 2, 1, 1) in the form that models take; all noise of grey pictures is brightness noise."""
     level = 255 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
     if x.shape[1] == 3:
         return torch.cat([level, level], 1)

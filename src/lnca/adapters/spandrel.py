@@ -1,4 +1,4 @@
-"""Weights of lnca in spandrel, which loads a model of any architecture it knows from a file of weights alone.
+"""Weights of lnca in spandrel, which loads models of all architectures that it knows from their tensors alone.
 
 Examples:
     >>> from spandrel import ModelLoader
@@ -24,7 +24,7 @@ from ..nn.registry import module_of
 
 try:
     from spandrel import MAIN_REGISTRY, Architecture, ArchRegistry, ArchSupport, ImageModelDescriptor, SizeRequirements
-# Of torchvision, which spandrel imports, a build that does not fit torch's raises more than ImportError.
+# spandrel imports torchvision; a build that does not match torch raises other errors than ImportError.
 except (ImportError, RuntimeError) as error:
     raise LncaError(f"spandrel cannot be imported ({error}): pip install spandrel torchvision") from error
 
@@ -32,12 +32,12 @@ ID = "LNCA"
 
 
 class LatentAutomatonArch(Architecture[SteppedModel]):
-    """LatentNAFCA, LatentViTCA and the models beside the paper's, recognised by the names of their tensors.
+    """LatentNAFCA, LatentViTCA and the models beyond the paper, recognised by the names of their tensors.
 
     Args:
-        settings: what the weights do not tell, for those that did not come with lnca: `steps` (without it 64 of the
-            paper's models, 16 of the others), and what else `lnca.nn.recognition.settings_of` has to guess. Those of
-            the models in the package are known.
+        settings: settings that the tensors do not determine, for weights that are not in the package: `steps` (default:
+            64 for the paper's models, 16 for others), and others that `lnca.nn.recognition.settings_of` has to guess.
+            The settings of the models in the package are known.
     """
 
     def __init__(self, **settings: Any):
@@ -48,7 +48,7 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
         """The model with its weights, in float32 and evaluation mode; on the CPU with the fused kernels.
 
         Raises:
-            LncaError: weights that are not of lnca, or not whole, or settings that do not fit them.
+            LncaError: the weights are not lnca's or not complete, or the settings do not fit them.
         """
         name = architecture_of(state_dict)
         if name is None:
@@ -56,7 +56,7 @@ class LatentAutomatonArch(Architecture[SteppedModel]):
         try:
             settings = (_shipped_settings(state_dict) or settings_of(state_dict)) | self.settings
             module = module_of(resolve(name, settings)[1]).eval()
-            # Half precision is too rough for a blur that is to be undone.
+            # Half precision is not exact enough for deblurring.
             descriptor = ImageModelDescriptor(
                 module,
                 state_dict,
@@ -91,10 +91,10 @@ def _shipped_settings(state_dict: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def register(registry: ArchRegistry | None = None, **settings: Any) -> None:
-    """Makes lnca's weights known to spandrel; a second time changes nothing.
+    """Registers lnca's architectures with spandrel; a second call changes nothing.
 
     Args:
-        registry: that of `ModelLoader` by default.
+        registry: a registry; by default that of `ModelLoader`.
         settings: see `LatentAutomatonArch`.
     """
     support = ArchSupport.from_architecture(LatentAutomatonArch(**settings))

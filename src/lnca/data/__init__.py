@@ -1,1 +1,1 @@
-"""Pictures to 32x32 tiles, and tiles to training, validation and test sets."""
+"""Turns pictures into 32x32 tiles or crops, and splits them into training, validation and test sets."""

@@ -1,4 +1,4 @@
-"""From a data set as published to prepared tiles: parallel, resumable, the same bytes for any number of workers."""
+"""Prepares tiles from a published data set: in parallel, resumable, the same bytes for any number of workers."""
 
 import hashlib
 import io
@@ -22,20 +22,20 @@ from .reading import listing
 from .source import DataSet, Found, Sample
 from .tiles import TILE_SIDE, tiles_of
 
-# Folder of what is done, while it is not all.
+# Folder for finished parts until all are done.
 PARTS = "parts"
 
 
 @dataclass(frozen=True)
 class Part:
-    """The tiles of a few samples, in a file of their own until all are there."""
+    """The tiles of a few samples, in their own file until all parts are done."""
 
     path: Path
     samples: list[Sample]
     group_numbers: list[int]
 
     def make(self, side: int | None) -> None:
-        """Writes the part; a sample that cannot be read is named in it."""
+        """Writes the part; it names samples that cannot be read."""
         clean, corrupted, group, broken = [], [], [], []
         for sample, number in zip(self.samples, self.group_numbers, strict=True):
             try:
@@ -67,24 +67,24 @@ def prepare(
     skip_broken: bool = False,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict:
-    """Cuts a data set into 32x32 tiles in `out`; what an interrupted preparation finished is kept and used.
+    """Cuts a data set into 32x32 tiles in `out`; uses the finished parts of an interrupted preparation.
 
     Args:
-        side: side of the squares, in pixels; the set's own when None.
+        side: side of the squares in pixels; the data set's own if None.
         workers: processes.
-        skip_broken: go on without what is missing or broken, and name it in tiles.json.
-        progress: called with samples done and in all.
+        skip_broken: leave out missing and broken pictures, and name them in tiles.json.
+        progress: called with the number of finished samples and of all samples.
 
     Returns:
         The description in tiles.json.
 
     Raises:
-        LncaError: something is missing or broken, all of it named; `out` holds something else; the disk is full.
+        LncaError: pictures are missing or broken (it names all); `out` holds something else; the disk is full.
     """
     if is_prepared(out):
         if not (out / PARTS).exists():
             raise LncaError(f"{out} is already prepared; remove it to prepare it anew")
-        # It was killed when this was all that was left to do.
+        # An earlier run was killed before this last step.
         shutil.rmtree(out / PARTS)
         return json.loads((out / DESCRIPTION).read_text("utf-8"))
     found = data_set.scan(root)
@@ -130,7 +130,7 @@ def _group_names(found: Found) -> list[str]:
 
 
 def _parts(data_set: DataSet, found: Found, side: int | None, folder: Path) -> Iterator[Part]:
-    """One sample to cut up, or a thousand to shrink, in a file whose name depends on what it holds."""
+    """Parts with one sample to cut, or a thousand to shrink; the name of a part's file depends on its content."""
     number = {name: index for index, name in enumerate(_group_names(found))}
     size = 1000 if side is None else 1
     samples = iter(found.samples)
@@ -149,7 +149,7 @@ def _made(parts: list[Part], side: int | None, workers: int) -> Iterator[Part]:
         return
     try:
         with QuietWorkers(workers) as pool:
-            # Few are submitted ahead, so that an interrupt waits for few.
+            # Submit only a few parts ahead, so that an interrupt has to wait for only a few.
             waiting: deque[tuple[Part, Future]] = deque()
             for part in parts:
                 waiting.append((part, pool.submit(part.make, side)))
@@ -172,7 +172,7 @@ def _read(part: Part, name: str) -> np.ndarray:
 
 
 def _merge(parts: list[Part], out: Path, pairs: bool) -> dict:
-    """One array of each kind, in the order of the samples; returns their length and SHA-256."""
+    """Writes one array of each kind, in the order of the samples; returns their length and SHA-256."""
     groups = [_read(part, "group") for part in parts]
     count = sum(map(len, groups))
     hashes = {}

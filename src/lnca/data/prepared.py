@@ -26,10 +26,10 @@ class Prepared:
 
     Args:
         clean: uint8 (N, 3, 32, 32).
-        corrupted: the same, or None.
+        corrupted: the corrupted tiles, with the same shape, or None.
         group: int32 (N,), indices into `groups`.
-        groups: names.
-        task: of pairs, where the set has one.
+        groups: names of the groups.
+        task: the task of the pairs, if the set has one.
     """
 
     clean: np.ndarray
@@ -40,7 +40,7 @@ class Prepared:
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
-        """Raises `LncaError` when the files are damaged or do not belong together."""
+        """Opens a folder; raises `LncaError` if its files are damaged or do not belong together."""
         try:
             description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
             if description["format"] != FORMAT:
@@ -66,8 +66,8 @@ def _map(path: Path, shape: tuple[int, ...], kind: type) -> np.ndarray:
 
 
 def whole(store: np.ndarray) -> np.ndarray:
-    """An array that may be mapped from a file, if that is as long as it was: reading what was cut off would kill the
-    process.
+    """Returns an array that may be mapped from a file, after a check that the file is not shorter than before: reading
+    beyond its end would kill the process.
 
     Raises:
         LncaError: the file is shorter than the array.
@@ -76,7 +76,7 @@ def whole(store: np.ndarray) -> np.ndarray:
         try:
             size = Path(store.filename).stat().st_size
         except OSError:
-            # Removed, but still open.
+            # The file is removed, but still open.
             return store
         if size < store.offset + store.nbytes:
             raise LncaError(f"{store.filename} was cut off while it was in use; prepare it anew with lnca data prepare")

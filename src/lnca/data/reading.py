@@ -1,4 +1,4 @@
-"""Reading many pictures of a folder: all that are broken are named at once, or left out where that is asked for."""
+"""Reads many pictures of a folder; names all broken ones at once, or leaves them out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ LISTED = 20
 
 
 class Unreadable(LncaError):
-    """Pictures that cannot be read.
+    """Some pictures cannot be read.
 
     Args:
-        problems: one sentence each.
+        problems: one sentence for each picture.
     """
 
     def __init__(self, problems: Sequence[str]):
@@ -32,14 +32,14 @@ def listing(problems: Sequence[str], most: int = LISTED) -> str:
 
 
 def pictures_in(folder: Path, skip_broken: bool) -> tuple[list[Path], list[str]]:
-    """Pictures in a folder and those below it, sorted by name, and what was left out, one sentence each.
+    """Pictures in a folder and its subfolders, sorted by name, and one sentence for each file that was left out.
 
     Args:
-        skip_broken: go on where something cannot be looked at.
+        skip_broken: leave out files and folders that cannot be opened.
 
     Raises:
-        Unreadable: something cannot be looked at.
-        LncaError: no folder, or no picture in it.
+        Unreadable: a file or folder cannot be opened.
+        LncaError: the folder does not exist or has no picture.
     """
     paths, failed, others = sorted_out(folder)
     if failed and not skip_broken:
@@ -48,10 +48,11 @@ def pictures_in(folder: Path, skip_broken: bool) -> tuple[list[Path], list[str]]
 
 
 def sorted_out(folder: Path) -> tuple[list[Path], list[str], list[str]]:
-    """Pictures in a folder and those below it, sorted by name, what cannot be looked at, and what is no picture.
+    """Pictures in a folder and its subfolders, sorted by name; files that cannot be opened; files that are not
+    pictures.
 
     Raises:
-        LncaError: no folder, or no picture in it.
+        LncaError: the folder does not exist or has no picture.
     """
     found = look_into(folder)
     failed = [f"{each.file} {each.reason}" for each in found.left if each.failed]
@@ -59,10 +60,10 @@ def sorted_out(folder: Path) -> tuple[list[Path], list[str], list[str]]:
 
 
 def read_all(paths: Iterable[Path], read: Callable[[Path], T], skip_broken: bool) -> tuple[list[T], list[str]]:
-    """What is read of each file, and what is wrong with those that cannot be.
+    """The contents of the files, and one sentence for each file that cannot be read.
 
     Raises:
-        Unreadable: some cannot be read, and they are not to be skipped; it names all of them.
+        Unreadable: some files cannot be read and `skip_broken` is false; it names all of them.
     """
     done: list[T] = []
     problems: list[str] = []

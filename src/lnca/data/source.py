@@ -1,4 +1,4 @@
-"""What a reader of a data set gives: samples, each a picture or a pair of them, and what is wrong with its files."""
+"""Interface of the readers of data sets: samples (pictures or pairs), and problems with the files."""
 
 import io
 import zipfile
@@ -14,15 +14,15 @@ from ..corruption import Task
 from ..errors import LncaError
 from ..images.eight_bit import SUFFIXES, decode_picture, open_rgb
 
-# Bytes of a picture in an archive, unpacked.
+# Largest size in bytes of a picture in an archive after unpacking.
 MEMBER_LIMIT = 256 * 10**6
 
 
 class Picture(Protocol):
-    """A picture that is read when it is wanted; small and picklable, so that it can be sent to a worker."""
+    """A picture that is read when it is needed; small and picklable, so that it can be sent to a worker."""
 
     def read(self) -> np.ndarray:
-        """uint8 (H, W, 3); raises `LncaError` naming the file when it cannot be read."""
+        """uint8 (H, W, 3); raises `LncaError` with the name of the file if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class ZipPicture:
         try:
             archive = open_archive(self.archive)
             size = archive.getinfo(self.member).file_size
-            # What is unpacked is never more than the archive says here.
+            # Unpacking never gives more bytes than the archive says here.
             content = archive.read(self.member) if size <= MEMBER_LIMIT else b""
-        # A damaged archive meets decompressors with exceptions of any kind.
+        # Decompressors raise exceptions of any kind for a damaged archive.
         except Exception as error:
             raise LncaError(f"{name} cannot be read ({error}); get a whole copy of the archive") from error
         if size > MEMBER_LIMIT:
@@ -65,10 +65,10 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 @dataclass(frozen=True)
 class Sample:
-    """A clean picture, and its corrupted version where the set has one.
+    """A clean picture, and its corrupted version if the set has one.
 
     Args:
-        name: unique in the set.
+        name: unique name in the set.
         group: pictures of one group (a scene, a film) never lie in different splits.
     """
 
@@ -80,7 +80,7 @@ class Sample:
 
 @dataclass
 class Found:
-    """What a reader found: samples in a fixed order, problems, and what is no picture, one sentence each."""
+    """Result of a reader: samples in a fixed order; problems and other files, one sentence each."""
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -88,10 +88,10 @@ class Found:
 
 
 def archived(path: Path, suffix: str, found: Found) -> list[str]:
-    """Names of the files in a zip archive that end in `suffix`, sorted; those that lead out of it become problems.
+    """Names of the files in a zip archive that end in `suffix`, sorted; names that lead out of it become problems.
 
     Raises:
-        OSError, zipfile.BadZipFile: no archive that can be read.
+        OSError, zipfile.BadZipFile: the archive cannot be read.
     """
     names = sorted(name for name in open_archive(path).namelist() if name.lower().endswith(suffix))
     kept = [name for name in names if is_below(name)]
@@ -102,14 +102,14 @@ def archived(path: Path, suffix: str, found: Found) -> list[str]:
 
 
 def is_below(name: str) -> bool:
-    """Whether a name from an archive or a list, with / between its parts, stays below where it begins."""
+    """Whether a name from an archive or a list, with / between its parts, stays inside the folder."""
     parts = name.replace("\\", "/").split("/")
     return not name.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0]
 
 
 @dataclass(frozen=True)
 class About:
-    """What one has to know to get a set.
+    """How to get a data set.
 
     Args:
         title: its name.
@@ -117,7 +117,7 @@ class About:
         licence: its terms.
         size: pictures and bytes.
         tree: the expected files below ROOT.
-        checksums: of the published archives, where they are published.
+        checksums: checksums of the archives, if they are published.
     """
 
     title: str
@@ -130,13 +130,13 @@ class About:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A reader.
+    """The reader of a data set.
 
     Args:
-        name: what `lnca data` calls it.
+        name: its name in `lnca data`.
         about: how to get it.
-        scan: from a root folder to samples and problems; reads names, not pictures.
-        task: what the corrupted pictures of pairs suffer from; None for clean pictures and pairs of any kind.
+        scan: returns samples and problems of a root folder; reads names, not pictures.
+        task: the corruption of the pairs; None for clean pictures and pairs of any kind.
         side: side of the squares the pictures are cut into before shrinking, in pixels; None shrinks whole pictures.
     """
 
@@ -148,12 +148,12 @@ class DataSet:
 
 
 def missing(about: About, path: Path, what: str) -> Found:
-    """The answer when the tree is not there at all."""
+    """The result if the tree does not exist at all."""
     return Found(problems=[f"{path} {what}; get {about.title} from {about.home}; expected below ROOT:\n{about.tree}"])
 
 
 def below(root: Path, *names: str) -> Path | None:
-    """`root` itself when it bears one of the names, else the first of them inside it; None when there is none."""
+    """`root` itself if it has one of the names, else the first of them inside it; None if there is none."""
     if root.name in names and root.is_dir():
         return root
     return next((root / name for name in names if (root / name).is_dir()), None)
@@ -165,7 +165,7 @@ def folders(path: Path) -> list[Path]:
 
 
 def pictures(path: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
-    """Picture files in a folder (not below it), sorted."""
+    """Picture files in a folder (not in subfolders), sorted."""
     wanted = tuple(suffixes)
     if not path.is_dir():
         return []
@@ -179,7 +179,7 @@ def matched(
     found: Found,
     kinds: tuple[str, str] = ("clean", "corrupted"),
 ) -> Iterator[tuple[str, Path, Path]]:
-    """Pairs files whose keys are equal; the others become problems."""
+    """Pairs files with equal keys; the others become problems."""
     first, second = {key(path): path for path in clean}, {key(path): path for path in corrupted}
     for name in sorted(first.keys() | second.keys()):
         if name not in second:

@@ -13,7 +13,7 @@ FEWEST_PICTURES = 3
 
 
 class TooFew(LncaError):
-    """There are not enough pictures for three sets."""
+    """There are too few pictures for three sets."""
 
 
 Split = Literal["train", "validation", "test", "all"]
@@ -22,10 +22,10 @@ Split = Literal["train", "validation", "test", "all"]
 def split_groups(names: Sequence[str], seed: int) -> dict[str, list[int]]:
     """Splits groups of pictures (each a picture, a scene or a film), so that no group lies in two sets.
 
-    The result depends on the names in sorted order and on the seed only.
+    The result depends only on the sorted names and the seed.
 
     Returns:
-        Numbers of the groups, ascending in name, for "train", "validation", "test" and "all".
+        Numbers of the groups, sorted by name, for "train", "validation", "test" and "all".
 
     Raises:
         TooFew: fewer than 3 groups.

@@ -1,4 +1,4 @@
-"""Tiles to train, validate and test on: cut from a folder of pictures as it is, or prepared on disk."""
+"""Tiles for training, validation and test: cut from a folder of pictures, or prepared on disk."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -27,11 +27,11 @@ class TileSet:
 
     Args:
         clean: uint8 (M, 3, 32, 32), in memory or mapped from a file.
-        corrupted: the same of the corrupted partners; None where corruption is drawn.
-        rows: which of the M are meant, ascending.
-        groups: source pictures (or scenes, or films) they come from.
-        task: what the corrupted partners suffer from, where the set says so.
-        left_out: files of the folder that were left out, and why, one sentence each.
+        corrupted: the corrupted tiles of pairs, with the same shape; None if the corruption is drawn.
+        rows: numbers of the tiles of this set among the M, ascending.
+        groups: source pictures (or scenes, or films) of the tiles.
+        task: the corruption of the pairs, if the data set says so.
+        left_out: one sentence for each file of the folder that was left out, with the reason.
     """
 
     clean: np.ndarray
@@ -61,7 +61,7 @@ class TileSet:
         return replace(self, rows=self.rows[np.sort(order.numpy())])
 
     def check(self, task: Task | PhotoTask) -> None:
-        """Raises `LncaError` when these are pairs for another task."""
+        """Raises `LncaError` if these are pairs for another task."""
         if self.corrupted is not None and self.task not in (None, task):
             raise LncaError(f"these pairs are for --task {self.task}, not {task}")
 
@@ -71,9 +71,9 @@ class TileSet:
         """Clean and corrupted tiles (B, 3, 32, 32) in [0, 1] on the device of `draw`.
 
         Args:
-            index: (B,), of 0 ... len(self) - 1.
-            task, difficulty, draw: of the corruption, where the set has no corrupted partners.
-            augment: turn and mirror each tile, and its partner alike, in one of the eight ways.
+            index: (B,) numbers from 0 to len(self) - 1.
+            task, difficulty, draw: the corruption, if the set has no pairs.
+            augment: rotate and mirror each tile, and its corrupted version alike, in one of eight ways.
         """
         rows = self.rows[index.numpy()]
 
@@ -89,7 +89,7 @@ class TileSet:
 
 
 def turned(tiles_BCSS: Tensor, ways_B: Tensor) -> Tensor:
-    """Each square tile turned and mirrored in one of eight ways, 0 being as it is."""
+    """Rotates and mirrors each square tile in one of eight ways; 0 leaves it unchanged."""
     for bit, change in enumerate((lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.mT)):
         chosen = (ways_B >> bit & 1).bool()[:, None, None, None]
         tiles_BCSS = torch.where(chosen, change(tiles_BCSS), tiles_BCSS)
@@ -99,18 +99,18 @@ def turned(tiles_BCSS: Tensor, ways_B: Tensor) -> Tensor:
 def open_tiles(
     data: Path, split: Split, seed: int, side: int, limit: int | None = None, skip_broken: bool = False
 ) -> TileSet:
-    """The tiles of one set of a folder.
+    """The tiles of one split of a folder.
 
     Args:
         data: a folder of clean pictures, or one that `lnca data prepare` wrote.
-        split: a set of the split that a training with `seed` makes, or "all".
-        side: side of a square cut from a picture, in pixels; prepared tiles are already cut.
-        limit: at most that many tiles, drawn at random.
-        skip_broken: leave out pictures that cannot be read; the split is made before, so that it is the same.
+        split: a part of the split that training with `seed` makes, or "all".
+        side: side in pixels of the squares that are cut from pictures; prepared tiles are already cut.
+        limit: largest number of tiles, which are drawn at random.
+        skip_broken: leave out pictures that cannot be read; the split is made before, so it does not change.
 
     Raises:
-        Unreadable: pictures that cannot be read, all of them named.
-        LncaError: no pictures, too few to split, no tile with any content.
+        Unreadable: some pictures cannot be read; it names all of them.
+        LncaError: there are no pictures, too few to split, or all tiles are flat.
     """
     if is_prepared(data):
         prepared = Prepared.open(data)

@@ -1,7 +1,7 @@
-"""What real photographs suffer from, for training and comparing models: noise, compression, motion and defocus.
+"""Degradations of real photographs, for training and comparing models: noise, compression, motion and defocus.
 
 Like the paper's corruptions (`lnca.degradation.paper`) these are batched tensor operations on pictures (B, 3, H, W) in
-[0, 1], and all that is random comes from one seeded generator; each picture of a batch draws its own conditions.
+[0, 1]. All random numbers come from one seeded generator; each picture of a batch draws its own conditions.
 """
 
 from typing import Literal
@@ -29,7 +29,7 @@ from .sensor import camera_noise
 
 PhotoTask = Literal["photo-denoise", "photo-deblur"]
 
-# Pixels at the rim of a degraded picture that lack their surroundings: to be cut off.
+# Pixels at the border of a degraded picture without complete context, which are to be cut off.
 MARGINS: dict[PhotoTask, int] = {"photo-denoise": 8, "photo-deblur": 16}
 
 

@@ -1,4 +1,4 @@
-"""Photographs that are moved or out of focus, for training and comparing models.
+"""Motion blur and defocus of photographs, for training and comparing models.
 
 Batched tensor operations from a seeded generator; each picture of a batch draws its own conditions.
 """
@@ -13,14 +13,14 @@ from .draws import uniform
 from .jpeg import eight_bits, jpeg
 from .noises import gaussian_noise
 
-# JPEG quality of blurred pictures, and the probability that they are JPEG.
+# JPEG quality of blurred pictures, and the probability that a picture is JPEG.
 QUALITY, COMPRESSED = (60, 100), 0.4
-# Of pictures: moved, moved and out of focus, out of focus, and none of it.
+# Probabilities: motion, motion and defocus, defocus, no blur.
 BLURS = (0.65, 0.15, 0.1, 0.1)
 LENGTHS, LARGEST_BEND, RADII = (3, 25), 0.9, (0.5, 2.0)
 # Standard deviation of the noise of blurred pictures.
 BLURRED_SIGMA = 4 / 255
-# Side of a kernel, which holds the longest motion and the largest disc.
+# Side of a kernel; the longest motion and the largest disc fit into it.
 KERNEL = 31
 
 
@@ -28,10 +28,10 @@ def motion_path(length_B: Tensor, angle_B: Tensor, bend_B: Tensor, size: int = K
     """Kernels (B, size, size) of a camera that moves at constant speed along an arc; each sums to 1.
 
     Args:
-        length_B: of the arc, in pixels, >= 1: as long as so many pixels in a row.
-        angle_B: of its direction half-way, in radians.
-        bend_B: by which the direction turns from its beginning to its end, in radians.
-        size: odd.
+        length_B: length of the arc in pixels, >= 1.
+        angle_B: direction in the middle of the arc, in radians.
+        bend_B: angle by which the direction turns from beginning to end, in radians.
+        size: side of the kernels, odd.
     """
     along = torch.linspace(-0.5, 0.5, 4 * size, device=length_B.device)
     direction = angle_B[:, None] + bend_B[:, None] * along
@@ -44,7 +44,7 @@ def motion_path(length_B: Tensor, angle_B: Tensor, bend_B: Tensor, size: int = K
 
 
 def discs(radius_B: Tensor, size: int = KERNEL) -> Tensor:
-    """Kernels (B, size, size) of a lens out of focus, discs with a smooth rim; a radius of 0 blurs nothing."""
+    """Kernels (B, size, size) of a lens out of focus, discs with a smooth edge; a radius of 0 blurs nothing."""
     grid = torch.arange(size, device=radius_B.device) - size // 2
     distance = (grid[:, None].square() + grid.square()).sqrt()
     kernels = (radius_B[:, None, None] + 0.5 - distance).clamp(0, 1)
@@ -57,17 +57,17 @@ def moved(image_BCHW: Tensor, draw: torch.Generator, length: float) -> Tensor:
 
 
 def straight_kernels(batch: int, draw: torch.Generator, length: float) -> Tensor:
-    """The kernels (B, 31, 31) that `moved` draws first."""
+    """The kernels (B, 31, 31) that `moved` draws."""
     angle = uniform(batch, 0, math.pi, draw).flatten()
     return motion_path(torch.full_like(angle, length), angle, torch.zeros_like(angle))
 
 
 def photo_blur(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """What the task photo-deblur is trained on: motion of 3 to 25 pixels at any angle, straight or gently bent, small
-    defocus, both or none (`BLURS`); then noise, and some (`COMPRESSED`) then JPEG of quality 60 to 100.
+    """The degradation of the task photo-deblur: motion of 3 to 25 pixels at any angle, straight or slightly bent, small
+    defocus, both or none (`BLURS`); then noise and, for some pictures (`COMPRESSED`), JPEG of quality 60 to 100.
 
     Args:
-        image_BCHW: (B, 3, H, W) in [0, 1]; it is mirrored beyond its border (`MARGINS`).
+        image_BCHW: (B, 3, H, W) in [0, 1]; padded by mirroring (`MARGINS`).
     """
     batch = len(image_BCHW)
     blurred = blurred_by(image_BCHW, photo_kernels(batch, draw))
@@ -89,7 +89,7 @@ def photo_kernels(batch: int, draw: torch.Generator) -> Tensor:
 
 
 def blurred_by(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
-    """Pictures (B, C, H, W), mirrored beyond their border, each blurred by its own kernel, an odd square."""
+    """Blurs each picture (B, C, H, W) with its own kernel, an odd square; borders are mirrored."""
     batch, channels = image_BCHW.shape[:2]
     padded = F.pad(image_BCHW, (KERNEL // 2,) * 4, mode="reflect").flatten(0, 1)[None]
     filters = kernels_BKK.flip(1, 2).repeat_interleave(channels, 0)[:, None]
@@ -97,7 +97,7 @@ def blurred_by(image_BCHW: Tensor, kernels_BKK: Tensor) -> Tensor:
 
 
 def _compressed(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """Some of the pictures as JPEG; all with eight bits."""
+    """Compresses some of the pictures as JPEG, and rounds all to 8 bits."""
     low, high = QUALITY
     quality = uniform(len(image_BCHW), low, high, draw)
     kept = uniform(len(image_BCHW), 0, 1, draw) >= COMPRESSED

@@ -1,7 +1,7 @@
-"""From one colour a pixel to three: how noise that is independent in the sensor becomes correlated.
+"""Demosaicing, from one colour a pixel to three: it makes the independent noise of a sensor correlated.
 
-Mosaics are RGGB: red at even rows and columns, blue at odd ones. Each way is linear once its directions are chosen, so
-the noise alone passes through it as it would with the picture.
+Mosaics are RGGB: red at even rows and columns, blue at odd ones. Each method is linear once its directions are chosen,
+so noise without the picture gives the same result as within the picture.
 
     bilinear            means of the nearest measured pixels
     gradient-corrected  Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
@@ -37,9 +37,9 @@ def _linear(green: Tensor, row: Tensor, corners: Tensor) -> Tensor:
     """Filters (12, 1, 6, 6), at stride 2, of three colours at the four pixels of a 2x2 block.
 
     Args:
-        green: (5, 5), of green at red and blue.
-        row: of a colour at green, whose neighbours in the row have it; transposed for those in the column.
-        corners: of red at blue, and of blue at red.
+        green: (5, 5), filter of green at red and blue.
+        row: filter of a colour at green whose neighbours in the row have that colour; its transpose is for columns.
+        corners: filter of red at blue, and of blue at red.
     """
     red = [[_SELF, row], [row.mT, corners]]
     greens = [[green, _SELF], [_SELF, green]]
@@ -58,14 +58,14 @@ _FILTERS = {
     "bilinear": _linear(_CROSS, _ROW, _CORNERS),
     "gradient-corrected": _linear(_MALVAR_GREEN, _MALVAR_ROW, _MALVAR_CORNERS),
 }
-# Green along the row, and the gradient there, of neighbours and of the second difference.
+# Green along the row, and the gradient along the row from neighbours and from the second difference.
 _ADAMS = torch.tensor([[-0.25, 0.5, 0.5, 0.5, -0.25]])
 _FIRST, _SECOND = torch.tensor([[0.0, 1, 0, -1, 0]]), torch.tensor([[-1.0, 0, 2, 0, -1]])
 _TENT = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]])
 
 
 def mosaic(image_BCHW: Tensor) -> Tensor:
-    """(B, 1, H, W): at each pixel the one colour that RGGB measures there."""
+    """The mosaic (B, 1, H, W): at each pixel the one colour that an RGGB sensor measures there."""
     red, green, blue = image_BCHW.unbind(1)
     result = green.clone()
     result[:, ::2, ::2] = red[:, ::2, ::2]
@@ -74,11 +74,11 @@ def mosaic(image_BCHW: Tensor) -> Tensor:
 
 
 def demosaiced(mosaic_B1HW: Tensor, way: str, guide_B1HW: Tensor | None = None) -> Tensor:
-    """Three colours (B, 3, H, W) from one a pixel; both sides even.
+    """Demosaics to three colours (B, 3, H, W); both sides are even.
 
     Args:
-        way: one of `WAYS`.
-        guide_B1HW: the mosaic that chooses the directions; this one when None.
+        way: method, one of `WAYS`.
+        guide_B1HW: the mosaic that chooses the directions; `mosaic_B1HW` if None.
     """
     if way == "edge-directed":
         return _edge_directed(mosaic_B1HW, mosaic_B1HW if guide_B1HW is None else guide_B1HW)

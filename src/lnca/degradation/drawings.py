@@ -1,4 +1,4 @@
-"""Pictures that nobody photographed and that must stay as they are: coloured text, line art, flat areas, gradients."""
+"""Drawings, which a model must not change: coloured text, line art, flat areas, gradients."""
 
 import string
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 
 
 class _Numbers:
-    """Uniform numbers, one after another."""
+    """A sequence of uniform random numbers."""
 
     def __init__(self, draw: torch.Generator) -> None:
         self.values = iter(torch.rand(1024, generator=draw, device=draw.device).tolist())
@@ -25,11 +25,11 @@ class _Numbers:
         return low + (high - low) * next(self.values)
 
     def integer(self, low: int, high: int) -> int:
-        """At least `low` and less than `high`."""
+        """An integer from `low` to `high` - 1."""
         return int(self.between(low, high))
 
     def colour(self) -> Colour:
-        """Any; half of them with channels that are 0 or 255, which are saturated, black or white."""
+        """A random colour; half of the colours only have channels of 0 or 255: saturated, black or white."""
         if next(self.values) < 0.5:
             return tuple(255 * self.integer(0, 2) for _ in range(3))  # type: ignore[return-value]
         return tuple(self.integer(0, 256) for _ in range(3))  # type: ignore[return-value]
@@ -39,7 +39,7 @@ class _Numbers:
 
 
 def drawing(side: int, draw: torch.Generator) -> np.ndarray:
-    """A drawing, uint8 (side, side, 3): a flat ground or a gradient, and text, lines or areas upon it."""
+    """A drawing, uint8 (side, side, 3): a flat background or a gradient, with text, lines or areas on it."""
     numbers = _Numbers(draw)
     picture = _ground(side, numbers)
     canvas = ImageDraw.Draw(picture)
@@ -83,7 +83,7 @@ def _lines(canvas: ImageDraw.ImageDraw, side: int, numbers: _Numbers) -> None:
 
 
 def _areas(canvas: ImageDraw.ImageDraw, side: int, numbers: _Numbers) -> None:
-    """Flat areas beside and upon one another."""
+    """Flat areas beside and on top of each other."""
     for _ in range(numbers.integer(2, 9)):
         shape = (canvas.ellipse, canvas.rectangle)[numbers.integer(0, 2)]
         shape(_box([numbers.place(side), numbers.place(side)]), fill=numbers.colour())

@@ -1,4 +1,4 @@
-"""Random numbers of one value for each picture, all from one generator, and work on some pictures of a batch."""
+"""Random numbers, one for each picture, from one generator; and operations on some pictures of a batch."""
 
 import math
 from collections.abc import Callable
@@ -18,17 +18,17 @@ def log_uniform(count: int, low: float, high: float, draw: torch.Generator) -> T
 
 
 def normal(shape: tuple[int, ...] | torch.Size, draw: torch.Generator) -> Tensor:
-    """Independent numbers of mean 0 and variance 1."""
+    """Independent normal numbers with mean 0 and variance 1."""
     return torch.randn(shape, generator=draw, device=draw.device)
 
 
 def chance(count: int, probability: float, draw: torch.Generator) -> Tensor:
-    """(count,) booleans."""
+    """(count,) booleans that are true with `probability`."""
     return torch.rand(count, generator=draw, device=draw.device) < probability
 
 
 def choice(count: int, weights: tuple[float, ...], draw: torch.Generator) -> Tensor:
-    """(count,) integers, each as probable as its weight says."""
+    """(count,) integers with probabilities in proportion to `weights`."""
     shares = torch.tensor(weights, device=draw.device)
     return torch.multinomial(shares, count, replacement=True, generator=draw)
 
@@ -39,7 +39,7 @@ def rows_of(mask_B: Tensor) -> Tensor:
 
 
 def changed(batch_BCHW: Tensor, mask_B: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """The batch with the pictures that a mask names replaced; the change sees these alone."""
+    """The batch with the pictures in a mask replaced; `change` gets only these pictures."""
     rows = rows_of(mask_B)
     if len(rows) == 0:
         return batch_BCHW

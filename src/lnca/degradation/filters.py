@@ -1,4 +1,4 @@
-"""Gaussians and resampling of rows and columns, of their own widths for each picture."""
+"""Gaussian filters and resampling of rows and columns, with a width of its own for each picture."""
 
 import math
 
@@ -11,7 +11,7 @@ def gaussians(deviation_N: Tensor) -> Tensor:
     """Kernels (N, K) of Gaussians, K odd and the same for all; each sums to 1.
 
     Args:
-        deviation_N: in pixels; at 0 nothing is blurred.
+        deviation_N: standard deviations in pixels; 0 blurs nothing.
     """
     radius = math.ceil(3 * float(deviation_N.max()))
     grid = torch.arange(-radius, radius + 1, device=deviation_N.device)
@@ -20,8 +20,8 @@ def gaussians(deviation_N: Tensor) -> Tensor:
 
 
 def filtered(image_BCHW: Tensor, kernels_NK: Tensor) -> Tensor:
-    """Rows and columns of each channel of each picture, N = B C of them, by a kernel of its own, without a border: as
-    many pixels less as the kernel is long, less one."""
+    """Filters rows and columns of each of the N = B C channels with its own kernel, without padding: the result is
+    smaller by the length of the kernel less one."""
     flat = image_BCHW.flatten(0, 1)[None]
     flat = F.conv2d(flat, kernels_NK[:, None, None, :], groups=len(kernels_NK))
     flat = F.conv2d(flat, kernels_NK[:, None, :, None], groups=len(kernels_NK))
@@ -29,19 +29,19 @@ def filtered(image_BCHW: Tensor, kernels_NK: Tensor) -> Tensor:
 
 
 def blurred(image_BCHW: Tensor, deviation_BC: Tensor) -> Tensor:
-    """Gaussian blur, of a deviation in pixels for each picture and channel; mirrored beyond the border."""
+    """Gaussian blur with a standard deviation in pixels for each picture and channel; borders are mirrored."""
     kernels = gaussians(deviation_BC.flatten())
     radius = kernels.shape[1] // 2
     return filtered(F.pad(image_BCHW, (radius,) * 4, mode="reflect"), kernels)
 
 
 def resamplings(size: int, factor_N: Tensor, centre_N: Tensor, cubic: bool) -> Tensor:
-    """Matrices (N, size, size) that enlarge a line, or reduce it and fill the rest with what is mirrored at its ends.
+    """Matrices (N, size, size) that enlarge a line, or shrink it and fill the rest by mirroring at its ends.
 
     Args:
-        factor_N: of the size, above 0; below 1 the kernel is widened against aliases.
-        centre_N: the place on the line, in [0, 1], that stays.
-        cubic: Keys' kernel with a = -0.5 (1981); else a triangle.
+        factor_N: scaling factor, above 0; below 1 a wider kernel avoids aliasing.
+        centre_N: position on the line, in [0, 1], that stays in place.
+        cubic: use Keys' kernel with a = -0.5 (1981), else a triangle.
     """
     grid = torch.arange(size, device=factor_N.device)
     fixed = centre_N[:, None] * (size - 1)
@@ -55,7 +55,7 @@ def resamplings(size: int, factor_N: Tensor, centre_N: Tensor, cubic: bool) -> T
 
 
 def resampled(image_BCHW: Tensor, rows_BHH: Tensor, columns_BWW: Tensor) -> Tensor:
-    """Columns of pixels multiplied by the first matrix of each picture, rows by the second."""
+    """Multiplies the columns of each picture by its first matrix, and the rows by its second."""
     return rows_BHH[:, None] @ image_BCHW @ columns_BWW.mT[:, None]
 
 

@@ -1,4 +1,4 @@
-"""Eight bits and JPEG, which is Pillow's."""
+"""Rounding to 8 bits, and JPEG by Pillow."""
 
 import io
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 def eight_bits(image_BCHW: Tensor) -> Tensor:
-    """Rounded to the values that a byte can hold."""
+    """Rounds to the values of 8 bits."""
     return (image_BCHW.clamp(0, 1) * 255).round() / 255
 
 
 def jpeg(
     image_BCHW: Tensor, quality_B: Tensor, full_colour_B: Tensor | None = None, place_B2: Tensor | None = None
 ) -> Tensor:
-    """Written and read as JPEG of some quality, 1 to 100; at 100 it is only rounded to 8 bits.
+    """Compresses pictures as JPEG with a quality from 1 to 100; 100 only rounds to 8 bits.
 
     Args:
-        full_colour_B: whether colour is kept at every pixel (4:4:4) and not at every second of both directions
-            (4:2:0); nowhere when None.
-        place_B2: row and column of JPEG's blocks, 0 to 15, at which the picture begins; 0 when None.
+        full_colour_B: whether colour has full resolution (4:4:4) instead of half in both directions (4:2:0); None
+            means 4:2:0.
+        place_B2: row and column, 0 to 15, of the JPEG block at which the picture begins; 0 if None.
     """
     batch = len(image_BCHW)
     pictures = np.ascontiguousarray((image_BCHW.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
@@ -35,7 +35,7 @@ def jpeg(
 
 
 def _again(picture_HWC: np.ndarray, quality: int, full_colour: bool, top: int, left: int) -> np.ndarray:
-    """Written and read; so many rows and columns are repeated before the first for it."""
+    """Compresses one picture, with `top` and `left` repeated rows and columns before the first ones."""
     height, width, _ = picture_HWC.shape
     shifted = picture_HWC.take(np.arange(-top, height).clip(0), 0).take(np.arange(-left, width).clip(0), 1)
     buffer = io.BytesIO()

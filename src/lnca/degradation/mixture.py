@@ -1,13 +1,14 @@
-"""One photograph's way from the light to the file, for training: what `photo-denoise` learns from.
+"""Simulates the path of a photograph from the light to the file; trains `photo-denoise`.
 
-    noise, one of: a sensor's (`sensor`), correlated, a film's, independent (`noises`), none
+    noise, one of: sensor noise (`sensor`), correlated, film grain, independent (`noises`), none
     in the camera: denoising, tone curve
     grey and toned pictures
-    in random order: sharpening, another size, JPEG; then, for some, JPEG again
+    in random order: sharpening, scaling, JPEG; then, for some, JPEG again
 
-Each picture draws its own way. The shares are below; that the order is drawn is after Zhang et al., "Practical blind
-image denoising via Swin-Conv-UNet and data synthesis" (SCUNet, 2022), and Wang et al., "Real-ESRGAN" (2021); that noise
-passes through the camera after Guo et al., "Toward convolutional blind denoising of real photographs" (CBDNet, 2019).
+Each picture draws its own path. The probabilities are below. The random order follows Zhang et al., "Practical blind
+image denoising via Swin-Conv-UNet and data synthesis" (SCUNet, 2022), and Wang et al., "Real-ESRGAN" (2021). Noise
+that passes through the camera follows Guo et al., "Toward convolutional blind denoising of real photographs" (CBDNet,
+2019).
 """
 
 from collections.abc import Callable
@@ -26,23 +27,23 @@ from .processing import curve, denoised, resized, sharpened
 from .sensor import camera_noise
 
 SENSOR, CORRELATED, GRAIN, INDEPENDENT, NONE = range(5)
-# Probability of each of these kinds of noise.
+# Probability of each kind of noise.
 SHARES = (0.4, 0.15, 0.05, 0.3, 0.1)
-# Deviation of independent noise in 255ths.
+# Standard deviation of independent noise in 255ths.
 LARGEST_SIGMA = 75.0
-# Probability that independent noise is kept as it is drawn, neither rounded nor clipped nor compressed; of others so.
+# Probability that a picture is neither rounded nor clipped nor compressed: with independent noise, with other noise.
 FLOAT_INDEPENDENT, FLOAT_OTHERS = 0.5, 0.1
-# Probability that a picture with independent noise, or none, only gets 8 bits.
+# Probability that a picture with independent noise or no noise is only rounded to 8 bits.
 PLAIN = 0.7
-# Probability that a picture becomes grey, and that a grey one is toned.
+# Probability that a picture becomes grey, and that a grey picture is toned.
 GREY, TONED_OF_GREY = 0.12, 0.3
-# Probability of each where a camera made the noise, or an unknown one.
+# Probability of each step in the camera, for noise of a known or an unknown camera.
 DENOISED, CURVED = 0.75, 0.3
-# Probability of each after the camera.
+# Probability of each step after the camera.
 SHARPENED, RESIZED, COMPRESSED, COMPRESSED_AGAIN = 0.3, 0.2, 0.75, 0.2
 # JPEG quality, and the probability of 4:4:4.
 QUALITY, FULL_COLOUR = (30, 100), 0.35
-# Factors of another size.
+# Scaling factors.
 SIZES = (0.5, 1.6)
 
 
@@ -51,10 +52,10 @@ class Degraded:
     """Pictures with and without noise.
 
     Args:
-        clean: (B, 3, H, W), the target: what the same camera and the same handling give without noise and without
-            compression.
-        noisy: (B, 3, H, W), in [0, 1] and rounded to 8 bits but for some that are neither.
-        level_BCHW: (B, 2, ceil(H / 8), ceil(W / 8)), the true level of what is to be removed, in 255ths; see
+        clean: (B, 3, H, W), the target: the result of the same camera and the same processing without noise and
+            without compression.
+        noisy: (B, 3, H, W), in [0, 1] and rounded to 8 bits, except for some that are neither.
+        level_BCHW: (B, 2, ceil(H / 8), ceil(W / 8)), the true level of the noise to remove, in 255ths; see
             `noise_level`.
     """
 
@@ -77,21 +78,20 @@ Step = Callable[[Pair, torch.Generator], Pair]
 
 
 def camera(clean_BCHW: Tensor, draw: torch.Generator) -> Degraded:
-    """What becomes of pictures in cameras and files, each its own way.
+    """Degrades pictures as cameras and files do, each picture in its own way.
 
-    The target, precisely. Tone, sharpening and size change the clean picture and the noisy one alike, with the same
-    parameters. Demosaicing and the camera's denoising act on the noise alone: both pictures keep each pixel's three
-    colours and the detail that they came with. Compression, rounding and clipping act on the noisy picture alone. So
-    the difference of the two is noise and the artefacts of compression, and a model is never asked to undo tone,
-    sharpening, blur or another size.
+    Tone curve, sharpening and scaling change the clean target and the noisy picture alike, with the same parameters.
+    Demosaicing and the camera's denoising act only on the noise: both pictures keep the three colours of each pixel and
+    their detail. Compression, rounding and clipping act only on the noisy picture. So the difference of the two is
+    noise and compression artefacts, and a model never has to undo tone curve, sharpening, blur or scaling.
 
-    The level is measured on that difference, but where independent noise is left as it is or only rounded and
-    clipped: there it is the deviation that was drawn, also where clipping takes some of it away. That is what the
-    literature's sigma means.
+    The level is measured on that difference. One case is different: for independent noise that stays as drawn, or is
+    only rounded and clipped, the level is the standard deviation that was drawn, even if clipping reduces it. This is
+    the sigma of the literature.
 
     Args:
-        clean_BCHW: (B, 3, H, W) in [0, 1], both sides at least 16. At its rim (8 pixels) filters lack surroundings.
-        draw: on the pictures' device; all that is random comes from it.
+        clean_BCHW: (B, 3, H, W) in [0, 1], both sides at least 16. In its outer 8 pixels filters lack context.
+        draw: generator of all random numbers, on the pictures' device.
     """
     batch = len(clean_BCHW)
     kinds = choice(batch, SHARES, draw)
@@ -119,7 +119,7 @@ def camera(clean_BCHW: Tensor, draw: torch.Generator) -> Degraded:
 def _noise_begun(
     clean_BCHW: Tensor, kinds_B: Tensor, sigma_B111: Tensor, greys_B: Tensor, draw: torch.Generator
 ) -> Tensor:
-    """The noise that a picture begins with."""
+    """Adds the noise that arises first."""
     noisy = clean_BCHW.clone()
     for kind, way in ((SENSOR, camera_noise), (CORRELATED, correlated_noise), (GRAIN, grain)):
         rows = rows_of(kinds_B == kind)
@@ -134,7 +134,7 @@ def _noise_begun(
 
 
 def _change(pair: Pair, mask_B: Tensor, step: Step, draw: torch.Generator) -> None:
-    """Makes a step on the pictures that a mask names, in place."""
+    """Applies a step to the pictures in a mask, in place."""
     rows = rows_of(mask_B)
     if len(rows):
         after = step(Pair(pair.clean[rows], pair.noisy[rows]), draw)
@@ -162,7 +162,7 @@ def _sharpened(pair: Pair, draw: torch.Generator) -> Pair:
 
 
 def _resized(pair: Pair, draw: torch.Generator) -> Pair:
-    """Each with its own factor and place; the kernel is one for all of these."""
+    """Scales each pair with its own factor and position; the kernel is the same for all."""
     factor = log_uniform(len(pair.clean), *SIZES, draw).flatten()
     centre = torch.rand(len(factor), 2, generator=draw, device=draw.device)
     cubic = bool(chance(1, 0.5, draw))
@@ -178,7 +178,8 @@ def _compressed(pair: Pair, draw: torch.Generator) -> Pair:
 
 
 def _handle(pair: Pair, mask_B: Tensor, draw: torch.Generator) -> None:
-    """Sharpening, another size and JPEG in random order, then JPEG again, each on those of the masked that drew it."""
+    """Applies sharpening, scaling and JPEG in random order, then JPEG again, each to some of the pictures in the
+    mask."""
     batch = len(mask_B)
     steps: tuple[tuple[Step, float], ...] = ((_sharpened, SHARPENED), (_resized, RESIZED), (_compressed, COMPRESSED))
     order = torch.rand(batch, len(steps), generator=draw, device=draw.device).argsort(1)

@@ -1,4 +1,4 @@
-"""Noise added to the picture as it is shown: independent, correlated in space and between colours, and grain."""
+"""Noise in display values: independent noise, noise that is correlated in space and between colours, and film grain."""
 
 import torch
 from torch import Tensor
@@ -8,18 +8,18 @@ from .draws import log_uniform, normal, uniform
 from .filters import filtered, gaussians
 from .jpeg import eight_bits
 
-# Deviation of correlated noise, and of grain at mid-grey, in 255ths.
+# Standard deviations of correlated noise, and of grain at mid-grey, in 255ths.
 CORRELATED, GRAIN = (1.5, 45.0), (2.0, 22.0)
 
 
 def gaussian_noise(image_BCHW: Tensor, sigma_B111: Tensor | float, draw: torch.Generator) -> Tensor:
-    """Independent Gaussian noise, rounded to 8 bits and clipped, as a user of BM3D has it."""
+    """Adds independent Gaussian noise, then rounds to 8 bits and clips, as in the usual tests of denoisers."""
     return eight_bits(image_BCHW + sigma_B111 * normal(image_BCHW.shape, draw))
 
 
 def smooth_noise(height: int, width: int, deviation_BC: Tensor, draw: torch.Generator) -> Tensor:
-    """Gaussian noise (B, C, H, W) of variance 1, blurred by a Gaussian of some deviation in pixels, so that its
-    autocorrelation is a Gaussian of sqrt(2) times that deviation."""
+    """Gaussian noise (B, C, H, W) with variance 1, blurred by a Gaussian with a standard deviation in pixels. Its
+    autocorrelation is a Gaussian with sqrt(2) times that standard deviation."""
     kernels = gaussians(deviation_BC.flatten())
     more = kernels.shape[1] - 1
     noise = normal((*deviation_BC.shape, height + more, width + more), draw)
@@ -27,10 +27,10 @@ def smooth_noise(height: int, width: int, deviation_BC: Tensor, draw: torch.Gene
 
 
 def correlated_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """Noise as unknown cameras and programs leave it, not clipped.
+    """Adds correlated noise, like that of unknown cameras and programs; not clipped.
 
-    Brightness and colour have deviations and widths of their own (Gaussians of up to 1.3 and 3 pixels, that of colour
-    the wider), and the deviation grows or falls with the brightness of the picture.
+    Brightness and colour have their own standard deviations and widths (Gaussians of up to 1.3 and 3 pixels, wider for
+    colour). The standard deviation grows or falls with the brightness of the picture.
     """
     batch, _, height, width = image_BCHW.shape
     brightness, widest = uniform(batch, 0, 1.3, draw), uniform(batch, 0, 3, draw)
@@ -42,16 +42,16 @@ def correlated_noise(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
     return image_BCHW + deviation * times(_OPPONENT, noise)
 
 
-# From noise in brightness and colour differences to colours: a deviation in brightness is the same in each colour.
+# From noise in brightness and colour differences to colours: brightness noise is the same in each colour.
 _OPPONENT = YCC.inverse() * torch.tensor([1.0, 0.5, 0.5])
 
 
 def grain(image_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """Grain of a film, not clipped.
+    """Adds film grain; not clipped.
 
-    Grains that cover a share u of the film independently of one another have the variance u (1 - u) (Newson, Delon,
+    Independent grains that cover a share u of the film have the variance u (1 - u) (Newson, Delon,
     Galerne, "A stochastic film grain model for resolution-independent rendering", Computer Graphics Forum 2017): most
-    at mid-grey, none at black and white. A scan sees it blurred; part of the grain is each layer's own.
+    at mid-grey, none at black and white. A scan blurs it; part of the grain differs between the colour layers.
     """
     batch, _, height, width = image_BCHW.shape
     widths = uniform(batch, 0.4, 1.2, draw).expand(-1, 4, 1, 1).flatten(1)

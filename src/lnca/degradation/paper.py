@@ -1,6 +1,6 @@
 """The paper's corruptions (4.1) as batched tensor operations on the pictures' device, from a seeded generator.
 
-What training draws; `lnca.corruption` does the same to one picture in numpy.
+Training uses them; `lnca.corruption` does the same for one picture in numpy.
 """
 
 import math
@@ -15,18 +15,18 @@ from ..corruption import NOISE_DEVIATION, Border, Task, check_intensity, check_l
 def masked_noise(image_BCHW: Tensor, intensity: float, generator: torch.Generator) -> Tensor:
     """Channel-coherent Gaussian noise on a random part of the pixels.
 
-    Each pixel is hit with probability `intensity` and then gets one N(0, 0.2) value, the same for all channels.
+    With probability `intensity` a pixel gets one N(0, 0.2) value, the same for all channels.
 
     Args:
         image_BCHW: pictures in [0, 1].
-        intensity: share of the pixels that are hit, in [0, 1].
+        intensity: share of the pixels with noise, in [0, 1].
         generator: on the pictures' device.
 
     Returns:
         Pictures of the same shape, clipped to [0, 1].
 
     Raises:
-        LncaError: an intensity outside [0, 1].
+        LncaError: the intensity is outside [0, 1].
     """
     check_intensity(intensity)
     batch, _, height, width = image_BCHW.shape
@@ -53,12 +53,12 @@ def motion_blur(image_BCHW: Tensor, length: int, generator: torch.Generator, bor
 
     Args:
         image_BCHW: pictures in [0, 1].
-        length: pixels of the line, >= 1.
+        length: length of the line in pixels, >= 1.
         generator: on the pictures' device.
-        border: "zero" darkens the rim, as the authors' pictures are; "reflect" does not.
+        border: "zero" darkens the border, as in the authors' pictures; "reflect" does not.
 
     Raises:
-        LncaError: a length below 1, or longer than the pictures' shorter side.
+        LncaError: the length is below 1, or larger than the pictures' shorter side.
     """
     batch, channels, height, width = image_BCHW.shape
     check_length(length, height, width)
@@ -73,7 +73,8 @@ def motion_blur(image_BCHW: Tensor, length: int, generator: torch.Generator, bor
 
 
 def corrupt(image_BCHW: Tensor, task: Task, difficulty: float, generator: torch.Generator) -> Tensor:
-    """The paper's corruption of a task: masked noise of an intensity, or motion blur of a length (dark rims)."""
+    """The paper's corruption of a task: masked noise of an intensity, or motion blur of a length (with dark
+    borders)."""
     if task == "denoise":
         return masked_noise(image_BCHW, difficulty, generator)
     return motion_blur(image_BCHW, int(difficulty), generator)

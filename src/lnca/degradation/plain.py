@@ -1,5 +1,5 @@
-"""Noise as papers on denoising have it, for training beside `mixture`: Gaussian of any deviation up to 75, independent
-or blurred a little, over pictures that are clean before and not touched after."""
+"""Gaussian noise as in papers on denoising, for training beside `mixture`: standard deviations up to 75, independent or
+slightly blurred, on pictures without other degradations."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from .level import noise_level
 from .mixture import GREY, LARGEST_SIGMA, Degraded
 from .noises import smooth_noise
 
-# Of the deviation: u^1.3 of the largest, so that little noise is more frequent; and the share that has none.
+# The standard deviation is u^1.3 times the largest one, so little noise is more frequent; share without noise.
 TOWARDS_LITTLE, NONE = 1.3, 0.04
-# Share that is blurred, by Gaussians of such deviations in pixels; share whose colours are mixed, and by how much.
+# Share that is blurred, standard deviations of the Gaussians in pixels; share with mixed colours, and how much.
 BLURRED, WIDTHS = 0.4, (0.25, 1.45)
 MIXED, MIXING = 0.3, 0.35
 # Share that is rounded to 8 bits and clipped.
@@ -21,14 +21,14 @@ ROUNDED = 0.3
 
 
 def plain_noise(clean_BCHW: Tensor, draw: torch.Generator) -> Degraded:
-    """Pictures with Gaussian noise, some of them made grey, with grey noise.
+    """Adds Gaussian noise; some pictures become grey, with grey noise.
 
-    The level is the deviation that was drawn where the noise is independent, and measured where it is not; clipping
-    comes after that.
+    For independent noise the level is the standard deviation that was drawn, else it is measured; clipping comes
+    afterwards.
 
     Args:
         clean_BCHW: (B, 3, H, W) in [0, 1].
-        draw: on the pictures' device; all that is random comes from it.
+        draw: generator of all random numbers, on the pictures' device.
     """
     batch = len(clean_BCHW)
     sigma = LARGEST_SIGMA * uniform(batch, 0, 1, draw) ** TOWARDS_LITTLE
@@ -48,13 +48,13 @@ def plain_noise(clean_BCHW: Tensor, draw: torch.Generator) -> Degraded:
 
 
 def _blurred(noise_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """Other noise of variance 1, blurred, in the place of what is given."""
+    """Replaces noise by blurred noise, with variance 1."""
     batch, channels, height, width = noise_BCHW.shape
     return smooth_noise(height, width, uniform(batch, *WIDTHS, draw).flatten(1).expand(-1, channels), draw)
 
 
 def _mixed(noise_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """Each colour's noise with some of the others', of the same power over all."""
+    """Mixes the noise of the colours; the total power stays."""
     matrix = torch.eye(3, device=draw.device) + MIXING * normal((len(noise_BCHW), 3, 3), draw)
     matrix = matrix * (3**0.5 / matrix.square().sum((1, 2), keepdim=True).sqrt())
     return times(matrix, noise_BCHW)

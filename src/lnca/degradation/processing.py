@@ -1,4 +1,4 @@
-"""What cameras and people do to a picture after its noise arose: smoothing, tone, sharpening, another size."""
+"""Processing after the noise, by cameras and people: smoothing, tone curves, sharpening, scaling."""
 
 import torch
 import torch.nn.functional as F
@@ -8,17 +8,17 @@ from .colour import YCC, times
 from .draws import chance, rows_of, uniform
 from .filters import blurred, resampled, resamplings
 
-# Probability that a camera's denoising looks at edges.
+# Probability that a camera's denoising preserves edges.
 BILATERAL = 0.3
 
 
 def smoothed_noise(noise_BCHW: Tensor, deviation_B3: Tensor, share_B3: Tensor, kept_B3: Tensor) -> Tensor:
-    """Noise whose brightness and colour differences are smoothed apart, as cameras do, with colour most of all.
+    """Smooths brightness and colour differences of noise separately, as cameras do; colour is smoothed most.
 
     Args:
-        deviation_B3: of the Gaussians, in pixels, for Y, Cb and Cr.
-        share_B3: of what the Gaussian leaves in the result; the rest stays as it is.
-        kept_B3: what the result is multiplied by.
+        deviation_B3: standard deviations of the Gaussians in pixels, for Y, Cb and Cr.
+        share_B3: share of the smoothed noise in the result; the rest is the unchanged noise.
+        kept_B3: factor of the result.
     """
     parts = times(YCC, noise_BCHW)
     smooth = torch.lerp(parts, blurred(parts, deviation_B3), share_B3[..., None, None])
@@ -26,7 +26,7 @@ def smoothed_noise(noise_BCHW: Tensor, deviation_B3: Tensor, share_B3: Tensor, k
 
 
 def bilateral(noise_BCHW: Tensor, picture_BCHW: Tensor, tolerance_B111: Tensor) -> Tensor:
-    """Noise smoothed over 3x3 pixels, less where the picture's brightness differs by more than a tolerance (Tomasi and
+    """Smooths noise over 3x3 pixels, less between pixels whose brightness differs by more than a tolerance (Tomasi and
     Manduchi, "Bilateral filtering for gray and color images", ICCV 1998)."""
     guide = F.pad(times(YCC[:1], picture_BCHW), (1, 1, 1, 1), mode="replicate")
     padded = F.pad(noise_BCHW, (1, 1, 1, 1), mode="replicate")
@@ -46,8 +46,8 @@ def bilateral(noise_BCHW: Tensor, picture_BCHW: Tensor, tolerance_B111: Tensor) 
 
 
 def denoised(clean_BCHW: Tensor, noisy_BCHW: Tensor, draw: torch.Generator) -> Tensor:
-    """What a camera's own denoising leaves: the noise, and not the picture, smoothed by Gaussians of up to 2 pixels in
-    brightness and 4 in colour; for some also by a bilateral filter that looks at the noisy picture."""
+    """Simulates a camera's own denoising: smooths the noise, not the picture, by Gaussians of up to 2 pixels in
+    brightness and 4 in colour, and some pictures also by a bilateral filter that is guided by the noisy picture."""
     batch = len(clean_BCHW)
     noise = noisy_BCHW - clean_BCHW
     edges = rows_of(chance(batch, BILATERAL, draw))
@@ -61,7 +61,7 @@ def denoised(clean_BCHW: Tensor, noisy_BCHW: Tensor, draw: torch.Generator) -> T
 
 
 def curve(image_BCHW: Tensor, gamma_B111: Tensor, contrast_B111: Tensor) -> Tensor:
-    """A tone curve: a power, then a share (-1 to 1) of v v (3 - 2 v) in place of v; a line beyond [0, 1]."""
+    """Applies a tone curve: a power, then v v (3 - 2 v) with a weight from -1 to 1; linear beyond [0, 1]."""
     inside = image_BCHW.clamp(0, 1)
     value = inside**gamma_B111
     value = value + contrast_B111 * value * (1 - value) * (2 * value - 1)
@@ -69,14 +69,15 @@ def curve(image_BCHW: Tensor, gamma_B111: Tensor, contrast_B111: Tensor) -> Tens
 
 
 def sharpened(image_BCHW: Tensor, amount_B111: Tensor, deviation_B111: Tensor) -> Tensor:
-    """Unsharp mask: what a Gaussian of some deviation in pixels takes from the brightness is added, times an amount."""
+    """Unsharp mask: adds `amount` times what a Gaussian with a standard deviation in pixels removes from the
+    brightness."""
     brightness = times(YCC[:1], image_BCHW)
     return image_BCHW + amount_B111 * (brightness - blurred(brightness, deviation_B111.flatten(1)))
 
 
 def resized(image_BCHW: Tensor, factor_B: Tensor, centre_B2: Tensor, cubic: bool) -> Tensor:
-    """Enlarged or reduced by some factors around some places, in as many pixels as before: of enlarged pictures a part
-    is seen, and what is mirrored around reduced ones."""
+    """Scales pictures around given positions and keeps their number of pixels: enlarged pictures are cropped, and
+    shrunk ones are padded by mirroring."""
     height, width = image_BCHW.shape[2:]
     rows = resamplings(height, factor_B, centre_B2[:, 0], cubic)
     return resampled(image_BCHW, rows, resamplings(width, factor_B, centre_B2[:, 1], cubic))

@@ -1,8 +1,8 @@
-"""Noise as it arises in a sensor, seen in the picture that a camera develops from it.
+"""Sensor noise, as it appears in the developed picture.
 
 After Brooks, Mildenhall, Xue, Chen, Sharlet, Barron, "Unprocessing images for learned raw denoising", CVPR 2019: the
-picture is taken back to linear light, the sensor's colours and its white balance; there each pixel gets shot and read
-noise; what comes of it is demosaiced and developed again.
+picture is converted back to linear light, the sensor's colours and its white balance. There each pixel gets shot noise
+and read noise. The noise is then demosaiced and developed again.
 """
 
 import torch
@@ -17,10 +17,10 @@ GAMMA = 2.2
 # Variance of the shot noise of white: from base sensitivity to a phone in the dark.
 SHOT = (1e-4, 0.05)
 RED_GAIN, BLUE_GAIN = (1.2, 2.4), (1.2, 2.4)
-# Shares of `WAYS`.
+# Probabilities of the demosaicing methods `WAYS`.
 DEMOSAICINGS = (0.25, 0.4, 0.35)
 
-# From XYZ to the sensors of the four cameras that Brooks et al. mix (Adobe's matrices), and from linear sRGB.
+# Matrices from XYZ to the sensors of the four cameras of Brooks et al. (by Adobe), and from linear sRGB to XYZ.
 _XYZ = torch.tensor(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -49,8 +49,8 @@ def untone(toned: Tensor) -> Tensor:
 
 
 def linear_light(image_BCHW: Tensor, curved_B: Tensor) -> Tensor:
-    """Linear light of displayed values in [0, 1], to 1 / 4096 of the displayed scale; where `curved_B`, of those that a
-    tone curve was applied to."""
+    """Linear light of displayed values in [0, 1], to 1 / 4096 of the displayed scale. `curved_B` marks pictures with
+    a tone curve."""
     steps = torch.linspace(0, 1, _ENTRIES, device=image_BCHW.device)
     table = torch.cat([steps, untone(steps)]) ** GAMMA
     places = (image_BCHW * (_ENTRIES - 1)).round_().int()
@@ -58,23 +58,23 @@ def linear_light(image_BCHW: Tensor, curved_B: Tensor) -> Tensor:
 
 
 def displayed(linear_BCHW: Tensor, curved_B: Tensor) -> Tensor:
-    """The inverse of `linear_light`, of light that is clipped to [0, 1]."""
+    """The inverse of `linear_light`; light is clipped to [0, 1]."""
     values = linear_BCHW.clamp(0, 1) ** (1 / GAMMA)
     return changed(values, curved_B, tone)
 
 
 def camera_noise(image_BCHW: Tensor, draw: torch.Generator, shot: tuple[float, float] = SHOT) -> Tensor:
-    """Pictures with the noise of a sensor.
+    """Adds the noise of a sensor to pictures.
 
-    Gain, read noise, white balance, colour matrix, tone curve, demosaicing and the pattern's place are drawn for each
-    picture. The picture itself is not demosaiced: only noise is added, that which passes through the same demosaicing.
+    Gain, read noise, white balance, colour matrix, tone curve, demosaicing and the position of the pattern are drawn
+    for each picture. The picture itself is not demosaiced, only the noise.
 
     Args:
         image_BCHW: (B, 3, H, W) in [0, 1].
         shot: least and largest variance of the shot noise of white; the gain grows with it.
 
     Returns:
-        The same shape, in [0, 1].
+        Pictures of the same shape, in [0, 1].
     """
     batch = len(image_BCHW)
     to_sensor, to_display = _colours(batch, draw)
@@ -87,17 +87,17 @@ def camera_noise(image_BCHW: Tensor, draw: torch.Generator, shot: tuple[float, f
 
 
 def variance(signal: Tensor, shot: Tensor, read: Tensor) -> Tensor:
-    """Of Poisson-Gaussian noise: of light, proportional to the signal, and of electronics, the same everywhere."""
+    """Variance of Poisson-Gaussian noise: shot noise in proportion to the signal, and constant read noise."""
     return shot * signal.clamp(min=0) + read
 
 
 def read_variance(shot_B111: Tensor, draw: torch.Generator) -> Tensor:
-    """Variance of the read noise that cameras have at a gain, log-normal around a line (Brooks et al., (2))."""
+    """Draws the variance of the read noise at a gain, log-normal around a line (Brooks et al., (2))."""
     return (2.18 * shot_B111.log() + 1.2 + 0.26 * normal(shot_B111.shape, draw)).exp()
 
 
 def _demosaiced_noise(signal_BCHW: Tensor, shot_B111: Tensor, draw: torch.Generator) -> Tensor:
-    """Noise (B, 3, H, W) on the raw picture of a sensor."""
+    """Demosaiced noise (B, 3, H, W) of a sensor's raw picture."""
     height, width = signal_BCHW.shape[2:]
     raw = F.pad(mosaic(signal_BCHW), (0, width % 2, 0, height % 2), mode="reflect")
     noise = variance(raw, shot_B111, read_variance(shot_B111, draw)).sqrt() * normal(raw.shape, draw)
@@ -121,6 +121,6 @@ def _colours(batch: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _flipped(image_BCHW: Tensor, flips_B: Tensor) -> Tensor:
-    """Mirrored along rows, columns or both, each picture its own way, so that any pixel may be RGGB's first."""
+    """Mirrors each picture along rows, columns or both, so that any pixel may be the first of RGGB."""
     mirrored = changed(image_BCHW, (flips_B & 1).bool(), lambda some: some.flip(-1))
     return changed(mirrored, (flips_B & 2).bool(), lambda some: some.flip(-2))

@@ -1,4 +1,4 @@
-"""Blur kernels of a hand that shakes.
+"""Blur kernels of camera shake.
 
 Random walks with inertia and impulses: Boracchi and Foi, "Modeling the performance of image restoration from motion
 blur", IEEE Transactions on Image Processing 21(8), 2012, section II.
@@ -8,20 +8,20 @@ import math
 
 import numpy as np
 
-# Moments of an exposure.
+# Number of time steps of an exposure.
 MOMENTS = 2000
-# How uneasy the hand is, from 0, a straight line, on; 0.005 in the paper.
+# Strength of the shake; 0 is a straight line; the paper has 0.005.
 ANXIETY = 0.005
-# Upper ends of what is drawn for each walk: pull to the beginning, Gaussian impulses, and how often it starts back.
+# Largest values that are drawn for a walk: pull to its start, Gaussian impulses, probability of turning back.
 PULL, IMPULSE, STARTS = 0.7, 10.0, 0.2
 
 
 def walk(length: float, draw: np.random.Generator, anxiety: float = ANXIETY) -> np.ndarray:
-    """The way of a camera, complex (moments,), in pixels, which begins at 0: x + iy.
+    """A random path of a camera in pixels: complex numbers x + iy (time steps,), beginning at 0.
 
     Args:
-        length: of the way, in pixels.
-        anxiety: 0 or more; 0 is a straight line.
+        length: length of the path in pixels.
+        anxiety: strength of the shake, at least 0; 0 is a straight line.
     """
     pace = length / (MOMENTS - 1)
     pull, impulse, starts = PULL * draw.uniform(), IMPULSE * draw.uniform(), STARTS * draw.uniform()
@@ -39,13 +39,13 @@ def walk(length: float, draw: np.random.Generator, anxiety: float = ANXIETY) -> 
 
 
 def kernel_of_way(way: np.ndarray, side: int) -> np.ndarray:
-    """The kernel (side, side), of sum 1, of a way gone at constant speed; its centre of gravity is in the middle.
+    """The kernel (side, side) of a path at constant speed, with a sum of 1; its centre of gravity is in the middle.
 
     Args:
-        side: odd.
+        side: side of the kernel, odd.
 
     Raises:
-        ValueError: the way does not fit.
+        ValueError: the path does not fit.
     """
     place = way - way.mean() + (side // 2) * (1 + 1j)
     if min(place.real.min(), place.imag.min()) < 0 or max(place.real.max(), place.imag.max()) > side - 1:
@@ -57,5 +57,5 @@ def kernel_of_way(way: np.ndarray, side: int) -> np.ndarray:
 
 
 def shaken_kernel(length: float, side: int, draw: np.random.Generator) -> np.ndarray:
-    """The kernel (side, side) of a random walk that is `length` pixels long; see `walk`."""
+    """The kernel (side, side) of a random path that is `length` pixels long; see `walk`."""
     return kernel_of_way(walk(length, draw), side)

@@ -1,4 +1,4 @@
-"""Clean pictures that no camera takes: coloured text, line art and saturated flat areas, drawn with Pillow alone."""
+"""Clean drawings instead of photographs: coloured text, line art and saturated flat areas, drawn with Pillow."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ COLOURS = ("red", "lime", "blue", "cyan", "magenta", "yellow", "black", "white")
 
 
 def drawn_pictures() -> dict[str, np.ndarray]:
-    """Pictures by name, uint8 (H, W, 3); the same ones every time."""
+    """Drawings by name, uint8 (H, W, 3); always the same ones."""
     kinds: dict[str, tuple[str, Callable[[ImageDraw.ImageDraw], None]]] = {
         "black text on white": ("white", partial(_text, colours=("black",))),
         "red text on blue": ("blue", partial(_text, colours=("red",))),

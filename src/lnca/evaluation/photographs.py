@@ -1,4 +1,4 @@
-"""SSIM and PSNR on whole photographs that suffer from what real ones do (`lnca.degradation`)."""
+"""SSIM and PSNR on whole photographs with realistic degradations (`lnca.degradation`)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from ..errors import LncaError
 from ..randomness import generator
 from .quality import spread
 
-# A clean picture (1, 3, H, W) -> what it is compared with, and what became of it.
+# A clean picture (1, 3, H, W) -> the reference and the degraded picture.
 Degradation = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
-# Pictures that are equal have an infinite PSNR; a mean needs a number.
+# Equal pictures have an infinite PSNR, but a mean needs a number.
 HIGHEST_PSNR = 60.0
 
 
 def _clean(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A good JPEG, to which nothing should be done."""
+    """A JPEG of high quality, which a model should not change."""
     return image_BCHW, jpeg(image_BCHW, torch.full((len(image_BCHW),), 95.0))
 
 
@@ -35,7 +35,7 @@ def _gaussian(image_BCHW: Tensor, draw: torch.Generator, sigma: float) -> tuple[
 
 
 def _camera(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What a file holds of what a camera makes."""
+    """The degradations of a camera and a file."""
     pictures = camera(image_BCHW, draw)
     return pictures.clean, eight_bits(pictures.noisy)
 
@@ -48,7 +48,7 @@ def _blurred(image_BCHW: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]
     return image_BCHW, photo_blur(image_BCHW, draw)
 
 
-# What each task is scored on: its mixture, single strengths, and clean pictures.
+# Conditions of each task: its mixture, single strengths, and clean pictures.
 CONDITIONS: dict[PhotoTask, dict[str, Degradation]] = {
     "photo-denoise": {
         **{f"sigma {sigma}": partial(_gaussian, sigma=sigma) for sigma in (15, 25, 50)},
@@ -65,7 +65,7 @@ CONDITIONS: dict[PhotoTask, dict[str, Degradation]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A photograph and what became of it, both (1, 3, H, W) in [0, 1]."""
+    """A photograph and its degraded version, both (1, 3, H, W) in [0, 1]."""
 
     name: str
     clean: Tensor
@@ -76,7 +76,7 @@ def chosen_pictures(data: Path, split: Split, seed: int, limit: int | None = Non
     """The photographs of a split, at most `limit` of them.
 
     Raises:
-        LncaError: no pictures, some that cannot be looked at, or too few to split.
+        LncaError: there are no pictures, too few to split, or some that cannot be opened.
     """
     return _of_split(pictures_in(data, skip_broken=False)[0], split, seed)[:limit]
 
@@ -84,13 +84,13 @@ def chosen_pictures(data: Path, split: Split, seed: int, limit: int | None = Non
 def readable_pictures(
     data: Path, split: Split, seed: int, limit: int | None = None, skip_broken: bool = False
 ) -> tuple[list[Path], list[str]]:
-    """`chosen_pictures`, and what of the folder was left out, one sentence each.
+    """`chosen_pictures`, and one sentence for each file of the folder that was left out.
 
-    Each is read once before any is scored, so that an hour's work does not end at a broken one.
+    All pictures are read once before the first is scored, so that a broken one does not end an hour's work.
 
     Raises:
-        Unreadable: pictures that cannot be read, all of them named, unless they are to be skipped.
-        LncaError: as `chosen_pictures`.
+        Unreadable: some pictures cannot be read and `skip_broken` is false; it names all of them.
+        LncaError: see `chosen_pictures`.
     """
     paths, others = pictures_in(data, skip_broken)
 
@@ -109,13 +109,14 @@ def _of_split(paths: list[Path], split: Split, seed: int) -> list[Path]:
 
 
 def cases(paths: list[Path], task: PhotoTask, condition: str, seed: int, side: int | None = None) -> Iterator[Case]:
-    """Yields the photographs degraded; the same for every model.
+    """Yields the degraded photographs; they are the same for every model.
 
     Args:
-        paths: of clean photographs.
+        paths: paths of clean photographs.
         condition: one of the task's `CONDITIONS`.
-        seed: of what is drawn; it is drawn for each photograph by its name.
-        side: the middle of larger photographs, at most so many pixels high and wide, is taken; None takes all of it.
+        seed: seed of the random draws, which also depend on the name of each photograph.
+        side: crops larger photographs to their middle, with at most this height and width in pixels; None does not
+            crop.
     """
     margin = MARGINS[task]
     for path in paths:
@@ -156,8 +157,8 @@ def evaluate_photographs(
         report: called after every photograph.
 
     Returns:
-        {"pictures": N, "conditions": {condition: {"input": {"ssim": {"mean", "deviation"}, "psnr": ...}, "output": the
-        same, "kept": the PSNR between input and output}}}.
+        {"pictures": N, "conditions": {condition: {"input": {"ssim": {"mean", "deviation"}, "psnr": ...}, "output":
+        likewise, "kept": the PSNR between input and output}}}.
     """
     conditions = {}
     for condition in CONDITIONS[task]:
@@ -173,5 +174,5 @@ def evaluate_photographs(
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean and deviation over pictures of each score."""
+    """Mean and standard deviation of each score over pictures."""
     return {name: spread(torch.tensor([row[name] for row in rows])) for name in rows[0]}

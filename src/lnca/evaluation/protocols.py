@@ -1,4 +1,4 @@
-"""How denoising is judged: Gaussian noise as papers add it and as a user's file holds it, and the scores.
+"""Protocols for comparing denoisers: Gaussian noise as in papers and as in files of 8 bits, and the scores.
 
 Pictures are float64 in [0, 1], (H, W, 3) or (H, W); noise levels (sigma) are standard deviations in 255ths.
 """
@@ -17,10 +17,10 @@ SIGMAS = (15, 25, 50)
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a method is given.
+    """The input of a method.
 
     Args:
-        clipped: the noisy picture is clipped and rounded to 8 bits, as a file holds it; otherwise it is as drawn.
+        clipped: the noisy picture is clipped and rounded to 8 bits, as in a file; otherwise the noise stays as drawn.
         told: the method knows sigma.
     """
 
@@ -36,19 +36,18 @@ PROTOCOLS = {
 
 
 def bytes_of(picture: np.ndarray) -> np.ndarray:
-    """Clipped to [0, 1] and rounded to uint8."""
+    """The picture clipped to [0, 1] and rounded to uint8."""
     return (picture.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def noisy(clean: np.ndarray, sigma: int, clipped: bool, *key: int | str) -> np.ndarray:
-    """A picture with independent Gaussian noise; the same noise whether it is clipped or not, and for every method.
+    """A picture with independent Gaussian noise; the noise is the same with and without clipping, and for every method.
 
     Args:
         clean: uint8.
-        sigma: of the noise.
+        sigma: standard deviation of the noise.
         clipped: clip and round to 8 bits.
-        key: what the noise is drawn for, such as the names of set and picture; with sigma and the shape of the
-            picture it decides the noise.
+        key: names such as those of set and picture; key, sigma and the shape of the picture determine the noise.
     """
     draw = np.random.default_rng(derive("judges", sigma, *key))
     picture = clean / 255 + draw.normal(0, sigma / 255, clean.shape)
@@ -56,7 +55,7 @@ def noisy(clean: np.ndarray, sigma: int, clipped: bool, *key: int | str) -> np.n
 
 
 def score(restored: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
-    """PSNR in dB (at most 60) and SSIM of a restored picture, clipped and rounded to 8 bits as papers score it.
+    """PSNR in dB (at most 60) and SSIM of a restored picture, clipped and rounded to 8 bits as in papers.
 
     Args:
         restored: float, the values of the picture.

@@ -1,4 +1,4 @@
-"""The sets that papers on denoising are scored on, from folders as their authors hand them out. None of them ships.
+"""The public test sets of papers on denoising, read from folders as their authors publish them. None ships with lnca.
 
 CBSD68, Kodak24 and McMaster hold clean pictures. Pairs of real photographs are `*_real.*`, one noisy shot, beside
 `*_mean.*`, the mean of many shots of the same scene (PolyU: Xu, Li, Liang, Zhang and Zhang 2018, arXiv:1804.02603).
@@ -17,7 +17,7 @@ SETS = ("CBSD68", "Kodak24", "McMaster")
 
 
 class Pair(NamedTuple):
-    """Files of one noisy photograph and of the truth."""
+    """Files of a noisy photograph and of its clean reference."""
 
     noisy: Path
     truth: Path
@@ -27,7 +27,7 @@ def set_pictures(folder: Path, name: str, every: int = 1) -> list[Path]:
     """Every `every`-th picture of a set, sorted by name.
 
     Raises:
-        LncaError: no such set in the folder.
+        LncaError: the folder does not have this set.
     """
     if not (folder / name).is_dir():
         raise LncaError(f"{folder} has no folder {name}; get the set, or name the sets that are there with --sets")
@@ -38,7 +38,7 @@ def real_pairs(folder: Path, every: int = 1) -> list[Pair]:
     """Every `every`-th pair of a folder, sorted by name.
 
     Raises:
-        LncaError: no pairs, or a noisy picture without its truth.
+        LncaError: there are no pairs, or a noisy picture has no clean reference.
     """
     noisy = [path for path in find_pictures(folder) if path.stem.endswith("_real")]
     if not noisy:
@@ -52,11 +52,11 @@ def real_pairs(folder: Path, every: int = 1) -> list[Pair]:
 def read(path: Path, grey: bool = False) -> np.ndarray:
     """A picture, uint8: (H, W, 3), or (H, W) in grey.
 
-    Grey is the luma of ITU-R BT.601 at full range, 0.299 R + 0.587 G + 0.114 B, rounded to 8 bits: what the test code
-    of DnCNN and FFDNet reads a picture as.
+    Grey is the luma of ITU-R BT.601 at full range, 0.299 R + 0.587 G + 0.114 B, rounded to 8 bits, as in the
+    test code of DnCNN and FFDNet.
 
     Raises:
-        LncaError: as `open_rgb`.
+        LncaError: see `open_rgb`.
     """
     picture: Image.Image = open_rgb(path)
     return np.asarray(picture.convert("L") if grey else picture)

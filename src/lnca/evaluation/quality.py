@@ -40,15 +40,15 @@ def evaluate(
         restore: corrupted (B, 3, 32, 32) in [0, 1] -> restored.
         tiles: see `lnca.data.tile_set.open_tiles`.
         task: "denoise" or "deblur".
-        difficulty: intensity or length; the paper's (0.5, 7) when None.
-        seed: of the corruption, where it is drawn.
-        report: called with the number of tiles done, after every batch.
-        margin: pixels that are cut off corrupted tiles on every side, before they are restored: with as many as a blur
-            reaches, what is left is part of a larger picture, and has no border from which the blur could be read.
+        difficulty: intensity or length; the paper's (0.5, 7) if None.
+        seed: seed of the corruption, if it is drawn.
+        report: called with the number of finished tiles after every batch.
+        margin: pixels that are cut off on every side of corrupted tiles before they are restored. With the reach of a
+            blur as margin, the rest is part of a larger picture, and has no border that reveals the blur.
 
     Returns:
-        {"tiles": N, "pictures": of so many, "input": {"ssim": {"mean", "deviation"}, "psnr": ...},
-        "output": the same, "recovered": R}.
+        {"tiles": N, "pictures": number of their source pictures, "input": {"ssim": {"mean", "deviation"}, "psnr": ...},
+        "output": likewise, "recovered": R}.
     """
     scores: dict[str, dict[str, list[Tensor]]] = {kind: {"ssim": [], "psnr": []} for kind in ("input", "output")}
     for whole in pairs(tiles, task, difficulty, seed):

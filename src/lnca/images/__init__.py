@@ -1,1 +1,1 @@
-"""Picture files: what is in them, at their own depth, with all that goes with them. Imports no torch."""
+"""Reading and writing picture files at their own bit depth, with all their metadata. Imports no torch."""

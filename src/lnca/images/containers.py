@@ -1,4 +1,4 @@
-"""The parts that files of PNG, JPEG, and ISO's boxes (HEIC, AVIF, JPEG XL, JPEG 2000) are made of."""
+"""Parts of files: PNG chunks, JPEG segments, and ISO boxes (HEIC, AVIF, JPEG XL, JPEG 2000)."""
 
 import re
 import struct
@@ -12,12 +12,12 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 # In the data of a JPEG scan a byte FF is followed by 0, or by a restart marker; anything else ends the scan.
 END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 SCAN, END = 0xDA, 0xD9
-# Markers without a length: TEM, restarts, start.
+# Markers without a length: TEM, restart markers, start of image.
 BARE = (0x01, *range(0xD0, 0xD9))
 
 
 class Chunk(NamedTuple):
-    """A chunk of PNG; `whole` where its checksum fits."""
+    """A chunk of PNG; `whole` means that its checksum is right."""
 
     name: bytes
     data: bytes
@@ -48,19 +48,19 @@ def png_chunks(content: bytes) -> Iterator[Chunk]:
 
 
 def png_of(chunks: Iterable[Chunk]) -> bytes:
-    """A PNG file of some chunks, with checksums that fit."""
+    """A PNG file from chunks, with right checksums."""
     return PNG_MAGIC + b"".join(chunk.tobytes() for chunk in chunks)
 
 
 class Segment(NamedTuple):
-    """A segment of JPEG: the second byte of its marker, and what follows its length."""
+    """A segment of JPEG: the second byte of its marker, and the data after its length."""
 
     marker: int
     data: bytes
 
 
 class Jpeg(NamedTuple):
-    """The segments before the first scan, and where the picture ends: behind its end marker, or at None without one."""
+    """The segments before the first scan, and the end of the picture: after its end marker, or None without one."""
 
     segments: list[Segment]
     end: int | None
@@ -96,7 +96,7 @@ def jpeg_of(content: bytes) -> Jpeg:
 
 
 class Box(NamedTuple):
-    """A box of ISO's base media format: its type, what is in it, and where that begins in the file."""
+    """A box of ISO's base media format: its type, its content, and the position of the content in the file."""
 
     kind: bytes
     data: bytes
@@ -112,7 +112,7 @@ def box(kind: bytes, data: bytes) -> bytes:
 
 
 def boxes(content: bytes, place: int = 0) -> Iterator[Box]:
-    """The boxes of a file, or of the content of a box that begins at `place`; the last may be cut short."""
+    """The boxes of a file, or of the content of a box that begins at `place`; the last one may be truncated."""
     at = 0
     while at + 8 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
@@ -132,17 +132,17 @@ def inner(content: bytes, *kinds: bytes) -> Box | None:
     for kind in kinds:
         if found is None:
             return None
-        # A full box, which has its version first.
+        # A full box begins with its version.
         skipped = 4 if found.kind == b"meta" else 0
         found = next((each for each in boxes(found.data[skipped:]) if each.kind == kind), None)
     return found
 
 
 def unzipped(data: bytes, most: int) -> bytes:
-    """What zlib packed.
+    """Decompresses zlib data.
 
     Raises:
-        LncaError: more than `most` bytes, or not packed by zlib.
+        LncaError: the data are not zlib's, or give more than `most` bytes.
     """
     packer = zlib.decompressobj()
     try:

@@ -1,8 +1,8 @@
-"""Damage that does not keep a picture from being read: it is mended where that changes no pixel, and said.
+"""Damaged files that can still be read: damage that changes no pixel is repaired, and reported.
 
-PNG has a checksum for each part. One that is wrong in a text or a profile costs that part alone, as every viewer has
-it. JPEG has none: a decoder makes up what it does not understand. A scan that was damaged comes to its end too early or
-too late, mostly, and PyAV's strict decoder, where that library is here, does not take what is no code.
+PNG has a checksum for each chunk. If it is wrong in a text or a profile, only that chunk is lost, as in every viewer.
+JPEG has no checksums, and decoders guess what they do not understand. But a damaged scan mostly ends too early or too
+late, and PyAV's strict decoder, if installed, refuses invalid codes.
 """
 
 import io
@@ -17,31 +17,31 @@ from .containers import png_chunks, png_of
 from .pillow import check_size, lazily_opened, rest_of
 
 JPEG_END = b"\xff\xd9"
-# Parts of a PNG whose names say that it can be read without them, though its pixels or frames depend on them.
+# PNG chunks that pixels or frames depend on, although their names mark them as not critical.
 FRAMES = (b"acTL", b"fcTL", b"fdAT")
-# Marks of a JPEG: where a scan begins, of kinds that have a single one, and where a scan, or a part of it, ends.
+# JPEG markers: start of a scan; frames of kinds with a single scan; end of a scan or of a part of it.
 SCAN, BASELINE, MARKS = 0xDA, (0xC0, 0xC1), re.compile(rb"\xff[\xd0-\xd7\xd9]")
-# What is put behind a scan that may end too early, and what takes the place of its last bits: of both kinds.
+# Bytes that are appended to a scan that may end too early, and two replacements for the last bytes of a scan.
 PADDING, LAST_BITS = b"\x55" * 64, (b"\x55" * 16, b"\xaa" * 16)
 
 
 class Damage(NamedTuple):
-    """What is wrong with a file, a phrase, and whether pixels may be wrong for it."""
+    """Damage of a file: a phrase, and whether it may affect pixels."""
 
     text: str
     pixels: bool
 
 
 def as_it_is(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[BinaryIO, list[Damage]]:
-    """`Format.mend` of formats whose damage only their decoders find."""
+    """`Format.mend` for formats whose decoders find the damage: returns the file unchanged."""
     return file, []
 
 
 def mended_png(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[BinaryIO, list[Damage]]:
-    """A PNG file as it is, or without the parts whose checksums are wrong, as far as lengths can be followed.
+    """The PNG file without chunks whose checksums are wrong, as far as the lengths of chunks are right.
 
     Raises:
-        LncaError: a part that its pixels depend on is damaged.
+        LncaError: a chunk that pixels depend on is damaged.
     """
     chunks = list(png_chunks(rest_of(file)))
     bad = [chunk.name for chunk in chunks if not chunk.whole]
@@ -57,14 +57,14 @@ def mended_png(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[B
 
 
 def mended_jpeg(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[BinaryIO, list[Damage]]:
-    """A JPEG file as it is, or with an end, where nothing but that is missing; of a kind that is not read, as it is.
+    """The JPEG file, with an end marker if only that is missing; kinds that lnca cannot read are unchanged.
 
     Args:
-        limit: the most pixels that are decoded.
-        thorough: look for a scan that ends too early or too late, which takes some decodings.
+        limit: largest number of pixels to decode.
+        thorough: look for a scan that ends too early or too late, which takes several decodings.
 
     Raises:
-        LncaError: as `check_size`.
+        LncaError: see `check_size`.
     """
     try:
         with lazily_opened(file, "JPEG") as picture:
@@ -74,7 +74,7 @@ def mended_jpeg(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[
     content, found = rest_of(file), []
     pixels = _pixels(content) if thorough or not content.rstrip(b"\0").endswith(JPEG_END) else None
     if pixels is None and not content.rstrip(b"\0").endswith(JPEG_END):
-        # Half an end mark, perhaps.
+        # This may be half an end marker.
         content = content.rstrip(b"\xff") + JPEG_END
         pixels = _pixels(content)
         if pixels is None or _wants_more(content, pixels):
@@ -87,7 +87,7 @@ def mended_jpeg(file: BinaryIO, name: str, limit: int, thorough: bool) -> tuple[
 
 
 def _pixels(content: bytes) -> np.ndarray | None:
-    """What Pillow makes of a JPEG; None where it says that something is missing."""
+    """The pixels that Pillow decodes from a JPEG; None if Pillow reports that something is missing."""
     try:
         with lazily_opened(io.BytesIO(content), "JPEG") as picture:
             return np.asarray(picture)
@@ -96,8 +96,8 @@ def _pixels(content: bytes) -> np.ndarray | None:
 
 
 def _scan_of(content: bytes) -> tuple[int, bool]:
-    """Where the first scan of a JPEG begins, behind its head, in which there may be another JPEG, and whether it is the
-    only one."""
+    """The position of the first scan of a JPEG after its header, which may contain another JPEG, and whether it is the
+    only scan."""
     place, only = 2, False
     while place + 4 <= len(content) and content[place] == 0xFF:
         mark = content[place + 1]
@@ -114,14 +114,14 @@ def _same(pixels: np.ndarray, content: bytes) -> bool:
 
 
 def _wants_more(content: bytes, pixels: np.ndarray) -> bool:
-    """Whether a scan ends too early: other bits behind it, where a whole one does not look, give other pixels."""
+    """Whether a scan ends too early: different bits after it, which a whole scan ignores, give different pixels."""
     scan, only = _scan_of(content)
     begin = scan if only else max(content.rfind(JPEG_END), 0)
     return not _same(pixels, content[:begin] + MARKS.sub(lambda mark: PADDING + mark[0], content[begin:]))
 
 
 def _leaves_some(content: bytes, pixels: np.ndarray) -> bool:
-    """Whether a scan ends too late: whatever its last bits are, the pixels are the same."""
+    """Whether a scan ends too late: its last bits do not affect the pixels."""
     scan, only = _scan_of(content)
     end = content.find(JPEG_END, scan)
     if not only or end - scan < 8 * len(LAST_BITS[0]) or MARKS.search(content, scan, end):
@@ -131,7 +131,7 @@ def _leaves_some(content: bytes, pixels: np.ndarray) -> bool:
 
 
 def _is_strict(content: bytes) -> bool:
-    """Whether PyAV's strict decoder takes a JPEG; so where it is not here or does not know its kind."""
+    """Whether PyAV's strict decoder accepts a JPEG; true if PyAV is not installed or does not support its kind."""
     try:
         import av
         from av.error import FFmpegError, InvalidDataError

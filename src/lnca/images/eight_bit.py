@@ -1,4 +1,4 @@
-"""Reading and writing pictures: what is refused, in one sentence each, and writing that is whole or not at all."""
+"""Reads and writes 8-bit pictures; errors are one sentence, and files are written whole or not at all."""
 
 import io
 from pathlib import Path
@@ -14,22 +14,22 @@ from .formats import FORMATS
 from .limits import PIXEL_LIMIT
 from .reading import read_photo
 
-# Formats of 8-bit pictures without time, by suffix: their names.
+# Names of formats of 8-bit still pictures, by suffix.
 KINDS = {suffix: name for suffix, name in FORMATS.items() if name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP")}
 SUFFIXES = tuple(KINDS)
 
 
 def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
-    """Reads a picture file of 8 bits, the first frame of it, upright as its EXIF orientation says: grey, RGB, or either
-    with alpha.
+    """Reads the first frame of an 8-bit picture file, upright as its EXIF orientation says: grey or RGB, with or
+    without alpha.
 
     Args:
         path: a picture file.
-        pixel_limit: the most pixels that are decoded.
+        pixel_limit: largest number of pixels to decode.
 
     Raises:
-        LncaError: missing, empty, truncated, no picture, over the limit, of a mode that is not handled, or with a side
-            shorter than 8 pixels.
+        LncaError: the file is missing, empty, truncated, not a picture, over the limit, of an unsupported mode, or has
+            a side shorter than 8 pixels.
     """
     path = Path(path)
     with opened(path) as file:
@@ -37,7 +37,7 @@ def open_picture(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Imag
 
 
 def decode_picture(file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
-    """`open_picture` for an open file, which errors call `name`."""
+    """Like `open_picture`, for an open file; errors call it `name`."""
     frame = read_photo(file, name, pixel_limit, strict=True).frames[0]
     if frame.dtype != np.uint8:
         was = "floating point" if frame.dtype.kind == "f" else "16 bits"
@@ -51,10 +51,10 @@ def open_rgb(path: Path | str, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Picture files in a folder and the folders below it, sorted by name.
+    """Picture files in a folder and its subfolders, sorted by name.
 
     Raises:
-        LncaError: as `look_into`; something in it cannot be looked at.
+        LncaError: see `look_into`; or a file or folder in it cannot be opened.
     """
     found = look_into(folder)
     failed = [f"{each.file} {each.reason}" for each in found.left if each.failed]
@@ -64,10 +64,10 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def look_into(folder: Path) -> Found:
-    """Picture files in a folder and the folders below it, sorted by name, and what else there is.
+    """Picture files in a folder and its subfolders, sorted by name, and its other files.
 
     Raises:
-        LncaError: the folder does not exist or holds no picture.
+        LncaError: the folder does not exist or has no picture.
     """
     if not folder.is_dir():
         raise LncaError(f"{folder} is not a folder")
@@ -79,7 +79,8 @@ def look_into(folder: Path) -> Found:
 
 
 def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
-    """Refuses, before any work is done, an output that exists or that no picture format belongs to."""
+    """Raises `LncaError`, before any work, for an output that exists or whose suffix is not that of a picture
+    format."""
     if path.suffix.lower() not in suffixes:
         raise LncaError(f"{path} should end in one of {', '.join(suffixes)}")
     if path.exists() and not overwrite:
@@ -87,7 +88,7 @@ def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = SUFFIX
 
 
 def save_picture(picture: Image.Image, path: Path, stamp: Stamp = NEW) -> None:
-    """Writes a picture, whole or not at all; the suffix, one of `SUFFIXES`, says which format.
+    """Writes a picture, whole or not at all; the suffix, one of `SUFFIXES`, determines the format.
 
     Args:
         stamp: permissions and times of the file.
@@ -101,7 +102,7 @@ def save_picture(picture: Image.Image, path: Path, stamp: Stamp = NEW) -> None:
     room = io.BytesIO()
     try:
         picture.save(room, kind, quality=95)
-    # Encoders have limits of their own.
+    # Encoders have their own limits.
     except (OSError, ValueError) as error:
         raise LncaError(f"cannot write {path}: {in_short(error, 120)}") from error
     write_whole(path, room.getbuffer(), stamp=stamp)

@@ -1,4 +1,4 @@
-"""EXIF, XMP and the tags of TIFF: what of them goes on to a restored picture, and what no longer holds of it."""
+"""EXIF, XMP and TIFF tags: which of them a restored picture keeps, and which are no longer true."""
 
 import re
 import struct
@@ -13,18 +13,18 @@ ORIENTATION = 0x0112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 RESOLUTION = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
 INCH, CENTIMETRE = 2, 3
-# The directory behind the first: of the thumbnail.
+# The directory after the first one: that of the thumbnail.
 IFD1 = -1
-# Directories below the first: of the exposure, and of the place; and one below that of the exposure.
+# Subdirectories of the first: exposure and GPS position; and one below that of the exposure.
 EXPOSURE, PLACE, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 DIRECTORIES = (EXPOSURE, PLACE)
 WIDTH, HEIGHT = 0xA002, 0xA003
 ICC_TAG, XMP_TAG, PHOTOSHOP_TAG, IPTC_TAG, LAYERS_TAG = 34675, 700, 34377, 33723, 37724
-# Where GeoTIFF says a picture lies, and GDAL what it knows of it, with the value of pixels that have none.
+# Tags of GeoTIFF for the position, and of GDAL, with the value that marks pixels without data.
 GDAL_NODATA = 42113
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, GDAL_NODATA)
-# Tags that describe how pixels lie in a file: dimensions, kinds, compression, strips, tiles, tables, other directories;
-# and those that have a field of their own in `Photo`.
+# Tags for the layout of pixels in a file: dimensions, types, compression, strips, tiles, tables, other directories; and
+# tags that have a field of their own in `Photo`.
 STRUCTURAL = frozenset(
     {
         254,
@@ -87,8 +87,8 @@ STRUCTURAL = frozenset(
         50675,
     }
 )
-# Of raw files, whose other tags describe the sensor: description, make, model, resolution, software, date, artist,
-# copyright, and Windows's title, comment, author, keywords, subject.
+# Tags to keep from raw files, whose other tags describe the sensor: description, make, model, resolution, software,
+# date, artist, copyright, and Windows's title, comment, author, keywords, subject.
 DESCRIPTIVE = frozenset(
     {
         0x010E,
@@ -103,43 +103,44 @@ DESCRIPTIVE = frozenset(
         IPTC_TAG,
     }
 )
+# Patterns, which `re` compiles when there is XMP, and keeps.
 FIELD = rb"""\s*\b%s\s*=\s*["'][^"']*["']|<%s>[^<]*</%s>"""
-XMP_ORIENTATION = re.compile(FIELD % ((rb"tiff:Orientation",) * 3))
+XMP_ORIENTATION = FIELD % ((rb"tiff:Orientation",) * 3)
 XMP_SIZES = [
-    (re.compile(rb"""(\b%s\s*=\s*["']|<%s>)\d+""" % (name, name)), axis)
+    (rb"""(\b%s\s*=\s*["']|<%s>)\d+""" % (name, name), axis)
     for axis, names in enumerate(
         ((b"exif:PixelXDimension", b"tiff:ImageWidth"), (b"exif:PixelYDimension", b"tiff:ImageLength"))
     )
     for name in names
 ]
-# What XMP says of other pictures behind the first, of a film there, and of a part of XMP in other segments.
+# Claims in XMP about other pictures after the first, about a film there, and about XMP in other segments.
 CLAIMING = rb"(?:hdrgm|HDRGainMap|GCamera|Camera|OpCamera|GDepth|GImage|xmpNote):\w+"
 CLAIMS = [
-    re.compile(rb"""\s*\b%s\s*=\s*(?:"[^"]*"|'[^']*')""" % CLAIMING),
-    re.compile(rb"<(?P<name>%s)\b[^>]*(?:/>|>.*?</(?P=name)>)" % CLAIMING, re.S),
-    re.compile(rb"<(?P<name>G?Container:Directory)\b.*?</(?P=name)>", re.S),
+    rb"""\s*\b%s\s*=\s*(?:"[^"]*"|'[^']*')""" % CLAIMING,
+    rb"(?s)<(?P<name>%s)\b[^>]*(?:/>|>.*?</(?P=name)>)" % CLAIMING,
+    rb"(?s)<(?P<name>G?Container:Directory)\b.*?</(?P=name)>",
 ]
 
 
 def xmp_bytes(xmp: str | bytes | None) -> bytes | None:
-    """XMP without an orientation: the pixels stand upright already."""
+    """XMP without its orientation, because the pixels are already upright."""
     content = xmp.encode() if isinstance(xmp, str) else xmp
-    return None if content is None else XMP_ORIENTATION.sub(b"", bytes(content))
+    return None if content is None else re.sub(XMP_ORIENTATION, b"", bytes(content))
 
 
 def without_claims(xmp: bytes | None) -> bytes | None:
-    """XMP that says nothing of further pictures, films and parts that were left out."""
+    """XMP without claims about further pictures, films and parts that were left out."""
     for claim in CLAIMS:
-        xmp = None if xmp is None else claim.sub(b"", xmp)
+        xmp = None if xmp is None else re.sub(claim, b"", xmp)
     return xmp
 
 
 def describe(photo: Photo, content: Image.Exif, wanted: frozenset[int] | None = None, in_tiff: bool = False) -> None:
-    """Puts into `photo.exif` what of a file's tags goes on.
+    """Copies the tags of a file that a restored picture keeps into `photo.exif`.
 
     Args:
         wanted: tags of the first directory; None for all that are not structural.
-        in_tiff: what follows the first directory is a page and no thumbnail.
+        in_tiff: the next directory is a page, not a thumbnail.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -147,7 +148,7 @@ def describe(photo: Photo, content: Image.Exif, wanted: frozenset[int] | None = 
             photo.exif, lost = _goes_on(content, wanted)
             if not in_tiff and content.get_ifd(IFD1):
                 photo.note("the thumbnail was left out")
-        # What cannot be read is left out rather than the picture refused.
+        # Tags that cannot be read are left out; the picture is still restored.
         except Exception:
             photo.exif, lost = Image.Exif(), 1
     if lost:
@@ -155,7 +156,7 @@ def describe(photo: Photo, content: Image.Exif, wanted: frozenset[int] | None = 
 
 
 def _goes_on(content: Image.Exif, wanted: frozenset[int] | None) -> tuple[Image.Exif, int]:
-    """EXIF that can be written, and how many tags could not be."""
+    """EXIF that can be written, and the number of tags that cannot."""
     exif, lost = Image.Exif(), 0
     for tag in sorted(content):
         if tag in STRUCTURAL or (wanted is not None and tag not in wanted):
@@ -191,7 +192,7 @@ def _try_writing(tags: dict[int, Any]) -> None:
 
 
 def directory_of(file: BinaryIO, offset: int | None = None) -> Image.Exif:
-    """A directory, the first one without an offset, of a file that begins as TIFF does: TIFF and many raw files."""
+    """The directory at an offset, or the first one, of a file with TIFF structure: TIFF and many raw files."""
     file.seek(0)
     head = file.read(16)
     content = Image.Exif()
@@ -210,7 +211,7 @@ def turn(exif: Image.Exif, orientation: int) -> None:
 
 
 def set_size(photo: Photo) -> None:
-    """Has EXIF and XMP, where they say how large the picture is, say how large it is upright."""
+    """Sets the sizes in EXIF and XMP, if present, to those of the upright picture."""
     height, width = photo.frames[0].shape[:2]
     exposure = photo.exif.get_ifd(EXPOSURE)
     for tag, size in ((WIDTH, width), (HEIGHT, height)):
@@ -218,11 +219,11 @@ def set_size(photo: Photo) -> None:
             exposure[tag] = size
     for pattern, axis in XMP_SIZES:
         if photo.xmp is not None:
-            photo.xmp = pattern.sub(rb"\g<1>%d" % (width, height)[axis], photo.xmp)
+            photo.xmp = re.sub(pattern, rb"\g<1>%d" % (width, height)[axis], photo.xmp)
 
 
 def set_resolution(photo: Photo, dpi: Any) -> None:
-    """Puts a resolution that a file has elsewhere, in pixels an inch across and down, into EXIF, if that has none."""
+    """Adds a resolution in pixels an inch, across and down, to EXIF if that has none."""
     try:
         across, down = (float(each) for each in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -233,7 +234,7 @@ def set_resolution(photo: Photo, dpi: Any) -> None:
 
 
 def resolution_of(exif: Image.Exif) -> tuple[float, float] | None:
-    """Pixels an inch, across and down; None where that is not known."""
+    """Pixels an inch, across and down; None if unknown."""
     try:
         across, down = (float(exif[tag]) for tag in (X_RESOLUTION, Y_RESOLUTION))
         unit = {INCH: 1.0, CENTIMETRE: 2.54}[int(exif.get(RESOLUTION_UNIT, INCH))]
@@ -247,6 +248,6 @@ def is_empty(exif: Image.Exif) -> bool:
 
 
 def tags_of(exif: Image.Exif) -> set[int]:
-    """What is told beside the software, the resolution and the place on a map."""
+    """The tags except software, resolution and GeoTIFF position."""
     told = {tag for tag in exif if tag not in (SOFTWARE, *RESOLUTION, *GEO_TAGS, *DIRECTORIES)}
     return told | {pointer for pointer in DIRECTORIES if exif.get_ifd(pointer)}

@@ -1,4 +1,4 @@
-"""Which pictures there are in a folder, and what else there is: what a file is, its first bytes say."""
+"""Finds the pictures in a folder, and its other files; the first bytes of a file tell its format."""
 
 import os
 import re
@@ -10,19 +10,19 @@ from ..errors import LncaError
 from ..files import TEMPORARY, kind_of, opened
 from .formats import TIFF, Format, format_of, other_kind
 
-# What we write beside the pictures of a folder.
+# Files that lnca writes beside the pictures of a folder.
 MANIFEST = "lnca.jsonl"
 OURS = re.compile(r"lnca(-\d{6})?\.jsonl")
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something in a folder that is no picture to be read.
+    """A file or folder that is left out.
 
     Args:
         file: its path or address.
         reason: why it is left out, a phrase.
-        failed: whether it is something that was asked for and could not be looked at.
+        failed: whether it counts as a failure, because it should be restored but cannot be opened.
     """
 
     file: str
@@ -32,32 +32,33 @@ class LeftOut:
 
 @dataclass
 class Found:
-    """Picture files, sorted by name, and all else."""
+    """Picture files, sorted by name, and everything that is left out."""
 
     pictures: list[Path] = field(default_factory=list)
     left: list[LeftOut] = field(default_factory=list)
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file's name is of what lnca writes beside pictures."""
+    """Whether lnca writes files with this name beside pictures."""
     return name.startswith(TEMPORARY) or OURS.fullmatch(name) is not None
 
 
 def format_at(path: Path) -> Format | None:
-    """The format of a file, by what is in it alone; raises `LncaError` when it cannot be read."""
+    """The format of a file, by its content alone; raises `LncaError` if it cannot be read."""
     with opened(path) as file:
         return format_of(file, "", raw=False)
 
 
 def find(folder: Path, suffixes: Collection[str], kinds: Collection[str]) -> Found:
-    """Pictures in a folder and the folders below it.
+    """Pictures in a folder and its subfolders.
 
-    What is hidden, as its name begins with a dot, and links to folders, which may lead anywhere, are left out.
+    Hidden files and folders, whose names begin with a dot, are left out, and so are links to folders, which may lead
+    anywhere.
 
     Args:
-        suffixes: of files that are taken for pictures whatever is in them.
-        kinds: of pictures that are taken under other names too; TIFF only without a suffix, since cameras' raw files
-            begin as it does.
+        suffixes: files with these suffixes are pictures, whatever their content.
+        kinds: files of these formats are pictures under other names too; TIFF only without a suffix, since raw files
+            of cameras begin like TIFF.
     """
     found = Found()
     for path, reason, failed in _walk(folder):
@@ -73,13 +74,13 @@ def find(folder: Path, suffixes: Collection[str], kinds: Collection[str]) -> Fou
 
 
 def chosen(path: Path, suffixes: Collection[str], kinds: Collection[str]) -> LeftOut | None:
-    """Why one file is left out, by the rule of `find`; None where it is not."""
+    """The reason why `find` leaves a file out; None if it does not."""
     reason, failed = _reason(path, suffixes, kinds)
     return None if reason is None else LeftOut(str(path), reason, failed)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, str | None, bool]]:
-    """Files, and why something else is left out and whether that is a failure."""
+    """Yields files, and for everything else the reason why it is left out and whether that is a failure."""
     try:
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)

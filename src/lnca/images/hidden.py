@@ -1,17 +1,17 @@
-"""Colours of pixels that cannot be seen: out of the way while a picture is restored, and back afterwards.
+"""Colours of transparent pixels: replaced while a picture is restored, and put back afterwards.
 
 Shape suffixes: H rows, W columns, C channels.
 """
 
 import numpy as np
 
-# Rows that are worked on at once.
+# Rows of a block of work.
 STRIP = 256
 
 
 def filled(colours_HWC: np.ndarray, hidden_HW: np.ndarray) -> np.ndarray:
-    """A copy in which hidden pixels have the mean colour of the visible ones around, in squares no larger than it takes
-    to find some; as it is where nothing is hidden, or nothing visible."""
+    """A copy in which hidden pixels have the mean colour of the visible ones around, from the smallest square that has
+    some. Without hidden or without visible pixels, the colours are unchanged."""
     if not hidden_HW.any() or hidden_HW.all():
         return colours_HWC
     means = _means(*_halved(colours_HWC, ~hidden_HW))
@@ -24,31 +24,31 @@ def filled(colours_HWC: np.ndarray, hidden_HW: np.ndarray) -> np.ndarray:
 
 
 def restore_hidden(result: np.ndarray, before: np.ndarray) -> None:
-    """Gives pixels of a picture with alpha, (H, W, 2 or 4), that cannot be seen the colours that they had before."""
+    """Puts back the original colours of transparent pixels of a picture with alpha, (H, W, 2 or 4)."""
     hidden = before[..., -1] == 0
     result[hidden] = before[hidden]
 
 
 def _halved(colours_HWC: np.ndarray, seen_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of what is seen in squares of 2x2, float32, and of how much that is."""
+    """Sums of visible colours over squares of 2x2, float32, and the number of visible pixels."""
     sums, weights = [], []
     for top in range(0, len(colours_HWC), STRIP):
         seen = seen_HW[top : top + STRIP, :, None]
-        # No product: what is hidden may be NaN.
+        # Do not multiply: hidden values may be NaN.
         sums.append(_paired(np.where(seen, colours_HWC[top : top + STRIP], 0).astype(np.float32)))
         weights.append(_paired(seen.astype(np.float32)))
     return np.concatenate(sums), np.concatenate(weights)
 
 
 def _paired(values_HWC: np.ndarray) -> np.ndarray:
-    """Sums of squares of 2x2; of the last rows and columns of what there is."""
+    """Sums over squares of 2x2; the last row and column may be incomplete."""
     height, width, _ = values_HWC.shape
     even = np.pad(values_HWC, ((0, height % 2), (0, width % 2), (0, 0)))
     return (even[0::2, 0::2] + even[1::2, 0::2]) + (even[0::2, 1::2] + even[1::2, 1::2])
 
 
 def _means(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean colours, of larger squares where nothing is seen."""
+    """Mean colours; larger squares replace squares without visible pixels."""
     means = sums / np.maximum(weights, 1)
     if weights.all():
         return means

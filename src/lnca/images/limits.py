@@ -1,6 +1,6 @@
-"""Limits that commands name before anything heavy is imported."""
+"""Limits, apart from other modules so that commands can show them without heavy imports."""
 
-# Of all frames of a picture file together.
+# Largest number of pixels of all frames of a picture file together.
 PIXEL_LIMIT = 500_000_000
-# Of a picture that can be restored.
+# Shortest side in pixels of a picture that can be restored.
 SMALLEST_SIDE = 8

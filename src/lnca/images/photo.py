@@ -1,4 +1,4 @@
-"""What a picture file holds: frames at their own depth, and what goes with them."""
+"""The content of a picture file: frames at their own bit depth, and metadata."""
 
 import importlib
 from dataclasses import dataclass, field, replace
@@ -12,15 +12,15 @@ from ..errors import LncaError
 
 SOFTWARE = 0x0131
 CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
-# Of red, green and blue in grey (ITU-R BT.601, as Pillow has it).
+# Weights of red, green and blue in grey (ITU-R BT.601, as in Pillow).
 LUMA = (0.299, 0.587, 0.114)
 
-# Formats whose frames are an animation's.
+# Formats whose frames are an animation.
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 
 
 class JpegCoding(NamedTuple):
-    """How a JPEG file was written: its quantisation tables, in rows, and progressive or not."""
+    """Coding of a JPEG file: its quantisation tables, in rows, and whether it is progressive."""
 
     tables: dict[int, list[int]]
     progressive: bool
@@ -28,29 +28,29 @@ class JpegCoding(NamedTuple):
 
 @dataclass
 class Photo:
-    """What a picture file holds.
+    """The content of a picture file.
 
     Args:
-        frames: arrays (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16, or float32 in [0, 1]; more
-            than one of animations and of files with several pages. They stand upright.
-        exif: of EXIF and TIFF, with the resolution, wherever the file has it; without orientation.
-        xmp, icc, iptc: XMP, the colour profile, and IPTC in Photoshop's resources, as they are in the file.
+        frames: arrays (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16, or float32 in [0, 1];
+            several for animations and for files with several pages. They are upright.
+        exif: tags of EXIF and TIFF, with the resolution from wherever the file has it; without orientation.
+        xmp, icc, iptc: XMP, the colour profile, and IPTC in Photoshop's resources, unchanged from the file.
         durations: milliseconds of each frame of an animation; empty otherwise.
-        loop: how often an animation is repeated, 0 for ever; None for once.
-        cover: the first frame is shown where animations are not, and is not one of the animation.
-        comments: texts by keyword; "Comment" where a format has no keywords.
-        signal: chunks of PNG that say what its colours mean, by name: gAMA, cHRM, cICP and others.
-        pages: EXIF of each frame, where frames have their own; empty otherwise.
+        loop: number of repetitions of an animation, 0 for endless; None for a single run.
+        cover: the first frame is not part of the animation; viewers without animations show it.
+        comments: texts by keyword; "Comment" if the format has no keywords.
+        signal: PNG chunks that define its colours, by name: gAMA, cHRM, cICP and others.
+        pages: EXIF of each frame, if frames have their own; empty otherwise.
         scale: lowest value and range of a floating-point file whose values went beyond [0, 1], or used little of it.
-        peak: of linear light, whose frames are codes of `colours.codes_of`, the value of code 1; None otherwise.
-        nodata: value of pixels that have none, which are transparent in the frames; None otherwise.
-        half: floating point has 16 bits in the file.
-        lossless: a file of a format with both kinds lost nothing.
-        jpeg: how a JPEG file was written.
-        sampling: of the colours in the file, such as "4:2:0"; None where that is not known, or there is none.
-        own: what its own format alone understands, by what it is called.
-        kind: the format's name.
-        notes: what could not stay as it was, one phrase each.
+        peak: for linear light, whose frames are codes of `colours.codes_of`, the light of code 1; None otherwise.
+        nodata: value that marks pixels without data, which are transparent in the frames; None otherwise.
+        half: whether the file has 16-bit floating point.
+        lossless: whether the file is lossless, for formats that have both kinds.
+        jpeg: coding of a JPEG file.
+        sampling: chroma subsampling of the file, such as "4:2:0"; None if unknown, or without colours.
+        own: parts that only its own format understands, by name.
+        kind: name of the format.
+        notes: what could not be kept, one phrase each.
     """
 
     frames: list[np.ndarray]
@@ -76,13 +76,13 @@ class Photo:
     own: dict[str, Any] = field(default_factory=dict)
 
     def restored(self, frames: list[np.ndarray], how: str) -> "Photo":
-        """The same with other frames, and a tag that says how they were made."""
+        """A copy with restored frames, and a tag that says how they were made."""
         exif = copy_of(self.exif)
         exif[SOFTWARE] = how
         return replace(self, frames=frames, exif=exif, notes=list(self.notes))
 
     def note(self, text: str) -> None:
-        """Notes what could not stay as it was, once for all frames."""
+        """Notes what could not be kept, once for all frames."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -93,14 +93,14 @@ class Photo:
 
 
 def copy_of(exif: Image.Exif) -> Image.Exif:
-    """EXIF that can be changed without changing the other."""
+    """A copy of EXIF that can be changed independently."""
     copied = Image.Exif()
     copied.load(exif.tobytes())
     return copied
 
 
 def needed(module: str, what: str) -> ModuleType:
-    """An optional library; raises `LncaError` that says how to get it."""
+    """Imports an optional library; the `LncaError` says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -116,7 +116,7 @@ def in_grey(frame: np.ndarray) -> bool:
 
 
 def no_alpha(name: str, channels: int) -> str:
-    """A sentence for channels of which nobody says what they are."""
+    """The error message for channels with an unknown meaning."""
     return (
         f"{name} has {channels} channels, and does not say that what is beyond {CHANNELS[channels - 1]} is alpha; "
         "keep the colours alone, and each other channel as a grey picture, or have the file say that it is alpha"
@@ -135,7 +135,7 @@ def without_alpha(frame: np.ndarray) -> np.ndarray:
 
 
 def in_colour(frame: np.ndarray) -> np.ndarray:
-    """A frame as (H, W, 3), or (H, W, 4) where it has alpha."""
+    """A frame as (H, W, 3), or (H, W, 4) with alpha."""
     if frame.ndim == 3 and frame.shape[2] > 2:
         return frame
     grey = frame[..., None] if frame.ndim == 2 else frame
@@ -143,7 +143,7 @@ def in_colour(frame: np.ndarray) -> np.ndarray:
 
 
 def one_grey(frame: np.ndarray) -> np.ndarray:
-    """A frame (H, W, 3) or (H, W, 4) whose colours are the same as (H, W), or (H, W, 2) with alpha."""
+    """A grey frame (H, W), or (H, W, 2) with alpha, from (H, W, 3) or (H, W, 4) with three equal colours."""
     return np.ascontiguousarray(frame[..., 0] if frame.shape[2] == 3 else frame[..., [0, 3]])
 
 
@@ -157,7 +157,7 @@ def of_depth(frame: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.n
 
 
 def full_range(values: np.ndarray, white: int) -> np.ndarray:
-    """Whole numbers from 0 to `white` as uint8 or uint16 of their own full range."""
+    """Scales integers from 0 to `white` to the full range of uint8 or uint16."""
     dtype = np.uint8 if white <= 255 else np.uint16
     full = np.iinfo(dtype).max
     if white == full:
@@ -166,12 +166,12 @@ def full_range(values: np.ndarray, white: int) -> np.ndarray:
 
 
 def as_floats(frame: np.ndarray) -> np.ndarray:
-    """Whole numbers as float32 in [0, 1]."""
+    """Integers as float32 in [0, 1]."""
     return frame.astype(np.float32) / np.iinfo(frame.dtype).max
 
 
 def upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Rows and columns as EXIF's orientation, 1 to 8, says."""
+    """Turns rows and columns upright, by EXIF's orientation from 1 to 8."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

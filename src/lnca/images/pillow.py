@@ -1,4 +1,4 @@
-"""What Pillow reads and writes: images as arrays, frame by frame."""
+"""Reads and writes formats with Pillow: images as arrays, frame by frame."""
 
 import os
 import warnings
@@ -15,19 +15,18 @@ from .exif import ORIENTATION, describe, set_resolution, turn, xmp_bytes
 from .limits import SMALLEST_SIDE
 from .photo import Photo, in_colour, of_depth
 
-# Kinds of 8-bit PIL images; CMYK becomes RGB.
+# Modes of 8-bit PIL images; CMYK becomes RGB.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 GREY_16 = "I;16"
-# Pillow's kinds of 16-bit grey, and of what it makes of it.
+# Pillow's modes of 16-bit grey, and the mode to which Pillow may convert it.
 DEEP_GREY = (GREY_16, "I;16B", "I;16L", "I")
 QUALITY = 95
 
 
 @contextmanager
 def lazily_opened(file: BinaryIO, kind: str | None = None) -> Iterator[Image.Image]:
-    """Pillow's image of a file, of one of Pillow's formats if `kind` is given, whose size is to be checked
-    (`check_size`) before its pixels are read; Pillow's own limit is off, and its warnings of odd files: what matters
-    becomes an error."""
+    """Opens a file with Pillow, as the format `kind` if given. Check its size (`check_size`) before reading pixels:
+    Pillow's own limit is off. Its warnings are off too, since everything that matters becomes an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -39,11 +38,11 @@ def lazily_opened(file: BinaryIO, kind: str | None = None) -> Iterator[Image.Ima
 
 
 def check_size(width: int, height: int, name: str, pixel_limit: int, before: int = 0) -> int:
-    """How many pixels there are with those of the frames `before`.
+    """The number of pixels, including those of earlier frames (`before`).
 
     Raises:
-        TooLarge: more than the limit.
-        LncaError: a side shorter than 8.
+        TooLarge: there are more pixels than the limit.
+        LncaError: a side is shorter than 8 pixels.
     """
     pixels = before + width * height
     if pixels > pixel_limit:
@@ -59,12 +58,12 @@ def check_size(width: int, height: int, name: str, pixel_limit: int, before: int
 def read_with_pillow(
     file: BinaryIO, name: str, limit: int, kind: str, several: bool = False, pixels: bool = True
 ) -> Photo:
-    """A picture of one of Pillow's formats, with the EXIF, XMP, profile and resolution that Pillow finds.
+    """Reads a picture with Pillow, with its EXIF, XMP, profile and resolution.
 
     Args:
         kind: Pillow's name of the format.
-        several: the further frames belong to the picture.
-        pixels: decode them; what goes with the frames is all that is read otherwise.
+        several: read all frames, not only the first.
+        pixels: decode the pixels; otherwise read only the metadata.
     """
     file.seek(0)
     with lazily_opened(file, kind) as picture:
@@ -88,7 +87,7 @@ def read_with_pillow(
 
 
 def _describe(picture: Image.Image, photo: Photo) -> None:
-    """What goes with the pixels of an image."""
+    """Reads the metadata of an image."""
     photo.icc, photo.xmp = picture.info.get("icc_profile"), xmp_of(picture)
     photo.loop = picture.info.get("loop")
     content = picture.getexif()
@@ -99,12 +98,12 @@ def _describe(picture: Image.Image, photo: Photo) -> None:
 
 
 def xmp_of(picture: Image.Image) -> bytes | None:
-    """XMP that Pillow found, without an orientation."""
+    """The XMP of an image, without its orientation."""
     return xmp_bytes(picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp"))
 
 
 def array_of(picture: Image.Image, photo: Photo, name: str) -> np.ndarray:
-    """One frame as it is; a palette becomes RGB or RGBA, black and white grey, CMYK RGB."""
+    """The current frame as an array; a palette becomes RGB or RGBA, black and white becomes grey, CMYK becomes RGB."""
     if picture.mode in DEEP_GREY:
         values = np.array(picture)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
@@ -132,7 +131,7 @@ def array_of(picture: Image.Image, photo: Photo, name: str) -> np.ndarray:
 
 
 def images_of(photo: Photo, colour: bool = False) -> list[Image.Image]:
-    """Frames, of 8 bits or 16-bit grey, as Pillow's images; in colours only, where a format has no grey."""
+    """Frames of 8 bits or 16-bit grey as PIL images; `colour` converts grey to RGB for formats without grey."""
     frames = [in_colour(frame) if colour else frame for frame in photo.frames]
     return [
         Image.fromarray(frame if frame.dtype == np.uint16 and frame.ndim == 2 else of_depth(frame, np.uint8))
@@ -141,7 +140,7 @@ def images_of(photo: Photo, colour: bool = False) -> list[Image.Image]:
 
 
 def save_with_pillow(images: list[Image.Image], file: BinaryIO, kind: str, **options: Any) -> None:
-    """Writes frames as one of Pillow's formats, from the beginning of a file on."""
+    """Writes frames with Pillow in the format `kind`, from the beginning of a file."""
     if len(images) > 1:
         options |= {"save_all": True, "append_images": images[1:]}
     images[0].save(file, kind, **options)

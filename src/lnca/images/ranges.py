@@ -1,15 +1,15 @@
-"""What range the values of a picture have, brought to the one that is restored, and back."""
+"""Scales the values of a picture to the range that models expect, and back."""
 
 import numpy as np
 
 from ..errors import LncaError
 from .photo import Photo, colours_of, has_alpha
 
-# Values are looked at more closely beyond this many times the range in which 98 % of them are.
+# Values may be defects if they lie farther out than this many times the range of 98 % of all values.
 FAR = 5.0
-# Floating-point values that reach no farther than this share of [0, 1] are stretched to it.
+# Floating-point values are stretched to [0, 1] if the largest one is below this.
 SMALL = 1 / 8
-# Whole numbers of 16 bits that take no more than these are stretched.
+# 16-bit integers are stretched if they use at most this number of bits.
 FEW_BITS = 12
 
 
@@ -20,8 +20,8 @@ def checked(photo: Photo, name: str) -> None:
 
 
 def scaled(photo: Photo, name: str) -> Photo:
-    """Floating-point frames brought to [0, 1], all by the same scale, where they go beyond it or use little of it;
-    values that are alone far beyond all others do not count, see `without_defects`."""
+    """Scales floating-point frames to [0, 1], all by the same factor, if they go beyond it or use little of it. Single
+    values far beyond all others do not count, see `without_defects`."""
     numbers = [n for n, frame in enumerate(photo.frames) if frame.dtype.kind == "f"]
     if not numbers:
         return photo
@@ -49,11 +49,11 @@ def scaled(photo: Photo, name: str) -> Photo:
 
 
 def without_defects(photo: Photo, frames: list[np.ndarray], least: float = 0.0) -> list[np.ndarray]:
-    """Frames whose values that are alone far beyond all others, as of a hot pixel, are the mean of those around; the
-    photo's notes say how many. Frames without such values are the same objects.
+    """Replaces single values far beyond all others, such as those of a hot pixel, by the mean of their neighbours; the
+    photo's notes give their number. Frames without such values are returned unchanged.
 
     Args:
-        least: smaller values are none.
+        least: smaller values are not defects.
     """
     mended, were = [], []
     for frame in frames:
@@ -71,7 +71,7 @@ def without_defects(photo: Photo, frames: list[np.ndarray], least: float = 0.0) 
 
 
 def _alone(colours: np.ndarray, least: float) -> tuple[np.ndarray, ...] | None:
-    """Where values are far beyond most while none of those around is; None where there are none."""
+    """A mask of values that are far beyond most others, unlike all their neighbours; None without any."""
     low, high = (float(value) for value in np.percentile(_sample(colours), (1, 99)))
     reach = FAR * ((high - low) or abs(high) or 1.0)
     far = (colours < low - reach) | (colours > high + reach)
@@ -86,7 +86,7 @@ def _alone(colours: np.ndarray, least: float) -> tuple[np.ndarray, ...] | None:
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
-    """A million of them at most, which are enough to know where most lie."""
+    """A sample of at most a million values, enough to find the range of most."""
     return values.reshape(-1)[:: max(1, values.size // 1_000_000)]
 
 
@@ -106,14 +106,14 @@ def _around(colours: np.ndarray, places: tuple[np.ndarray, ...]) -> np.ndarray:
 
 
 def stretched(photo: Photo) -> tuple[list[np.ndarray], int]:
-    """Frames for restoring, and what their colours were multiplied by: where whole numbers of 16 bits take 12 bits or
-    fewer, as of many sensors, so much that they use the whole range, which the photo's notes say; 1 of all others."""
+    """Frames for restoring, and the factor of their colours. 16-bit integers that use 12 bits or fewer, like those of
+    many sensors, are stretched to the whole range, and the photo's notes say so; the factor of all others is 1."""
     frames = photo.frames
     if any(frame.dtype != np.uint16 for frame in frames):
         return frames, 1
     bits = _bits(frames)
     if bits > FEW_BITS:
-        # Few values are defects: other pictures need not be looked at.
+        # Defects are few, so frames with many large values need no search for them.
         if any(np.percentile(_sample(colours_of(frame)), 99) >= 2**FEW_BITS for frame in frames):
             return frames, 1
         trial = Photo(frames)
@@ -133,7 +133,7 @@ def stretched(photo: Photo) -> tuple[list[np.ndarray], int]:
 
 
 def unstretched(frame: np.ndarray, factor: int) -> np.ndarray:
-    """A frame of `stretched` with the values that the file has, rounded."""
+    """A frame of `stretched` with the values of the file again, rounded."""
     if factor == 1:
         return frame
     values = frame.copy()
@@ -143,12 +143,12 @@ def unstretched(frame: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _bits(frames: list[np.ndarray]) -> int:
-    """That the colours of whole numbers take."""
+    """Number of bits that integer colours use."""
     return max((int(colours_of(frame).max()) for frame in frames if frame.size), default=0).bit_length()
 
 
 def _times(frame: np.ndarray, factor: int) -> np.ndarray:
-    """A frame with its colours, not its alpha, times a factor."""
+    """A frame with its colours, but not its alpha, multiplied by a factor."""
     values = frame.copy()
     colours_of(values)[...] *= np.uint16(factor)
     return values

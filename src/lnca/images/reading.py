@@ -1,4 +1,4 @@
-"""Reading any picture file as a whole."""
+"""Reads a picture file of any format, with its metadata."""
 
 import os
 from pathlib import Path
@@ -19,11 +19,11 @@ def open_photo(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Photo:
 
     Args:
         path: a file of one of `formats.ALL`.
-        pixel_limit: the most pixels that are decoded, of all frames together.
+        pixel_limit: largest number of pixels to decode, of all frames together.
 
     Raises:
-        LncaError: missing, empty, truncated, no picture, over the limit, of a kind that is not handled, or with a side
-            shorter than 8 pixels.
+        LncaError: the file is missing, empty, truncated, not a picture, over the limit, of an unsupported kind, or has
+            a side shorter than 8 pixels.
     """
     with opened(path) as file:
         return read_photo(file, str(path), pixel_limit)
@@ -32,12 +32,12 @@ def open_photo(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Photo:
 def read_photo(
     file: BinaryIO, name: str, pixel_limit: int = PIXEL_LIMIT, *, raw: bool = True, strict: bool = False
 ) -> Photo:
-    """`open_photo` for an open file that can seek, which errors call `name`; damage is mended, or noted.
+    """Like `open_photo`, for an open file that can seek; errors call it `name`. Damage is repaired or noted.
 
     Args:
-        raw: a name without a suffix may be that of a camera's raw file.
-        strict: refuse a file of which parts of the picture may be wrong, as far as that shows without further
-            decodings; otherwise it is looked into thoroughly, and noted.
+        raw: a file without a suffix may be a camera's raw file.
+        strict: refuse a file if parts of the picture may be wrong, as far as a single decoding shows; otherwise check
+            it thoroughly, and note the damage.
     """
     if file.seek(0, os.SEEK_END) == 0:
         raise NotAPicture(f"{name} is empty; give a picture file")
@@ -60,6 +60,6 @@ def read_photo(
     except UnidentifiedImageError as error:
         begins = f"it begins as {found.name} and goes on otherwise"
         raise LncaError(f"{name} is broken or truncated ({begins}); get a whole copy of it") from error
-    # Whatever else a decoder raises, the file is not what it says it is.
+    # Any other error of a decoder means that the file is broken.
     except Exception as error:
         raise LncaError(f"{name} is broken or truncated ({in_short(error, 120)}); get a whole copy of it") from error

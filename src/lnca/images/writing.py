@@ -1,4 +1,4 @@
-"""Writing a picture file as a whole, at its own depth, with what goes with it; what has no room is said."""
+"""Writes a picture file at its own bit depth, with its metadata; reports what the format cannot hold."""
 
 import io
 from dataclasses import replace
@@ -15,14 +15,14 @@ from .formats import BY_NAME, FORMATS, Format, Part
 from .formats.record import left_out
 from .photo import Photo, copy_of, has_alpha, in_grey, of_depth, one_grey, without_alpha
 
-# First words of names that are plural.
+# First words of plural names.
 PLURAL = ("comments", "channels", "attributes", "lines")
 
 
 def save_photo(photo: Photo, path: Path, stamp: Stamp = NEW) -> list[str]:
-    """Writes a picture file, whole or not at all; the suffix says which format.
+    """Writes a picture file, whole or not at all; the suffix determines the format.
 
-    It is encoded in memory: some encoders write to a file's descriptor themselves, and overlook a disk that is full.
+    The file is encoded in memory, since some encoders write to a file descriptor themselves and ignore a full disk.
 
     Args:
         stamp: permissions and times of the file.
@@ -31,7 +31,7 @@ def save_photo(photo: Photo, path: Path, stamp: Stamp = NEW) -> list[str]:
         What the format could not hold, one phrase each.
 
     Raises:
-        LncaError: several frames for a format of one, or the file cannot be written.
+        LncaError: the format has room for only one of several frames, or the file cannot be written.
     """
     room = io.BytesIO()
     notes = write_photo(photo, room, FORMATS[path.suffix.lower()], str(path))
@@ -40,7 +40,7 @@ def save_photo(photo: Photo, path: Path, stamp: Stamp = NEW) -> list[str]:
 
 
 def write_photo(photo: Photo, file: BinaryIO, kind: str, name: str) -> list[str]:
-    """`save_photo` for an open file and the name of a format."""
+    """Like `save_photo`, for an open file and the name of a format."""
     fmt = BY_NAME[kind]
     assert fmt.write is not None
     notes: list[str] = []
@@ -49,13 +49,13 @@ def write_photo(photo: Photo, file: BinaryIO, kind: str, name: str) -> list[str]
         return notes + fmt.write(fitting, file)
     except LncaError:
         raise
-    # Encoders have limits of their own, of sides and of what goes with a picture.
+    # Encoders have their own limits for sides and metadata.
     except Exception as error:
         raise LncaError(f"{name} cannot be written as {kind}: {in_short(error, 120)}") from error
 
 
 def _fitting(photo: Photo, fmt: Format, name: str, notes: list[str]) -> Photo:
-    """A picture that a format has room for, and notes of what was left out for that."""
+    """Reduces a picture to what a format can hold, and notes what was left out."""
     photo = replace(photo, frames=list(photo.frames))
     if photo.cover and fmt.name != "PNG":
         notes.append("the picture before the animation was left out")
@@ -98,7 +98,7 @@ def _check_frames(photo: Photo, fmt: Format, name: str) -> None:
 
 
 def _for_display(photo: Photo, notes: list[str]) -> Photo:
-    """Values in [0, 1] as they are shown."""
+    """Converts values to [0, 1] for display."""
     if photo.peak is not None:
         if photo.peak > 1:
             notes.append("light beyond white was cut off")
@@ -113,7 +113,7 @@ def _for_display(photo: Photo, notes: list[str]) -> Photo:
 
 
 def _fitting_frame(frame: np.ndarray, fmt: Format, notes: list[str]) -> np.ndarray:
-    """A frame of a depth, and of channels, that a format has."""
+    """Converts a frame to a bit depth and channels that a format has."""
 
     def note(text: str) -> None:
         if text not in notes:
@@ -134,7 +134,7 @@ def _fitting_frame(frame: np.ndarray, fmt: Format, notes: list[str]) -> np.ndarr
 
 
 def sentence(names: list[str]) -> str:
-    """That some things were left out."""
+    """The sentence that says which parts were left out."""
     first, last = ", ".join(names[:-1]), names[-1]
     several = len(names) > 1 or last.partition(" ")[0] in PLURAL
     return f"{first + ' and ' if first else ''}{last} {'were' if several else 'was'} left out"

@@ -1,1 +1,1 @@
-"""The same steps, faster: each path is checked against the plain rule, chosen in `select`."""
+"""Faster implementations of the steps. `select` chooses one; tests check each against the plain rule."""

@@ -1,4 +1,4 @@
-"""Modules of `lnca.nn` as `lnca.runtime` runs them: their weights as they are now, and fused steps on tensors."""
+"""Runs modules of `lnca.nn` with `lnca.runtime`: their current weights, and fused steps on tensors."""
 
 from collections.abc import Iterable
 from functools import singledispatch
@@ -26,17 +26,17 @@ from ..runtime.weights import Weights
 
 
 def weights_of(module: nn.Module) -> Weights:
-    """A module's tensors as they are now."""
+    """The current tensors of a module."""
     return Weights({name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()})
 
 
 def versions(tensors: Iterable[Tensor]) -> list[tuple[int, int]]:
-    """Changes when a tensor does, so that what was folded from them can be folded anew."""
+    """A value that changes when a tensor changes, so that weights can be folded again."""
     return [(x.data_ptr(), x._version) for x in tensors]
 
 
 def rule_of(rule: Automaton) -> Rule:
-    """A rule as it is run without torch.
+    """The rule for `lnca.runtime`, without torch.
 
     Raises:
         LncaError: it is neither NAFCA nor ViTCA.
@@ -61,10 +61,10 @@ def rule_of(rule: Automaton) -> Rule:
 
 @singledispatch
 def coder_of(coder: Coder, engine: Engine) -> BandCoder:
-    """A coder in evaluation mode as it is run without torch; a further kind registers its own.
+    """The coder for `lnca.runtime`, in evaluation mode; other kinds of coders register their own.
 
     Raises:
-        LncaError: there is nothing that runs this kind of coder, or no room for its channels.
+        LncaError: the runtime does not support this kind of coder, or its number of channels.
     """
     raise NoKernelError(f"there is no fused kernel for a {type(coder).__name__}")
 
@@ -90,21 +90,21 @@ def _(coder: ResidualCoder, engine: Engine) -> BandResidualCoder:
 
 
 def latent_of(model: LatentAutomaton, engine: Engine) -> Latent:
-    """A latent automaton as it is run without torch, with its weights as they are now; raises as `coder_of`."""
+    """The latent automaton for `lnca.runtime`, with its current weights; raises like `coder_of`."""
     rule = rule_of(model.automaton)
     return Latent(coder_of(model.autoencoder, engine), rule, engine.steps(rule), model.steps)
 
 
 class FusedRun:
-    """`Automaton.run` in one call, for tensors.
+    """`Automaton.run` in one call of the compiled kernels, for tensors.
 
     Args:
-        rule: a NAFCA or ViTCA; its weights are copied, and copied anew when they have changed.
-        precision: of the matrix products; state and sums are float32 in any case.
-        level: one of `INSTRUCTION_SETS`; the best when None.
+        rule: a NAFCA or ViTCA; its weights are copied, and copied again after changes.
+        precision: precision of the matrix products; state and sums are always float32.
+        level: one of `INSTRUCTION_SETS`; the best one if None.
 
     Raises:
-        LncaError: the library was not built, the processor lacks the instructions, or the rule has no kernel.
+        LncaError: the library was not built, the CPU lacks the instructions, or the rule has no kernel.
     """
 
     def __init__(self, rule: Automaton, precision: Precision = "float32", level: str | None = None):
@@ -112,11 +112,11 @@ class FusedRun:
         self._fold()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy folds its own rule's weights, when it is first used."""
+        """A copy folds the weights of its own rule at its first use."""
         return _unfolded, (self.rule, self.precision, self.level)
 
     def _fold(self) -> None:
-        """Copies the rule's weights as they are now."""
+        """Copies the current weights of the rule."""
         self._versions = versions(self.rule.parameters())
         self.run = NativeRun(rule_of(self.rule), self.precision, self.level)
         self.level = self.run.level

@@ -7,10 +7,10 @@ from ..runtime import threads
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of a name, "auto" being the fastest there is.
+    """The device with a name; "auto" is the fastest one.
 
     Raises:
-        LncaError: no such device, or none here.
+        LncaError: the name is unknown, or the machine does not have the device.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -28,6 +28,6 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def use_threads(count: int) -> None:
-    """Has torch and the fused kernels use so many in this process."""
+    """Sets the number of threads of torch and the fused kernels in this process."""
     torch.set_num_threads(count)
     threads.allow(count)

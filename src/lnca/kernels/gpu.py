@@ -1,4 +1,4 @@
-"""Fused and compiled steps on a GPU, recorded once for a shape as a CUDA graph and then replayed."""
+"""Fused and compiled steps on a GPU, recorded as a CUDA graph once for each shape and then replayed."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,10 +25,10 @@ BLOCK, WARPS = 64, 8
 
 
 class Graphs:
-    """Runs something that works in place on tensors of fixed shapes: on a GPU as CUDA graphs, elsewhere as it is.
+    """Runs a function that works in place on tensors of fixed shapes: as CUDA graphs on a GPU, directly elsewhere.
 
     Args:
-        run: takes the cells, which it changes, and other tensors; allocates nothing that outlives it.
+        run: takes the cells, which it changes, and other tensors; allocates nothing that outlives the call.
     """
 
     def __init__(self, run: Callable[..., None]):
@@ -36,7 +36,7 @@ class Graphs:
         self._kept: OrderedDict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = OrderedDict()
 
     def __call__(self, *tensors: Tensor) -> Tensor:
-        """The cells afterwards; on a GPU the first call with tensors of some shapes records."""
+        """Returns the changed cells; on a GPU the first call for a shape records the graph."""
         if not tensors[0].is_cuda:
             self.run(*tensors)
             return tensors[0]
@@ -55,7 +55,7 @@ class Graphs:
     def _recorded(self, tensors: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]:
         static = tuple(x.clone() for x in tensors)
         with torch.cuda.device(static[0].device):
-            # Whatever is compiled is compiled here, on a stream of its own as recording asks for.
+            # Compile before recording, on a separate stream, which recording requires.
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
@@ -71,8 +71,8 @@ class TritonRun:
     """`Automaton.run` by Triton kernels; on the CPU through Triton's interpreter, which is for tests.
 
     Args:
-        rule: a NAFCA or ViTCA; its weights are copied, and copied anew when they have changed.
-        precision: of the matrix products; state and sums are float32 in any case.
+        rule: a NAFCA or ViTCA; its weights are copied, and copied again after changes.
+        precision: precision of the matrix products; state and sums are always float32.
         block, warps: cells and warps of a program.
 
     Raises:
@@ -81,7 +81,7 @@ class TritonRun:
 
     def __init__(self, rule: Automaton, precision: Precision = "float32", block: int = BLOCK, warps: int = WARPS):
         self._set(rule, precision, block, warps)
-        # Raises here what it would raise later.
+        # Raises errors here instead of at the first step.
         self._made()
 
     def _set(self, rule: Automaton, precision: Precision, block: int, warps: int) -> None:
@@ -91,11 +91,11 @@ class TritonRun:
         self._steps: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy folds its own rule's weights, when it is first used."""
+        """A copy folds the weights of its own rule at its first use."""
         return _unfolded, (self.rule, self.precision, self.block, self.warps)
 
     def _made(self) -> Any:
-        """The rule's launches, with its weights as they are now."""
+        """The launches of the rule, with its current weights."""
         try:
             from .triton_nafca import NafcaSteps
             from .triton_vitca import VitcaSteps
@@ -110,7 +110,7 @@ class TritonRun:
         return NafcaSteps(folded, settings)
 
     def _packed(self, device: torch.device) -> Packed:
-        """The weights on a device; in the same place when they have changed, as graphs know it."""
+        """The weights on a device; changed weights stay at the same address, which graphs have recorded."""
         now = versions(self.rule.parameters())
         known, packed = self._weights.get(device, (None, None))
         if packed is None or known != now:
@@ -123,7 +123,7 @@ class TritonRun:
             self._weights[device] = now, packed
         return packed
 
-    # What a graph keeps has to be changed in and out of inference mode.
+    # The tensors of a graph must be writable both in inference mode and outside it.
     @torch.inference_mode(False)
     @torch.no_grad()
     def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
@@ -153,7 +153,7 @@ class CompiledRun:
 
     Args:
         rule: any automaton.
-        precision: of the matrix products, by autocast; the state is float32 in any case.
+        precision: precision of the matrix products, by autocast; the state is always float32.
     """
 
     def __init__(self, rule: Automaton, precision: Precision = "float32"):
@@ -164,7 +164,7 @@ class CompiledRun:
     def __reduce__(self) -> tuple[Any, ...]:
         return CompiledRun, (self.rule, self.precision)
 
-    # In inference mode tensors are of another kind, for which all would be compiled again.
+    # Inference mode has another kind of tensors, for which everything would be compiled again.
     @torch.inference_mode(False)
     @torch.no_grad()
     def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor:
@@ -174,14 +174,14 @@ class CompiledRun:
             return cells
         masks = [self.rule.mask(seed, first + step, cells) for step in range(steps)]
         drawn = [mask for mask in masks if mask is not None]
-        # Where all cells take part, the shape alone says how many steps there are.
+        # If all cells are updated, only the shape tells the number of steps.
         stacked = torch.stack(drawn) if drawn else torch.empty(steps, 0, device=cells.device)
         return self._graphs(cells, stacked)
 
     def _launch(self, cells: Tensor, masks: Tensor) -> None:
         result = cells
         with (
-            # Rows and columns that happen to be equal are still two numbers.
+            # Rows and columns may have equal sizes, but they are two dynamic dimensions.
             torch.fx.experimental._config.patch(use_duck_shape=False),  # type: ignore[attr-defined]
             torch.autocast(cells.device.type, TORCH_PRECISION[self.precision], enabled=self.precision != "float32"),
         ):

@@ -1,7 +1,8 @@
-"""A step of NAFCA for exported graphs: few large products, and nothing that is moved about in memory.
+"""A step of NAFCA for exported graphs: few large matrix products, and no copies in memory.
 
-Runtimes on graphs run one operator after another, each over all cells, so that slices, splits and repeats of wide
-tensors cost as much as the products. The folded weights need none of them, and make the same cells to rounding.
+Graph runtimes run one operator after another, each over all cells, so slices, splits and repeats of wide
+tensors cost as much as the products. The folded weights need none of these, and give the same cells except for
+rounding.
 """
 
 import numpy as np
@@ -24,12 +25,12 @@ class GraphNAFCA(nn.Module):
 
         keep, layers, vectors = self._keep, rule_of(rule).linear, rule_of(rule).vectors
         weight, bias = linear(layers["perception_embed"], layers["perception_norm"])
-        # The grouped map makes channels 2i and 2i + 1 of channel i.
+        # The grouped convolution turns channel i into channels 2i and 2i + 1.
         twice = np.arange(weight.shape[1]).repeat(2)
         factor, shift = vectors["widen.weight"], vectors["widen.bias"]
         self._keep_halves("gate", weight[:, twice] * factor, bias[twice] * factor + shift)
         keep("taps", vectors["attention.weight"].T)
-        # Output of tap t, taken from the neighbour it belongs to.
+        # The output of tap t, taken from its neighbour.
         keep("shift", np.eye(TAPS).reshape(1, TAPS, 3, 3), vectors["attention.bias"])
         keep("perceive", *linear(layers["perception_project"], scale=vectors["beta"]))
         self._keep_halves("update", *linear(layers["update_embed"], layers["update_norm"]))
@@ -46,7 +47,7 @@ class GraphNAFCA(nn.Module):
                 self.register_buffer(f"{name}_{kind}", torch.from_numpy(np.array(x, np.float32, order="C")))
 
     def _keep_halves(self, name: str, weight: np.ndarray, bias: np.ndarray) -> None:
-        """The maps of the two factors of a gate."""
+        """Stores the linear maps of the two factors of a gate."""
         for number, (part, shift) in enumerate(zip(np.split(weight, 2, 1), np.split(bias, 2), strict=True)):
             self._keep(f"{name}_{number}", part, shift)
 
@@ -54,7 +55,7 @@ class GraphNAFCA(nn.Module):
         batch, height, width, channels = cells_BHWC.shape
         x = cells_BHWC.reshape(-1, channels)
         gated = self._gated("gate", x)
-        # Taps first, as a convolution wants them.
+        # Taps first, as a convolution expects them.
         taps = torch.mm(self.get_buffer("taps_weight"), gated.T).reshape(TAPS, batch, height, width).transpose(0, 1)
         shift, bias = self.get_buffer("shift_weight"), self.get_buffer("shift_bias")
         attention = F.conv2d(taps, shift, bias, padding=1).reshape(-1, 1)

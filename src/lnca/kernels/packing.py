@@ -1,4 +1,4 @@
-"""Folded weights as the Triton kernels read them: one array of matrices and one of vectors, each padded to powers of
+"""Folded weights in the layout of the Triton kernels: one array of matrices and one of vectors, padded to powers of
 two."""
 
 import math
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from ..nn.automaton import Automaton
 
-# The least width a matrix product of Triton takes.
+# Smallest width of a matrix product in Triton.
 SMALLEST = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Of a run's kernels, beside the weights.
+    """Settings of a run's kernels, beside the weights.
 
     Args:
-        channels, input_channels: of a cell.
-        threshold: a cell takes part in a step if its draw, times 2^32, lies below.
+        channels, input_channels: channels of a cell.
+        threshold: a step updates a cell if its random number times 2^32 is below this.
         block: cells of a program, a power of two, at least 16.
-        warps: of a program.
+        warps: warps of a program.
     """
 
     channels: int
@@ -33,7 +33,7 @@ class Settings:
 
     @classmethod
     def of(cls, rule: Automaton, block: int, warps: int) -> "Settings":
-        """Those of a rule."""
+        """The settings of a rule."""
         return cls(
             channels=rule.channels,
             input_channels=rule.input_channels,
@@ -44,7 +44,7 @@ class Settings:
 
     @property
     def masked(self) -> bool:
-        """Whether some cells do not take part."""
+        """Whether a step leaves some cells out."""
         return self.threshold < 2**32
 
 
@@ -56,11 +56,11 @@ class Packed:
     vectors: Tensor
 
     def to(self, device: torch.device, precision: torch.dtype) -> "Packed":
-        """On a device, with matrices in a precision."""
+        """A copy on a device, with matrices in a precision."""
         return Packed(self.matrices.to(device, precision), self.vectors.to(device))
 
     def copy(self, other: "Packed") -> None:
-        """Takes over another's values, where they are, so that graphs that were recorded see them."""
+        """Copies the values of another in place, so that recorded graphs see them."""
         self.matrices.copy_(other.matrices)
         self.vectors.copy_(other.vectors)
 
@@ -85,8 +85,8 @@ class Packer:
         """Adds a matrix, padded to (inputs, outputs).
 
         Args:
-            rows, columns: (part, of how many equal ones) that is taken.
-            shift: zeros in front of the columns.
+            rows, columns: (part, number of equal parts), the part to take.
+            shift: number of zeros before the columns.
         """
         part = np.split(np.split(weight, rows[1], 0)[rows[0]], columns[1], 1)[columns[0]]
         padded = np.zeros((inputs, outputs))
@@ -94,13 +94,13 @@ class Packer:
         self._matrices.append(padded.ravel())
 
     def vector(self, values: np.ndarray, width: int, shift: int = 0) -> None:
-        """Adds a vector, padded to `width`, with zeros in front."""
+        """Adds a vector, padded to `width`, with `shift` zeros before it."""
         padded = np.zeros(width)
         padded[shift : shift + len(values)] = values
         self._vectors.append(padded)
 
     def packed(self) -> Packed:
-        """All of them, float32."""
+        """All matrices and vectors, float32."""
         matrices, vectors = (np.concatenate(parts).astype(np.float32) for parts in (self._matrices, self._vectors))
         return Packed(torch.from_numpy(matrices), torch.from_numpy(vectors))
 

@@ -1,4 +1,4 @@
-"""Which way a module's steps are run where no gradient is wanted."""
+"""Selects the implementation of a module's steps when no gradient is needed."""
 
 from functools import singledispatch
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from .gpu import CompiledRun, TritonRun
 
 
 class OnCpu:
-    """The fused run for cells on the CPU in float32; other cells go the plain way."""
+    """The fused run for float32 cells on the CPU; other cells use the plain rule."""
 
     def __init__(self, fused: FusedRun):
         self.fused = fused
@@ -30,7 +30,7 @@ class OnCpu:
 
 
 class OnDevice:
-    """A run for cells on one kind of device, in float32 or, out of an autocast encoder, less."""
+    """A run for cells on one kind of device, in float32 or in the lower precision of an autocast encoder."""
 
     def __init__(self, run: TritonRun | CompiledRun, kind: str):
         self.run, self.kind = run, kind
@@ -44,22 +44,22 @@ class OnDevice:
 def accelerate(
     model: RestorationModel, device: torch.device, backend: Backend = "auto", precision: Precision = "float32"
 ) -> str:
-    """Sets how a model runs its steps where no gradient is wanted.
+    """Sets how a model runs its steps when no gradient is needed.
 
     Args:
-        device: where it will run.
-        backend: "plain" is the readable rule, the reference; "compiled" the same under `torch.compile`, which takes
-            a while at first; "fused" kernels in C++ (CPU) or Triton (GPU); "auto" the fastest that is at hand without
-            compiling.
-        precision: of the matrix products of fused and compiled steps, and with AMX of a residual coder's convolutions;
-            "bfloat16" needs a processor with AVX-512 BF16 or a GPU that has it. It is never chosen by itself: without
-            AMX it may be the slower one (docs/performance.md).
+        device: the device of the model.
+        backend: "plain" is the readable rule, the reference; "compiled" is the same with `torch.compile`, which takes
+            a while at first; "fused" means kernels in C++ (CPU) or Triton (GPU); "auto" is the fastest available one
+            without compiling.
+        precision: precision of the matrix products of fused and compiled steps and, with AMX, of a residual coder's
+            convolutions. "bfloat16" needs a CPU with AVX-512 BF16 or a GPU with bfloat16. It is never chosen
+            automatically: without AMX it may be slower (docs/research/speed.md).
 
     Returns:
-        What was chosen, such as "plain" or "fused avx512 float32".
+        The chosen implementation, such as "plain" or "fused avx512 float32".
 
     Raises:
-        LncaError: the backend or precision was asked for and cannot be had.
+        LncaError: the backend or precision is not available.
     """
     for kind, value, known in (("backend", backend, Backend), ("precision", precision, Precision)):
         if value not in get_args(known):
@@ -69,7 +69,7 @@ def accelerate(
 
 @singledispatch
 def _chosen(model: RestorationModel, device: torch.device, backend: Backend, precision: Precision) -> str:
-    """How a kind of model is run, see `accelerate`; a further kind registers its own."""
+    """Sets the implementation of a kind of model, see `accelerate`; other kinds register their own function."""
     if backend in ("compiled", "fused") or precision == "bfloat16":
         what = f"precision {precision}" if precision == "bfloat16" else f"backend {backend}"
         raise LncaError(f"{what} works for cellular automata with fused or compiled steps only")
@@ -97,7 +97,7 @@ def _of_automaton(
 
 
 def _fused(automaton: Automaton, device: torch.device, precision: Precision) -> tuple[Runner, str]:
-    """Fused steps for a device, and their name."""
+    """The fused steps for a device, and their name."""
     if device.type == "cpu":
         run = FusedRun(automaton, precision)
         return OnCpu(run), f"fused {run.level} {precision}"

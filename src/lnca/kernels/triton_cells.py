@@ -1,12 +1,12 @@
-"""What the Triton kernels of both rules share. A program works on a block of cells, a row of its tiles being a cell.
+"""Functions of the Triton kernels of both rules. A program works on a block of cells; a row of its tiles is a cell.
 
-Tiles are as wide as the next power of two, at least 16; what is beyond the true width is zero.
+The width of a tile is the next power of two, at least 16; columns beyond the true width are zero.
 """
 
 import triton
 import triton.language as tl
 
-# Whether the kernels run in Triton's interpreter, whose matrix product takes a bfloat16 for an integer.
+# Whether the kernels run in Triton's interpreter, whose matrix product treats bfloat16 as integers.
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
@@ -20,7 +20,7 @@ def pcg(value):
 
 @triton.jit
 def takes_part(key, row, column, threshold):
-    """`Automaton.mask`: whether a cell's draw, times 2^32, lies below the threshold."""
+    """`Automaton.mask`: whether a cell's random number times 2^32 is below the threshold."""
     value = pcg(key.to(tl.uint32, bitcast=True))
     value = pcg(pcg(value + row.to(tl.uint32)) + column.to(tl.uint32))
     return value.to(tl.int64) < threshold
@@ -28,14 +28,14 @@ def takes_part(key, row, column, threshold):
 
 @triton.jit
 def where(count, rows, columns, BLOCK: tl.constexpr):
-    """Number, row and column of this program's cells, and which of them there are."""
+    """Number, row and column of this program's cells, and which of them exist."""
     cell = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     return cell.to(tl.int64), cell // columns % rows, cell % columns, cell < count
 
 
 @triton.jit
 def inside(row, column, rows, columns):
-    """Which cells lie in the lattice."""
+    """Whether cells lie inside the lattice."""
     return (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
 
 
@@ -52,7 +52,7 @@ def normalise(x, width, epsilon, WIDTH: tl.constexpr):
 def product(x, matrix, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
     """x (BLOCK, INPUTS) times a matrix (INPUTS, OUTPUTS), in the matrix's precision with sums in float32.
 
-    Float32 goes through the matrix units as three products of tf32, as exact, and in a fifth of the code.
+    Float32 uses the matrix units as three products of tf32, which is as exact and needs a fifth of the code.
     """
     weight = tl.load(matrix + tl.arange(0, INPUTS)[:, None] * OUTPUTS + tl.arange(0, OUTPUTS)[None, :])
     x = x.to(weight.dtype)
@@ -63,13 +63,13 @@ def product(x, matrix, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
 
 @triton.jit
 def vector(pointer, WIDTH: tl.constexpr):
-    """A row of numbers that all cells share, (1, WIDTH)."""
+    """Loads a row of numbers that all cells share, (1, WIDTH)."""
     return tl.load(pointer + tl.arange(0, WIDTH))[None, :]
 
 
 @triton.jit
 def load_rows(pointer, cell, present, width, WIDTH: tl.constexpr):
-    """Rows of an array (cells, width), as a float32 tile; zeros where a cell is not present."""
+    """Loads rows of an array (cells, width) as a float32 tile; cells that are not present get zeros."""
     column = tl.arange(0, WIDTH)[None, :]
     return tl.load(pointer + cell[:, None] * width + column, present[:, None] & (column < width), other=0.0).to(
         tl.float32
@@ -78,7 +78,7 @@ def load_rows(pointer, cell, present, width, WIDTH: tl.constexpr):
 
 @triton.jit
 def store_rows(pointer, cell, present, tile, width, WIDTH: tl.constexpr):
-    """The opposite of `load_rows`."""
+    """Stores rows; the inverse of `load_rows`."""
     column = tl.arange(0, WIDTH)[None, :]
     tl.store(
         pointer + cell[:, None] * width + column,

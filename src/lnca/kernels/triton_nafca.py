@@ -1,8 +1,8 @@
 """NAFCA's steps in Triton (paper 3.1.2): one launch a step.
 
-A launch ends a step, for which it needs what the neighbours' nine taps of equation (2) are, and then works out the taps
-that the next step needs: all that cells hand to each other is nine numbers. They lie in two buffers in turn, as a
-neighbour may still be reading the last ones.
+A launch finishes a step with the neighbours' nine taps of equation (2), and then computes the taps for the next step:
+cells only exchange nine numbers. The taps alternate between two buffers, because a neighbour may still read the
+last ones.
 """
 
 import torch
@@ -35,7 +35,8 @@ def gated(cells, matrices, vectors, channels, epsilon, C: tl.constexpr, HALF: tl
 
 @triton.jit
 def attention(taps, cell, row, column, rows, columns, count, present, bias, BLOCK: tl.constexpr):
-    """Equation (2)'s single filter: one tap of each of the nine neighbours, (BLOCK,). Outside there are zeros."""
+    """Equation (2)'s single filter: one tap of each of the nine neighbours, (BLOCK,). Taps outside the lattice are
+    zero."""
     total = tl.full((BLOCK,), 0.0, tl.float32) + bias
     for r in tl.static_range(3):
         for c in tl.static_range(3):
@@ -69,7 +70,7 @@ def nafca_step(
     MASKED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Ends step `step` of a block of cells, if FINISH, and works out the taps for the next."""
+    """Finishes step `step` of a block of cells, if FINISH, and computes the taps for the next step."""
     cell, row, column, present = where(count, rows, columns, BLOCK)
     cells = load_rows(cells_pointer, cell, present, channels, C)
     m_taps = matrices + 2 * C * HALF
@@ -108,7 +109,7 @@ class NafcaSteps:
 
     Args:
         folded: the rule's weights.
-        settings: what they do not say.
+        settings: the other settings.
     """
 
     def __init__(self, folded: Folded, settings: Settings):
@@ -141,11 +142,11 @@ class NafcaSteps:
         return packer.packed()
 
     def inputs(self, rows: int, columns: int) -> tuple[Tensor, ...]:
-        """What a run takes beside cells and keys: nothing."""
+        """Further inputs of a run beside cells and keys: none."""
         return ()
 
     def run(self, weights: Packed, cells: Tensor, keys: Tensor) -> None:
-        """Runs as many steps as there are keys, in place."""
+        """Runs one step for each key, in place."""
         batch, rows, columns, channels = cells.shape
         count, settings = batch * rows * columns, self.settings
         taps = torch.empty(2, TAPS, count, device=cells.device)

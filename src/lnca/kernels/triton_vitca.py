@@ -1,7 +1,7 @@
 """ViTCA's steps in Triton (paper 3.1.2): two launches a step.
 
-The first gives each cell's query, key and value; the second attends to the nine neighbours' and ends the step. As in
-the folded weights, channel c of head h stands at c * heads + h.
+The first computes query, key and value of each cell. The second attends to the nine neighbours and finishes the step.
+As in the folded weights, channel c of head h is at position c * heads + h.
 """
 
 import torch
@@ -29,7 +29,7 @@ def tokens(
     E: tl.constexpr,
     POSITION: tl.constexpr,
 ):
-    """The embedding of cells, with the code of their place where the rule has one, (BLOCK, E)."""
+    """The embedding of cells, with the position code if the rule has one, (BLOCK, E)."""
     x = product(cells, matrices, C, E) + vector(vectors, E)
     if POSITION:
         x += load_rows(position, cell % lattice, present, embed, E)
@@ -54,7 +54,7 @@ def vitca_attend(
     POSITION: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Query, key and value of a block of cells into `qkv`, (3, cells, E)."""
+    """Computes query, key and value of a block of cells into `qkv`, (3, cells, E)."""
     cell, _, _, present = where(count, rows, columns, BLOCK)
     cells = load_rows(cells_pointer, cell, present, channels, C)
     x = tokens(cells, position, cell, present, rows * columns, embed, matrices, vectors, C, E, POSITION)
@@ -123,7 +123,7 @@ def vitca_finish(
     MASKED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Attention, projection, MLP and head: ends step `step` of a block of cells."""
+    """Attention, projection, MLP and head: finishes step `step` of a block of cells."""
     m_project = matrices + C * E + 3 * E * E
     m_in = m_project + E * E
     m_out = m_in + E * MLP
@@ -152,7 +152,7 @@ class VitcaSteps:
     """The launches of a run; see `NafcaSteps`.
 
     Args:
-        position: whether tokens carry the code of their place.
+        position: whether tokens have a position code.
     """
 
     def __init__(self, folded: Folded, settings: Settings, position: bool):
@@ -179,11 +179,11 @@ class VitcaSteps:
         return packer.packed()
 
     def inputs(self, rows: int, columns: int) -> tuple[Tensor, ...]:
-        """What a run takes beside cells and keys: the code of the places in a lattice, where the rule has one."""
+        """Further inputs of a run beside cells and keys: the position code of a lattice, if the rule has one."""
         return (position_code(rows * columns, self.folded.embed).float(),) if self.position else ()
 
     def run(self, weights: Packed, cells: Tensor, keys: Tensor, *code: Tensor) -> None:
-        """Runs as many steps as there are keys, in place."""
+        """Runs one step for each key, in place."""
         batch, rows, columns, channels = cells.shape
         count, settings, folded = batch * rows * columns, self.settings, self.folded
         qkv = torch.empty(3, count, self.e, device=cells.device, dtype=weights.matrices.dtype)

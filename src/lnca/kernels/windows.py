@@ -1,7 +1,7 @@
-"""Encoder, decoder and steps of a model in bands of rows, by its own torch modules, on any device.
+"""Runs encoder, decoder and steps of a model in bands of rows, with its own torch modules, on any device.
 
-What `lnca.runtime` does to the bit on CPUs: a band is computed with as much of the picture around it as it depends on.
-Torch's convolutions round differently for other heights, so that a band's values are the whole picture's but for that.
+A band is computed together with the context that it depends on. `lnca.runtime` does the same on CPUs, exact to the bit.
+Torch's convolutions round differently for other heights, so here a band equals the whole picture except for rounding.
 """
 
 import numpy as np
@@ -16,21 +16,21 @@ from ..runtime.coders import BandCoder
 from ..runtime.native import Precision
 from ..runtime.settling import NEEDED, Settling
 
-# Columns of cells at which a band of columns may begin.
+# A band of columns may begin at multiples of this number of cells.
 ALIGNED = 8
 
 
 class WindowedCoder(BandCoder):
-    """A coder whose weights are used as they are, on their device.
+    """A coder that uses the weights of its module, on their device.
 
     Args:
-        coder: in evaluation mode.
+        coder: the module, in evaluation mode.
     """
 
     def __init__(self, coder: Coder):
         self.coder, self.multiple, self.reach = coder, coder.multiple, coder.reach
         self.border, self.aligned = 2 * coder.reach, ALIGNED
-        # What goes past the automaton, before and after each layer.
+        # Floats a pixel of the tensors that bypass the automaton, before and after each layer.
         self.floats = 9 + 8 * coder.width
         self.halo = self.border * self.multiple * self.floats
 
@@ -62,7 +62,7 @@ class WindowedCoder(BandCoder):
 
 
 class ModuleRun:
-    """The steps of an automaton, as its own `runner` or plain rule does them; see `lnca.runtime.automaton.Run`."""
+    """The steps of an automaton by its own `runner` or plain rule; see `lnca.runtime.automaton.Run`."""
 
     precision: Precision = "float32"
 
@@ -79,7 +79,7 @@ class ModuleRun:
         corner: tuple[int, int] = (0, 0),
         settling: Settling | None = None,
     ) -> None:
-        """Runs steps in place. A runner knows no corners, which masks depend on."""
+        """Runs steps in place. A runner does not know the corner, so rules with update masks do not use it."""
         if settling is not None:
             raise LncaError(NEEDED)
         rule = self.rule

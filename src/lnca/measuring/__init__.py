@@ -1,1 +1,1 @@
-"""The paper's efficiency tables (4.4), measured again: what a model costs."""
+"""The paper's efficiency tables (4.4), measured again: time and memory of the models."""

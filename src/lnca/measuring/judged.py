@@ -1,6 +1,6 @@
-"""What the judges said, as Markdown tables: measured rows beside published ones, which are marked as quoted.
+"""Markdown tables of the comparison: measured rows beside published ones, which are marked as quoted.
 
-A table compares its methods on the pictures that all of them were scored on, and says how many these are.
+A table compares its methods on the pictures that have a score of all of them, and gives their number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from ..evaluation.public_sets import SETS
 
 # Picture -> PSNR and SSIM.
 Scores = dict[str, list[float]]
-# A pair counts as made worse from so many dB on.
+# Loss in dB from which a pair counts as worse.
 HARM = 0.05
-# What is shown of Gaussian noise: a title, and the protocols of its rows with what is said of them.
+# Tables of Gaussian noise: a title, and the protocols of its rows with their labels.
 SHOWN = {
     "As papers have it: float noise, not clipped, sigma told": {"papers": ""},
     "As a user has it: 8 bits, clipped": {"users": ", blind", "users, told": ", told sigma"},
@@ -29,11 +29,11 @@ class Judged:
     """The methods of a result file.
 
     Args:
-        content: of the file, as `lnca.measuring.judging.Record` writes it.
-        names: of methods, in the order of the tables; all when None.
+        content: content of the file that `lnca.measuring.judging.Record` writes.
+        names: names of methods, in the order of the tables; all methods if None.
 
     Raises:
-        LncaError: a name that the file does not hold.
+        LncaError: the file does not hold a name.
     """
 
     def __init__(self, content: dict[str, Any], names: Sequence[str] | None = None):
@@ -44,11 +44,11 @@ class Judged:
         self.seconds = content.get("seconds a megapixel", {})
 
     def scores(self, name: str, key: str) -> Scores:
-        """What was scored of a method; empty where nothing was."""
+        """The scores of a method; empty without any."""
         return self.methods[name]["rows"].get(key, {})
 
     def told_best(self, name: str) -> tuple[Scores, dict[str, float]]:
-        """Of real pairs the scores at the level that is best for each of them, and these levels."""
+        """For real pairs, the scores at the best level of each pair, and these levels."""
         best: Scores = {}
         levels: dict[str, float] = {}
         for key in self.methods[name]["rows"]:
@@ -60,7 +60,7 @@ class Judged:
 
 
 def tables(judged: Judged) -> str:
-    """All tables that there are results for, under titles, one after the other, and where quoted figures are from."""
+    """All tables with results, under titles, and the sources of quoted figures."""
     parts = [gaussian(judged, title, kind) for kind in ("colour", "grey") for title in SHOWN]
     parts += [real(judged), clean(judged), steps(judged), cost(judged)]
     text = "\n\n".join(part for part in parts if part)
@@ -69,7 +69,7 @@ def tables(judged: Judged) -> str:
 
 
 def gaussian(judged: Judged, title: str, kind: str) -> str:
-    """PSNR at each sigma, a column a set, and SSIM at sigma 25.
+    """PSNR at each sigma, one column for each set, and SSIM at sigma 25.
 
     Args:
         title: one of `SHOWN`.
@@ -102,7 +102,7 @@ def gaussian(judged: Judged, title: str, kind: str) -> str:
 
 
 def _quoted(kind: str, sets: Sequence[str]) -> list[list[str]]:
-    """Lines of published figures."""
+    """Rows of published figures."""
     lines = []
     for method, figures in published()[kind].items():
         cells = [" / ".join(f"{value:.2f}" for value in figures.get(name, [])) or "-" for name in sets]
@@ -112,7 +112,7 @@ def _quoted(kind: str, sets: Sequence[str]) -> list[list[str]]:
 
 
 def _means(scores: list[Scores], pictures: set[str]) -> str:
-    """The cell of a set, from the scores at each sigma; empty where some are missing."""
+    """The cell of a set, from the scores at each sigma; empty if some are missing."""
     if not all(scores):
         return ""
     rows = [_of(each, pictures) for each in scores]
@@ -120,13 +120,13 @@ def _means(scores: list[Scores], pictures: set[str]) -> str:
 
 
 def _common(scores: Iterable[Scores]) -> set[str]:
-    """The pictures that all of some scores are of."""
+    """The pictures that all scores have in common."""
     found = [set(each) for each in scores]
     return set.intersection(*found) if found else set()
 
 
 def real(judged: Judged) -> str:
-    """Real pairs: PSNR and SSIM, and the pairs that come out worse than they were given."""
+    """Real pairs: PSNR and SSIM, and the number of pairs that become worse than the input."""
     rows: dict[str, Scores] = {}
     notes: dict[str, dict[str, float]] = {}
     for method in judged.methods:
@@ -152,7 +152,7 @@ def real(judged: Judged) -> str:
 
 
 def clean(judged: Judged) -> str:
-    """Clean pictures in: at what PSNR they come back, in the mean and at worst."""
+    """Clean input: PSNR of the output, mean and worst."""
     keys = [f"clean/{name}" for name in (*SETS, "drawn")]
     found = {key: _common(filter(None, (judged.scores(method, key) for method in judged.methods))) for key in keys}
     found = {key: pictures for key, pictures in found.items() if pictures}
@@ -170,7 +170,7 @@ def clean(judged: Judged) -> str:
 
 
 def steps(judged: Judged) -> str:
-    """PSNR against steps, a line for each method and each of the things it was asked."""
+    """PSNR against steps, one line for each method and each condition."""
     parts = []
     for method, what in judged.methods.items():
         asked: dict[str, dict[int, str]] = {}
@@ -192,7 +192,7 @@ def steps(judged: Judged) -> str:
 
 
 def cost(judged: Judged) -> str:
-    """Size, arithmetic and time, and what the arithmetic would take at the processor's best rate."""
+    """Size, operations and time, and the time of these operations at the CPU's best rate."""
     rate = judged.seconds.get("environment", {}).get("multiply-adds a second")
     lines = []
     for method, what in judged.methods.items():

@@ -1,7 +1,7 @@
-"""Denoisers scored picture by picture on public sets, and the file that keeps what was scored.
+"""Scores denoisers picture by picture on public sets, and keeps the scores in a file.
 
-A score is kept by method, by what was asked (a key such as "papers/colour/CBSD68/25") and by picture, so that a run
-goes on where another one ended, and only does what is not there.
+The file has a score for each method, condition (a key such as "papers/colour/CBSD68/25") and picture. So a run
+continues where another one ended, and only computes missing scores.
 """
 
 import json
@@ -20,17 +20,17 @@ from ..evaluation.public_sets import read, real_pairs, set_pictures
 from ..files import write_whole
 from .denoisers import Denoiser
 
-# Of how noise is drawn and pictures are scored; results of another version are dropped.
+# Version of drawing noise and scoring; results of another version are dropped.
 VERSION = 1
 PARTS = ("papers", "users", "grey", "real", "levels", "clean", "steps")
-# Seconds between writings of the result file.
+# Seconds between two writes of the result file.
 PATIENCE = 10.0
-# The noise on which steps are counted.
+# Sigma of the noise for the table of PSNR against steps.
 STEPS_SIGMA = 25
 
 
 class Material(NamedTuple):
-    """What a method is given, float, and the truth, uint8."""
+    """The input of a method, float, and the clean reference, uint8."""
 
     given: np.ndarray
     truth: np.ndarray
@@ -38,14 +38,14 @@ class Material(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One picture to be restored in one way.
+    """One picture and how to restore it.
 
     Args:
-        key: what is asked.
-        picture: its name.
+        key: the condition.
+        picture: name of the picture.
         make: reads the picture and draws the noise.
-        level: the noise level that the method is told; None tells nothing.
-        steps: so many steps, or the model's own number.
+        level: the noise level that the method gets, or None.
+        steps: number of steps; None means the model's own number.
     """
 
     key: str
@@ -57,14 +57,14 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """Where the pictures are, and how many of them are taken.
+    """The test pictures: their folders, and how many of them to use.
 
     Args:
-        benchmarks: folder of `SETS`, a folder each.
-        real: folder of pairs.
+        benchmarks: folder with a folder for each of `SETS`.
+        real: folder of real pairs.
         sets: names of the sets.
-        every: every n-th picture of a set.
-        every_real: every n-th pair.
+        every: use every n-th picture of a set.
+        every_real: use every n-th pair.
     """
 
     benchmarks: Path
@@ -74,10 +74,10 @@ class Judges:
     every_real: int = 1
 
     def trials(self, part: str, method: Denoiser) -> Iterator[Trial]:
-        """What a part asks of a method, as far as it can be asked.
+        """The trials of a part for a method, as far as the method supports them.
 
         Raises:
-            LncaError: no such part, set or pairs.
+            LncaError: the part, a set or the pairs do not exist.
         """
         if part not in PARTS:
             raise LncaError(f"no part {part!r}; there are {', '.join(PARTS)}")
@@ -102,7 +102,7 @@ class Judges:
             protocol = PROTOCOLS[name]
             if not (method.told if protocol.told else method.blind):
                 continue
-            # Scored as "users" already.
+            # Already scored under "users".
             if protocol.clipped and protocol.told and not method.heeds:
                 continue
             for chosen in self.sets:
@@ -130,7 +130,7 @@ class Judges:
             yield Trial("clean/drawn", name, _same(picture))
 
     def _steps(self, method: Denoiser) -> Iterator[Trial]:
-        """Real pairs, and the first set as a user has it, blind."""
+        """Real pairs, and the first set with the noise of 8-bit files, without a noise level."""
         if method.stepped is None or method.steps is None:
             return
         name = self.sets[0]
@@ -144,7 +144,7 @@ class Judges:
 
 
 def step_counts(trained: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 12, ... up to four times the trained number, with that and the trained number among them."""
+    """1, 2, 3, 4, 6, 8, 12, ..., up to four times the number of steps in training, including both numbers."""
     most = 4 * trained
     doubled = [base << power for base in (1, 3) for power in range(most.bit_length())]
     return sorted({count for count in [*doubled, trained, most] if count <= most})
@@ -167,13 +167,13 @@ def _same(picture: np.ndarray) -> Callable[[], Material]:
 
 
 class Record:
-    """Scores in a file, which other processes may write to as well, each those of other methods.
+    """Scores in a file. Several processes may write to it, each for other methods.
 
     Args:
-        path: JSON; begun where there is none.
+        path: JSON file; created if it does not exist.
 
     Attributes:
-        methods: by name: {"identity", "parameters", "operations", "refusal", "heeds", "steps", "rows": key ->
+        methods: entries by name: {"identity", "parameters", "operations", "refusal", "heeds", "steps", "rows": key ->
             picture -> [PSNR, SSIM]}.
     """
 
@@ -184,7 +184,7 @@ class Record:
         self.methods: dict[str, Any] = self.read()["methods"]
 
     def begin(self, method: Denoiser) -> None:
-        """Makes room for a method; what the file holds of another identity is dropped."""
+        """Adds a method; drops scores of the method with another identity."""
         kept = self.methods.get(method.name, {})
         rows = kept.get("rows", {}) if kept.get("identity") == method.identity else {}
         self.methods[method.name] = {
@@ -199,21 +199,21 @@ class Record:
         self._changed.add(method.name)
 
     def has(self, method: Denoiser, trial: Trial) -> bool:
-        """Whether the score of a trial is there."""
+        """Whether the file has the score of a trial."""
         return trial.picture in self.methods[method.name]["rows"].get(trial.key, {})
 
     def put(self, method: Denoiser, trial: Trial, scores: tuple[float, float]) -> None:
-        """Keeps a score: PSNR and SSIM."""
+        """Stores a score: PSNR and SSIM."""
         rows = self.methods[method.name]["rows"].setdefault(trial.key, {})
         rows[trial.picture] = [round(scores[0], 3), round(scores[1], 4)]
         if time.monotonic() - self._written > PATIENCE:
             self.write()
 
     def write(self, **more: Any) -> None:
-        """Writes the methods that were begun here, beside what the file holds of others.
+        """Writes the methods of this process, and keeps those of others in the file.
 
         Args:
-            more: further parts of the file, each of which is merged with what is there.
+            more: further parts of the file; each is merged with the existing part.
         """
         content = self.read()
         content["methods"].update({name: self.methods[name] for name in self._changed})
@@ -223,7 +223,7 @@ class Record:
         self._written = time.monotonic()
 
     def read(self) -> dict[str, Any]:
-        """The file's content; an empty one where it is of another version or not there."""
+        """The file's content; empty if the file has another version or does not exist."""
         empty: dict[str, Any] = {"version": VERSION, "methods": {}}
         if not self.path.exists():
             return empty
@@ -236,7 +236,7 @@ class Record:
 
 
 def as_text(value: Any, depth: int = 0) -> str:
-    """JSON in which a dictionary without dictionaries inside is one line."""
+    """JSON with one line for each innermost dictionary."""
     if not isinstance(value, dict) or not any(isinstance(part, dict) for part in value.values()):
         return json.dumps(value)
     lines = [f"{' ' * (depth + 1)}{json.dumps(key)}: {as_text(part, depth + 1)}" for key, part in value.items()]
@@ -246,7 +246,7 @@ def as_text(value: Any, depth: int = 0) -> str:
 def judge(
     method: Denoiser, trials: Iterable[Trial], record: Record, report: Callable[[Trial], object] = lambda trial: None
 ) -> None:
-    """Scores what the record does not hold, and writes it.
+    """Computes the scores that the record lacks, and writes them.
 
     Args:
         report: called before each trial.

@@ -1,5 +1,5 @@
-"""Timing side by side: every round runs each candidate once, in an order that is drawn anew, so that a busy moment of
-the machine hits all of them alike."""
+"""Timing side by side: every round runs each candidate once, in a new random order, so that a busy moment of the
+machine affects all candidates alike."""
 
 import math
 import os
@@ -29,10 +29,10 @@ class Timing:
     """Seconds of one candidate.
 
     Args:
-        median: of the rounds.
-        low, high: the quarter and three-quarter points.
-        rounds: how many.
-        launch: median time until the call came back, on a GPU, which the paper may have taken for the whole; else None.
+        median: median of the rounds.
+        low, high: lower and upper quartile.
+        rounds: number of rounds.
+        launch: on a GPU, the median time until the call returns, which the paper may have measured instead; else None.
     """
 
     median: float
@@ -43,7 +43,7 @@ class Timing:
 
     @classmethod
     def of(cls, times: list[float], launch: float | None = None) -> "Timing":
-        """The timing of one candidate in some rounds."""
+        """The timing of one candidate from its rounds."""
         low, median, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
         return cls(median, low, high, len(times), launch)
 
@@ -54,12 +54,12 @@ class Timing:
 def rounds_of(
     candidates: Mapping[Key, Callable[[], Result]], rounds: int, budget: float = math.inf
 ) -> dict[Key, list[Result]]:
-    """What each candidate gives in each round, after one round of warm-up that is dropped.
+    """The results of each candidate in each round, after one warm-up round.
 
     Args:
-        candidates: what is called, by name.
-        rounds: at most so many.
-        budget: seconds after which no further round begins (there are at least three).
+        candidates: functions by name.
+        rounds: largest number of rounds.
+        budget: seconds after which no further round begins (there are at least three rounds).
     """
     results: dict[Key, list[Result]] = {name: [] for name in candidates}
     order = random.Random(0)
@@ -75,7 +75,7 @@ def rounds_of(
 
 
 def in_turn(candidates: Mapping[Key, Callable[[], float]], rounds: int, budget: float = math.inf) -> dict[Key, Timing]:
-    """Medians over rounds of the seconds that the candidates say they took; see `rounds_of`."""
+    """Medians over rounds of the seconds that the candidates return; see `rounds_of`."""
     return {name: Timing.of(times) for name, times in rounds_of(candidates, rounds, budget).items()}
 
 
@@ -85,7 +85,7 @@ def time_together(
     """Medians over rounds of the time of each candidate; see `rounds_of`.
 
     Args:
-        device: is waited for before and after each call.
+        device: is synchronised before and after each call.
     """
 
     def wait() -> None:
@@ -109,7 +109,7 @@ def time_together(
 
 
 def matrix_rate(device: torch.device, precision: torch.dtype, rounds: int = 5) -> float:
-    """Operations a second in a large matrix product: the roof that arithmetic can reach here."""
+    """Operations a second in a large matrix product: the upper limit on this device."""
     size = 4096 if device.type == "cuda" else 1024
     a, b = (torch.randn(size, size, device=device).to(precision) for _ in range(2))
     timing = time_together({"product": lambda: a @ b}, rounds, device)["product"]
@@ -117,8 +117,8 @@ def matrix_rate(device: torch.device, precision: torch.dtype, rounds: int = 5) -
 
 
 def register_rate(precision: torch.dtype, rounds: int = 5) -> float | None:
-    """Operations a second of products and sums in registers, on as many cores as torch has threads: the roof of any CPU
-    kernel. None where our kernels, or theirs for the precision, are missing."""
+    """Operations a second of multiplications and additions in registers, on as many cores as torch has threads: the
+    upper limit of any CPU kernel. None without the compiled kernels, or without kernels for the precision."""
     level = best_level()
     if level is None or (precision == torch.bfloat16 and level not in BFLOAT16_SETS):
         return None
@@ -136,7 +136,7 @@ def register_rate(precision: torch.dtype, rounds: int = 5) -> float | None:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a reader has to know about a measurement."""
+    """The environment of a measurement: device, threads and versions."""
     return {
         "device": device_name(device),
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""What a computation keeps in memory."""
+"""Memory of a computation."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def peak_memory() -> int | None:
-    """The most bytes this process ever had in memory; None where the system does not say (it is read from /proc).
+    """The largest number of bytes that this process had in memory, from /proc; None on systems without it.
 
-    Not `getrusage`, whose peak begins, after fork and exec, at what the parent had.
+    `getrusage` does not help: after fork and exec its peak begins with that of the parent.
     """
     try:
         found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
@@ -21,16 +21,16 @@ def peak_memory() -> int | None:
 
 
 class SavedBytes:
-    """Counts, while it is entered, the bytes that autograd keeps from forward to backward passes.
+    """A context that counts the bytes that autograd keeps between forward and backward passes.
 
-    Each storage counts once and for as long as anything keeps it. Parameters do not count, nor does what a backward
-    pass computes again.
+    Each storage counts once, as long as anything keeps it. Parameters do not count, nor tensors that a backward pass
+    computes again.
 
     Args:
-        model: whose parameters are left out.
+        model: its parameters do not count.
 
     Attributes:
-        most: the largest sum at any time so far.
+        most: the largest number of bytes at any time so far.
     """
 
     def __init__(self, model: nn.Module):
@@ -50,7 +50,7 @@ class SavedBytes:
         self._hooks.__exit__(kind, error, trace)
 
     def add(self, x: Tensor, users: int) -> None:
-        """One user more, or less, of a tensor's storage."""
+        """Adds or removes users of a tensor's storage."""
         storage = x.untyped_storage()
         address = storage.data_ptr()
         if address in self._left_out:
@@ -63,7 +63,7 @@ class SavedBytes:
 
 
 class _Kept:
-    """A tensor in autograd's hands."""
+    """A tensor that autograd keeps."""
 
     def __init__(self, count: SavedBytes, tensor: Tensor):
         self.count, self.tensor = count, tensor.detach()

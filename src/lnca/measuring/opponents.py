@@ -1,4 +1,4 @@
-"""What the models are measured against besides themselves: other compilers and runtimes, each at its best here."""
+"""Other compilers and runtimes for comparison, each with its best settings on this machine."""
 
 import copy
 import tempfile
@@ -19,7 +19,7 @@ from ..runtime.native import Precision
 
 def compiled(model: RestorationModel, precision: torch.dtype) -> Callable[[Tensor], object]:
     """The whole model under `torch.compile`, once for each size of the pictures and for batches of two or more."""
-    # One for each size and precision, and then some.
+    # One compilation for each size and precision, and some reserve.
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
     run = torch.compile(copy.deepcopy(model), dynamic=False)
 
@@ -55,13 +55,13 @@ def onnx_runtime(model: RestorationModel) -> Callable[[Tensor], object]:
 
 
 def _session(model: RestorationModel, x: Tensor) -> Any:
-    """A session for pictures of one size in batches of any."""
+    """A session for pictures of one size in batches of any size."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Of the exporter, about itself.
+        # The exporter warns about itself.
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
@@ -77,12 +77,12 @@ def _session(model: RestorationModel, x: Tensor) -> Any:
 
 
 class JaxRun:
-    """NAFCA's steps in JAX: the rule as it is written in `lnca.nn.nafca`, compiled with its loop (jit and scan).
+    """NAFCA's steps in JAX: the rule as in `lnca.nn.nafca`, compiled with its loop (jit and scan).
 
-    Stands where a `lnca.runtime.automaton.NativeRun` does, so that the autoencoder beside it is the same.
+    It replaces a `lnca.runtime.automaton.NativeRun`, so the autoencoder is the same.
 
     Args:
-        rule: its weights are copied; the update rate has to be 1.
+        rule: the rule whose weights are copied; its update rate has to be 1.
     """
 
     precision: Precision = "float32"

@@ -10,16 +10,16 @@ from ..errors import LncaError
 from ..paper.columns import MODELS
 
 Shape = tuple[int, int]
-# What a line is of, and its value for each side and batch.
+# The label of a line, and its value for each side and batch.
 Line = tuple[str, dict[Shape, float]]
 MEMORY = {"reserved": "reserved", "allocated": "allocated", "peak": "peak of the process", "saved": "kept for backward"}
 TABLES = ("inference", "train-memory", "train-latency", "backward")
 
 
 def paper_table(name: str) -> dict[str, Any]:
-    """A table of section 4.4 as the paper has it: {"title", "unit", "paper": model -> side -> {batch: value}}.
+    """A table of section 4.4 with the paper's figures: {"title", "unit", "paper": model -> side -> {batch: value}}.
 
-    A value is None where the A100 had no memory left.
+    A value is None if the A100 ran out of memory.
     """
     text = (resources.files("lnca.measuring") / "tables.yaml").read_text("utf-8")
     data = yaml.safe_load(text)
@@ -37,12 +37,12 @@ def shapes_of(result: dict[str, Any]) -> list[Shape]:
 
 
 def lines_of(result: dict[str, Any], model: str) -> list[Line]:
-    """What was measured of a model, in the paper's unit; the first line is what compares with the paper's."""
+    """The measurements of a model in the paper's unit; the first line is the one to compare with the paper."""
     rows = [row for row in result["rows"] if row["model"] == model and "left_out" not in row]
-    # Without one of its phases a training has no memory to speak of.
+    # If one of the phases is missing, the memory of training is unknown.
     left_out = {(row["side"], row["batch"]) for row in result["rows"] if row["model"] == model and "left_out" in row}
     if result["table"] == "inference":
-        # The fastest way first.
+        # The fastest backend first.
         lines = {way: {} for way in dict.fromkeys(row["way"] for row in rows)}  # type: dict[str, dict[Shape, float]]
         for row in rows:
             lines[row["way"]][row["side"], row["batch"]] = row["seconds"]["median"]
@@ -57,7 +57,7 @@ def lines_of(result: dict[str, Any], model: str) -> list[Line]:
     whole = [row for row in rows if (row["side"], row["batch"]) not in left_out]
     found = {}
     for key, name in MEMORY.items():
-        # The larger one of the phases.
+        # The larger of the two phases.
         values: dict[Shape, float] = {}
         for row in whole:
             if row.get(key) is not None:
@@ -72,7 +72,7 @@ def as_text(result: dict[str, Any]) -> str:
     """The result as Markdown.
 
     Raises:
-        LncaError: it is no result of `lnca bench`.
+        LncaError: it is not a result of `lnca bench`.
     """
     if result.get("table") not in TABLES:
         raise LncaError(f"no result of lnca bench: its table is {result.get('table')!r}")

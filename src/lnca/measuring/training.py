@@ -1,8 +1,8 @@
-"""Tables 3 and 4: the memory of training and the time of an epoch, by the real trainers; and what each way of
-back-propagation through the steps costs.
+"""Tables 3 and 4: the memory of training and the time of an epoch, with the real trainers; and the cost of each way to
+back-propagate through the steps.
 
-Pictures are random and the learning rate is 0, so that they do no harm to the weights; the work is the same. Every
-candidate lives in a process of its own, which the others wait for: nothing one of them keeps, or compiles, counts for
+Pictures are random and the learning rate is 0, so the weights do not change; the work is the same. Every
+candidate has its own process, and only one of them works at a time: what one keeps or compiles does not affect
 another.
 """
 
@@ -36,28 +36,28 @@ from .inference import model_of
 from .measure import environment, in_turn
 from .memory import SavedBytes, peak_memory
 
-# Batches that a trainer is told of, whose rate of learning is 0.
+# Number of batches for the trainer's schedule; the learning rate is 0.
 BATCHES = 1000
-# Of the paper's 1000 dummy samples.
+# Training and validation samples among the paper's 1000 dummy samples.
 TRAINING_SAMPLES, VALIDATION_SAMPLES = 800, 200
 MOST_STEPS, MEAN_STEPS = 32, 20
 STILL = OptimizerSettings(learning_rate=0.0)
-# Of the free memory of a CPU's machine: what a measurement may be expected to take.
+# Largest share of the free memory that a measurement on the CPU is expected to take.
 MEMORY_SHARE = 0.7
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures.
+    """The task of one process.
 
     Args:
-        model: a name.
+        model: name of a model.
         phase: "autoencoder" or "automaton" for the latent models, else "whole".
-        side, batch: of the pictures.
-        steps: of the automaton.
+        side, batch: side of the pictures and batch size.
+        steps: steps of the automaton.
         backward, compile: see `Recipe`.
         device: "cpu" or "cuda".
-        threads: torch's.
+        threads: number of torch's threads.
     """
 
     model: str
@@ -72,7 +72,7 @@ class Job:
 
 
 def phases(model: str) -> tuple[str, ...]:
-    """The phases of a model's training that cost something."""
+    """The phases of a model's training that matter for the cost."""
     return ("autoencoder", "automaton") if model.startswith("latent-") else ("whole",)
 
 
@@ -112,12 +112,12 @@ class Bench:
         self.drawn = 0
 
     def train(self) -> None:
-        """The gradient steps of one batch."""
+        """Takes the gradient steps of one batch."""
         self.drawn += 1
         self.trainer.train_batch(self.batch, generator(self.device, 0, self.drawn))
 
     def seconds(self, validate: bool = False) -> float:
-        """Of one batch."""
+        """Seconds of one batch."""
         work = (lambda: self.trainer.restore(self.batch.anchor, self.batch.positive)) if validate else self.train
         self._wait()
         start = time.perf_counter()
@@ -129,8 +129,8 @@ class Bench:
         """Bytes of training, after a batch of warm-up.
 
         Returns:
-            {"saved": bytes kept for the backward pass, and on a GPU "allocated" and "reserved": the most of both, on a
-            CPU "peak": of the process above what it had before training}.
+            {"saved": bytes kept for the backward pass, and on a GPU the peaks "allocated" and "reserved", on a
+            CPU "peak": peak of the process minus its memory before training}.
         """
         before = peak_memory()
         if self.device.type == "cuda":
@@ -161,7 +161,7 @@ def _prepare(job: Job) -> None:
 
 
 def _ask(name: str, *arguments: Any) -> Any:
-    """What the process's `Bench` says; None when there is no memory."""
+    """The result of a method of the process's `Bench`; None if there is not enough memory."""
     try:
         return getattr(_bench, name)(*arguments)
     except (RuntimeError, MemoryError) as error:
@@ -171,7 +171,7 @@ def _ask(name: str, *arguments: Any) -> Any:
 
 
 class Process:
-    """A `Bench` in a process of its own; to be closed."""
+    """A `Bench` in its own process; close it after use."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -187,7 +187,7 @@ class Process:
 
 
 def _free_memory() -> float:
-    """Bytes that a measurement on the CPU may take; without a limit where the system does not say."""
+    """Bytes that a measurement on the CPU may take; infinite if the system does not tell its free memory."""
     try:
         with open("/proc/meminfo", encoding="utf-8") as file:
             return MEMORY_SHARE * next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
@@ -196,7 +196,8 @@ def _free_memory() -> float:
 
 
 class Budget:
-    """What is too slow or too large to be measured, foretold from what was: both grow with the pixels of a batch."""
+    """Predicts which jobs are too slow or too large from earlier ones: time and memory grow with the pixels of a
+    batch."""
 
     def __init__(self, limit: float, memory: float):
         self.limit, self.memory = limit, memory
@@ -204,7 +205,7 @@ class Budget:
         self._bytes: dict[tuple[str, str], float] = {}
 
     def learn(self, job: Job, seconds: float | None = None, size: float | None = None) -> None:
-        """Remembers what a job took."""
+        """Stores the time and memory of a job."""
         key, pixels = (job.model, job.phase), job.batch * job.side**2
         if seconds is not None:
             self._seconds[key] = seconds / pixels
@@ -212,7 +213,7 @@ class Budget:
             self._bytes[key] = size / pixels
 
     def refuses(self, job: Job) -> str | None:
-        """Why a job should not be begun; None when it may."""
+        """The reason why a job should not start; None if it may."""
         key, pixels = (job.model, job.phase), job.batch * job.side**2
         seconds, size = self._seconds.get(key, 0) * pixels, self._bytes.get(key, 0) * pixels
         if seconds > self.limit:
@@ -223,7 +224,7 @@ class Budget:
 
 
 def _jobs(models: Sequence[str], sides: Sequence[int], batches: Sequence[int], steps: int, device: str) -> list[Job]:
-    """From small to large, so that a budget can foretell."""
+    """Jobs from small to large, so that a budget can predict the larger ones."""
     shapes = sorted({(side, batch) for side in sides for batch in batches}, key=lambda s: (s[0] ** 2 * s[1], s[0]))
     return [
         Job(model, phase, side, batch, steps, device=device)
@@ -241,14 +242,14 @@ def measure_memory(
     limit: float,
     progress: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
-    """Table 3, measured: the automata with as many steps as the paper draws at most.
+    """Measures Table 3: the automata take the paper's largest number of steps.
 
     Args:
         limit: seconds; a batch that would take longer is left out.
 
     Returns:
-        {"table", "environment", "steps", "rows": [{"model", "phase", "side", "batch", and what `Bench.memory` gives, or
-        "left_out": why}], "pixels_at_equal_memory": see `pixels_at_equal_memory`}.
+        {"table", "environment", "steps", "rows": [{"model", "phase", "side", "batch", and the result of `Bench.memory`,
+        or "left_out": why}], "pixels_at_equal_memory": see `pixels_at_equal_memory`}.
     """
     budget = Budget(limit, _free_memory() if device.type == "cpu" else math.inf)
     rows = []
@@ -279,7 +280,7 @@ def measure_memory(
 def pixels_at_equal_memory(rows: list[dict[str, Any]]) -> dict[str, float]:
     """How many times more pixels than with ViTCA fit into the same memory (the paper says 16).
 
-    By the bytes kept for the backward pass of a pixel in the largest batch that was measured.
+    Computed from the bytes a pixel that are kept for the backward pass, in the largest measured batch.
     """
     bytes_of: dict[str, float] = {}
     for row in rows:
@@ -299,10 +300,10 @@ def measure_latency(
     rounds: int,
     progress: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
-    """Table 4, measured: seconds of an epoch of 800 training and 200 validation samples, both phases together.
+    """Measures Table 4: seconds of an epoch of 800 training and 200 validation samples, both phases together.
 
-    The automata take the mean of the steps the paper draws, 20, and 64 at validation. An epoch is so many times the
-    median of a batch; the models of one shape are timed in turn.
+    The automata take 20 steps, the mean of the paper's range, and 64 at validation. The time of an epoch is the median
+    time of a batch times the number of batches; the models of one shape are timed in turn.
 
     Returns:
         {"table", "environment", "steps", "rows": [{"model", "side", "batch", "seconds": of an epoch, "phases": {name:
@@ -370,7 +371,7 @@ def measure_backward(
     rounds: int,
     progress: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
-    """What each setting `backward` of a recipe keeps and takes, in the automaton's phase, against "keep".
+    """Memory and time of each setting `backward` of a recipe in the automaton phase, compared with "keep".
 
     Returns:
         {"table", "environment", "steps", "side", "batch", "rows": [{"model", "way", "saved": bytes kept for the

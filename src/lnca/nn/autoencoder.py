@@ -1,4 +1,4 @@
-"""The autoencoder (paper 3.1.1): adjusted convolutions, a skip-connection, an encoder side channel, a sigmoid output.
+"""The autoencoder (paper 3.1.1): adjusted convolutions, a skip connection, an encoder side channel, a sigmoid output.
 
 Images and skip are (B, C, H, W); latents are channels-last, (B, H / 2^d, W / 2^d, C), as the cells are.
 """
@@ -12,11 +12,11 @@ from .automaton import initialise
 
 
 class Coder(nn.Module):
-    """What goes around a latent automaton.
+    """Encoder and decoder around a latent automaton.
 
     Args:
-        multiple: pixels of a cell's side; an image's sides are multiples of it.
-        width: channels of what goes past the automaton, at most, for each pixel.
+        multiple: side of a cell in pixels; an image's sides are multiples of it.
+        width: largest number of channels a pixel in the tensor that bypasses the automaton.
     """
 
     def __init__(self, multiple: int, width: int):
@@ -26,21 +26,21 @@ class Coder(nn.Module):
     @property
     @abstractmethod
     def reach(self) -> int:
-        """Cells to either side that what is made of a cell depends on, at most, when encoding or decoding."""
+        """Largest radius of the receptive field of encoding or decoding, in cells."""
 
     @abstractmethod
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Image (B, 3, H, W) to latent (B, H', W', C) and what goes past the automaton, (B, C'', H'', W'')."""
+        """Image (B, 3, H, W) to latent (B, H', W', C) and what bypasses the automaton, (B, C'', H'', W'')."""
 
     @abstractmethod
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
-        """The cells' output and what went past them -> image (B, 3, H, W) in [0, 1]."""
+        """The cells' output and what bypassed them -> image (B, 3, H, W) in [0, 1]."""
 
 
 class AdjustedConv(nn.Module):
     """3x3 convolution without activation, batch normalisation, swish.
 
-    A stride of 2 pads as TensorFlow's "same" does for even sizes: nothing before, one row and column after. The
+    A stride of 2 pads like TensorFlow's "same" for even sizes: nothing before, one row and column after. The
     convolution has no bias, since batch normalisation would subtract it.
     """
 
@@ -73,7 +73,7 @@ class Autoencoder(Coder):
 
     Args:
         image_channels: channels of the image.
-        latent_channels: channels d of the latent; the skip-connection has d / 2.
+        latent_channels: channels d of the latent; the skip connection has d / 2.
         downsamplings: 2 (the paper's tables) or more; the latent is 2^downsamplings times smaller than the image.
     """
 
@@ -108,6 +108,6 @@ class Autoencoder(Coder):
         return latent.permute(0, 2, 3, 1), skip
 
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
-        """D: latent and skip-connection -> image (B, 3, H, W) in [0, 1]."""
+        """D: latent and skip connection -> image (B, 3, H, W) in [0, 1]."""
         up = self.up(latent_BHWC.permute(0, 3, 1, 2))
         return self.output(self.mix(up + skip_BCHW))

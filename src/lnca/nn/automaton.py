@@ -15,11 +15,11 @@ from ..randomness import uniform_grid
 
 
 class Runner(Protocol):
-    """Runs an automaton's steps as `Automaton.run` does, faster."""
+    """A faster implementation of `Automaton.run`."""
 
     def __call__(self, cells_BHWC: Tensor, steps: int, seed: int = 0, first: int = 0) -> Tensor | None:
-        """The cells after steps `first`, `first` + 1, ... (numbers matter for the update masks only); None for cells it
-        is not made for."""
+        """The cells after steps `first`, `first` + 1, ... (only update masks depend on these numbers); None if it does
+        not support such cells."""
 
 
 class Automaton(nn.Module):
@@ -27,12 +27,12 @@ class Automaton(nn.Module):
 
     Args:
         input_channels: channels that hold the (latent) image and never change.
-        output_channels: channels that are read out in the end; they start at 0.5.
+        output_channels: channels that are read after the last step; they start at 0.5.
         hidden_channels: the cells' memory; it starts at 0.
         update_rate: probability in (0, 1] that a cell is updated in a step.
 
     Attributes:
-        runner: a faster way to run, which `lnca.kernels` sets; used where no gradient is wanted.
+        runner: a faster implementation, set by `lnca.kernels`; used if no gradient is needed.
     """
 
     def __init__(self, input_channels: int, output_channels: int, hidden_channels: int, update_rate: float = 1.0):
@@ -50,7 +50,7 @@ class Automaton(nn.Module):
 
     @property
     def updated_channels(self) -> int:
-        """Channels a step changes: output and hidden."""
+        """Number of channels that a step changes: output and hidden."""
         return self.output_channels + self.hidden_channels
 
     @abstractmethod
@@ -64,11 +64,11 @@ class Automaton(nn.Module):
         return torch.cat([image_BHWI, output, image_BHWI.new_zeros((*shape, self.hidden_channels))], -1)
 
     def mask(self, seed: int, step: int, cells_BHWC: Tensor, top: int = 0) -> Tensor | None:
-        """Which cells take part in a step, (H, W, 1): each with probability `update_rate`. None when all do. The first
-        row of cells is row `top` of their lattice.
+        """The cells that a step updates, (H, W, 1): each with probability `update_rate`. None means all cells. The
+        first row of cells is row `top` of their lattice.
 
-        It depends on seed, step, row and column only, so that a run can be repeated and does not change with the batch
-        or with how an image is cut up.
+        It depends only on seed, step, row and column. So a run can be repeated, and does not change with the batch
+        or the tiles of an image.
         """
         if self.update_rate == 1:
             return None
@@ -76,12 +76,12 @@ class Automaton(nn.Module):
         return (draws < self.update_rate)[..., None]
 
     def step(self, cells_BHWC: Tensor, mask_HW1: Tensor | None = None) -> Tensor:
-        """One application of the rule, to the cells in the mask."""
+        """One step: applies the rule to the cells in the mask."""
         image, state = cells_BHWC[..., : self.input_channels], cells_BHWC[..., self.input_channels :]
         return torch.cat([image, state + self._increment(cells_BHWC, mask_HW1)], -1)
 
     def change(self, image_BHWI: Tensor, state_BHWS: Tensor, mask_HW1: Tensor | None = None) -> Tensor:
-        """`step` for cells in two parts: input channels and the others -> the others, (B, H, W, output + hidden)."""
+        """Like `step`, for input channels and other channels apart; returns the others, (B, H, W, output + hidden)."""
         return state_BHWS + self._increment(torch.cat([image_BHWI, state_BHWS], -1), mask_HW1)
 
     def _increment(self, cells_BHWC: Tensor, mask_HW1: Tensor | None) -> Tensor:
@@ -89,7 +89,7 @@ class Automaton(nn.Module):
         return delta if mask_HW1 is None else delta * mask_HW1
 
     def frames(self, cells_BHWC: Tensor, steps: int, seed: int = 0) -> Iterator[Tensor]:
-        """Yields the cells after 0, 1, ..., `steps` steps; `seed` is that of the masks."""
+        """Yields the cells after 0, 1, ..., `steps` steps; `seed` seeds the update masks."""
         yield cells_BHWC
         for step in range(steps):
             cells_BHWC = self._advance(cells_BHWC, 1, seed, step)
@@ -118,7 +118,7 @@ class Automaton(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Keras's defaults, which the authors used: uniform Glorot weights, zero biases."""
+    """Initialises like Keras, which the authors used: uniform Glorot weights, zero biases."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(layer.weight)

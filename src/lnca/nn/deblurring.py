@@ -1,6 +1,6 @@
-"""A deblurrer as a module: its cells are a `PyramidAutomaton`, and its rounds those of `lnca.runtime.deblurring`.
+"""A deblurrer as a module. Its cells are a `PyramidAutomaton`, its rounds those of `lnca.runtime.deblurring`.
 
-It has no training of its own; its cells are trained as those of photographs with noise are.
+It is not trained itself; its cells are trained on photographs with noise.
 
 Shape suffixes: B batch, C channels, H rows, W columns, K a kernel's rows and columns, L noise levels, h and w cells of
 8x8 pixels.
@@ -18,10 +18,10 @@ from .pyramid import PyramidAutomaton
 
 
 class Deblurrer(SteppedModel):
-    """Takes a picture, and its blur kernel and noise level, which it estimates where none is given.
+    """Restores a picture with a blur kernel and a noise level; estimates those that are not given.
 
     Args:
-        channels, rules: of the cells; see `PyramidAutomaton`.
+        channels, rules: settings of the cells, see `PyramidAutomaton`.
         steps: rounds at validation and test.
     """
 
@@ -33,7 +33,7 @@ class Deblurrer(SteppedModel):
         self.cells = PyramidAutomaton(channels, rules)
 
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """A picture as the cells see it at a noise level in 255ths."""
+        """A picture that the cells have denoised at a noise level in 255ths."""
         x = torch.from_numpy(image_BCHW).to(self.cells.decode.weight)
         return self.cells(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().float().numpy()
 
@@ -51,9 +51,9 @@ class Deblurrer(SteppedModel):
         Args:
             image_BCHW: in [0, 1].
             steps: rounds; `self.steps` when None.
-            seed: has no meaning here.
-            noise_level: as of `PyramidAutomaton.forward`; its mean brightness counts.
-            kernel: (K, K) or (B, K, K), not negative, of sum 1; estimated when None.
+            seed: has no effect.
+            noise_level: see `PyramidAutomaton.forward`; only its mean brightness level is used.
+            kernel: (K, K) or (B, K, K), not negative, with a sum of 1; estimated if None.
         """
         steps = self.steps if steps is None else steps
         for restored in self.frames(image_BCHW, steps, seed, (steps,), noise_level, kernel):
@@ -70,7 +70,7 @@ class Deblurrer(SteppedModel):
         noise_level: Tensor | None = None,
         kernel: Tensor | None = None,
     ) -> Iterator[Tensor]:
-        """Otherwise as `forward`."""
+        """Yields the image after each round; arguments as in `forward`."""
         batch, steps = len(image_BCHW), self.steps if steps is None else steps
         levels = self.levels(image_BCHW) if noise_level is None else noise_level
         kernels = [None] * batch if kernel is None else list(kernel.expand(batch, -1, -1).cpu().float().numpy())
@@ -95,7 +95,7 @@ class Deblurrer(SteppedModel):
 
     @torch.no_grad()
     def levels(self, image_BCHW: Tensor) -> Tensor:
-        """The noise levels (B, 2, H / 8, W / 8) that pictures themselves tell."""
+        """The estimated noise levels of pictures, (B, 2, H / 8, W / 8)."""
         levels = self.cells.estimator(self.cells.pad(image_BCHW)).cpu().float().numpy()
         pictures = image_BCHW.cpu().float().numpy()
         quiet = [

@@ -12,11 +12,11 @@ from .model import SteppedModel
 
 
 class LatentAutomaton(SteppedModel):
-    """LatentNAFCA and LatentViTCA, which differ in the automaton only, and other coders around them.
+    """LatentNAFCA and LatentViTCA, which differ only in the automaton; also with other coders.
 
     Args:
         autoencoder: E and D.
-        automaton: N, whose input channels E gives and whose output channels D takes.
+        automaton: N; E computes its input channels, D reads its output channels.
         steps: steps at validation and test (64 in the paper).
     """
 
@@ -39,8 +39,8 @@ class LatentAutomaton(SteppedModel):
         """x' = D(N(E(x))): image (B, 3, H, W) in [0, 1], sides >= 8 -> image of the same shape, in [0, 1].
 
         Args:
-            steps: steps of the automaton; `self.steps` when None.
-            seed: of the update masks, for rules with an update rate below 1.
+            steps: steps of the automaton; `self.steps` if None.
+            seed: seeds the update masks of rules with an update rate below 1.
 
         Raises:
             ValueError: a side is shorter than 8 pixels.
@@ -51,8 +51,8 @@ class LatentAutomaton(SteppedModel):
         return self.autoencoder.decode(self.automaton.read(cells), skip)[..., :height, :width]
 
     def bypass(self, image_BCHW: Tensor) -> Tensor:
-        """The switch of Figure 1 around the automaton: x' = D(E(x)), the plain autoencoder; for coders that take as
-        many channels as they give."""
+        """Bypasses the automaton (the switch of Figure 1): x' = D(E(x)), the plain autoencoder. Only for coders whose
+        decoder reads as many channels as the encoder computes."""
         height, width = image_BCHW.shape[-2:]
         return self.autoencoder.decode(*self.autoencoder.encode(self.pad(image_BCHW)))[..., :height, :width]
 

@@ -1,4 +1,4 @@
-"""What every architecture is to the rest of the library."""
+"""The interface of every architecture."""
 
 from abc import abstractmethod
 from collections.abc import Container, Iterator
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class RestorationModel(nn.Module):
-    """Image in, image of the same size out.
+    """A module from an image to an image of the same size.
 
     Attributes:
-        takes_noise_level: whether the model is told how much noise there is, as `PyramidAutomaton` is.
-        takes_kernel: whether the model can be told the blur kernel, as `Deblurrer` can.
+        takes_noise_level: whether the model takes a noise level, like `PyramidAutomaton`.
+        takes_kernel: whether the model takes a blur kernel, like `Deblurrer`.
     """
 
     takes_noise_level = False
@@ -38,12 +38,12 @@ class SteppedModel(RestorationModel):
         """Image (B, 3, H, W) in [0, 1], sides >= 8 -> restored image of the same shape.
 
         Args:
-            steps: steps of the automaton; `self.steps` when None.
-            seed: of the update masks, for rules with an update rate below 1.
+            steps: steps of the automaton; `self.steps` if None.
+            seed: seeds the update masks of rules with an update rate below 1.
         """
 
     @abstractmethod
     def frames(
         self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0, only: Container[int] | None = None
     ) -> Iterator[Tensor]:
-        """Yields the image after 0, 1, ..., `steps` steps, or `only` after some of them; otherwise as `forward`."""
+        """Yields the image after 0, 1, ..., `steps` steps, or only after the steps in `only`; see `forward`."""

@@ -23,9 +23,9 @@ class NAFCA(Automaton):
         input_channels, output_channels, hidden_channels, update_rate: see `Automaton`.
         embed: channels E inside the perception block.
         expansion: the update block widens the C channels of a cell to `expansion * C` before its gate.
-        dropout: probability, at the end of the perception and of the update block.
-        residual_scale: initial value of beta and gamma, one number a channel (0 in the authors' code).
-        zero_head: start with a head of zeros, so that an untrained rule changes nothing (not so in the authors' code).
+        dropout: probability of dropout at the end of the perception block and of the update block.
+        residual_scale: initial value of beta and gamma, which have one number a channel (0 in the authors' code).
+        zero_head: start with a head of zeros, so an untrained rule changes nothing (unlike the authors' code).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class NAFCA(Automaton):
             nn.init.zeros_(self.head.weight)
 
     def gated(self, x_BHWE: Tensor) -> Tensor:
-        """The grouped 1x1 map, two outputs a channel, and its gate: (B, H, W, E) -> (B, H, W, E)."""
+        """The grouped 1x1 convolution, with two outputs a channel, and its gate: (B, H, W, E) -> (B, H, W, E)."""
         wide = x_BHWE.repeat_interleave(2, -1) * self.widen.weight.flatten() + self.widen.bias  # type: ignore[operator]
         return simple_gate(wide)
 

@@ -36,8 +36,8 @@ def simple_gate(x_BCHW: Tensor) -> Tensor:
 
 
 class GlobalMean(nn.Module):
-    """The mean over the picture, or with `window` over the window around each pixel: TLC, the "local" test mode
-    (Chu et al., "Improving Image Restoration by Revisiting Global Information Aggregation", arXiv:2112.04491)."""
+    """The mean over the picture or, with `window`, over a window around each pixel (TLC, the "local" test mode;
+    Chu et al., "Improving Image Restoration by Revisiting Global Information Aggregation", arXiv:2112.04491)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class NAFNet(RestorationModel):
 
     def use_local_means(self, tile: int | None) -> None:
         """The "local" test mode: channel attention over windows of 1.5 training tiles of `tile` x `tile` pixels around
-        each pixel; None goes back to the whole picture."""
+        each pixel; None switches back to the whole picture."""
         levels = [*self.encoders, self.middle_blks, *reversed(self.decoders)]
         depths = [*range(len(self.encoders) + 1), *range(len(self.decoders))]
         for depth, level in zip(depths, levels, strict=True):
@@ -130,7 +130,7 @@ class NAFNet(RestorationModel):
                     module.window = None if tile is None else max(1, int(1.5 * tile) >> depth)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
-        """Image (B, 3, H, W) of any size -> image of the same size. Zeros are padded below and at the right to a
+        """Image (B, 3, H, W) of any size -> image of the same size. Zeros pad the lower and right border to a
         multiple of `multiple`, as in the release."""
         height, width = image_BCHW.shape[-2:]
         image = F.pad(image_BCHW, (0, -width % self.multiple, 0, -height % self.multiple))
@@ -152,7 +152,7 @@ def blocks(channels: int, count: int) -> nn.Sequential:
 
 
 def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The settings a public state dict was made with, deduced from its names and shapes."""
+    """The settings of a public state dict, deduced from its names and shapes."""
 
     def count(pattern: str) -> int:
         found = [int(match[1]) for name in state_dict if (match := re.match(pattern, name))]

@@ -13,7 +13,7 @@ from torch import Tensor
 def neighbours(values_BHWC: Tensor) -> Iterator[Tensor]:
     """Yields the nine neighbours' values of every cell, row by row from the upper left, the cell itself fifth.
 
-    Each is a view (B, H, W, C) of one zero-padded copy: outside the lattice there are zeros.
+    Each is a view (B, H, W, C) of one zero-padded copy, so values outside the lattice are zero.
     """
     height, width = values_BHWC.shape[1:3]
     padded = F.pad(values_BHWC, (0, 0, 1, 1, 1, 1))
@@ -25,7 +25,7 @@ def neighbours(values_BHWC: Tensor) -> Iterator[Tensor]:
 def convolve(cells_BHWC: Tensor, kernel_C33: Tensor, bias: Tensor) -> Tensor:
     """A 3x3 convolution with a single filter and zero padding, (B, H, W, C) -> (B, H, W, 1).
 
-    Being linear, it is nine dot products inside each cell, whose results are then handed to the neighbours:
+    It is linear, so each cell computes nine dot products and then passes the results to its neighbours:
     cells exchange nine scalars instead of C channels.
     """
     taps = F.linear(cells_BHWC, kernel_C33.flatten(1).T)

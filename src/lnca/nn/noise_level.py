@@ -1,12 +1,12 @@
-"""How much noise there is in a picture, told by the picture itself: a map over cells of 8x8 pixels.
+"""Estimates the noise level of a picture from the picture itself: a map over cells of 8x8 pixels.
 
-What tells noise from texture differs from camera to camera: independent noise is loudest in the finest differences,
-what came through demosaicing and JPEG is not. So the filters whose energies are looked at are learned, at three
-scales. Each cell says something of the noise from the energies of its own and those around it, and how far that is to
-be trusted: flat cells know, textured ones do not. The trusted mean over wide surroundings is what the cells agree on,
-and each cell concludes from it, and from its own brightness and energies, how loud the noise is there. The training
-punishes levels that are too low more than those that are too high, since noise that is left is worse than a little
-smoothing (Guo et al., "Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
+What separates noise from texture differs from camera to camera: independent noise is strongest in the finest
+differences, noise after demosaicing and JPEG is not. So the filters are learned, at three scales, and the estimator
+uses their energies. From its own energies and those around it, each cell computes features of the noise and a
+confidence: flat cells are reliable, textured cells are not. The cells share the mean of these features over a wide
+context, weighted by confidence. Each cell estimates its noise level from this mean and from its own brightness and
+energies. The training loss weights levels that are too low more than those that are too high, since remaining noise is
+worse than a little smoothing (Guo et al., "Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
 """
 
 import torch
@@ -31,16 +31,16 @@ from .surroundings import widened
 
 
 class NoiseEstimator(nn.Module):
-    """Picture -> standard deviations of its brightness and its colour noise.
+    """Estimates the standard deviations of brightness noise and colour noise of a picture.
 
     The unit is a 255th, scaled so that independent noise of standard deviation sigma in all three channels reads sigma
     in both maps: that of Y = 0.299 R + 0.587 G + 0.114 B divided by 0.668, the norm of these weights, and accordingly
     for the root mean square of Cb and Cr (`degradation.noise_level`).
 
     Args:
-        filters: learned at each scale.
-        hidden: channels between energies and what a cell says.
-        shared, own: channels of what cells say to one another, and of what each keeps for itself.
+        filters: number of learned filters at each scale.
+        hidden: channels between the energies and the features of a cell.
+        shared, own: channels of the features that cells share, and of those that a cell keeps for itself.
     """
 
     def __init__(self, filters: int = 24, hidden: int = 64, shared: int = 12, own: int = 16):
@@ -58,10 +58,10 @@ class NoiseEstimator(nn.Module):
         nn.init.constant_(self.conclude[-1].bias, 1.5)  # type: ignore[arg-type]
 
     def energies(self, image_BCHW: Tensor) -> Tensor:
-        """Of each cell: logarithms of the filters' mean squares, the mean colour, and the variances of brightness and
-        of colour in it; (B, channels, H / 8, W / 8).
+        """For each cell the logarithms of the filters' mean squares, the mean colour, and the variances of brightness
+        and colour; (B, channels, H / 8, W / 8).
 
-        A cell depends on the pixels of its own and on up to 4 around them.
+        A cell depends on its own pixels and on those up to 4 pixels around them.
         """
         parts = []
         for scale, layer in enumerate(self.filters):
@@ -72,7 +72,7 @@ class NoiseEstimator(nn.Module):
         return torch.cat([*parts, F.avg_pool2d(image_BCHW, SIDE) - 0.5, _variances(image_BCHW)], 1)
 
     def statements(self, energies_BChw: Tensor) -> Tensor:
-        """What each cell says times how far it is to be trusted, that, and what it keeps for itself: (B, 2 shared +
+        """The shared features times the confidence, the confidence, and the own features of each cell: (B, 2 shared +
         own, H / 8, W / 8)."""
         around = widened(energies_BChw[:, :-LEVEL_CHANNELS].permute(0, 2, 3, 1), ENERGY_SCALES)
         said = self.say(torch.cat(around, -1).permute(0, 3, 1, 2))
@@ -81,11 +81,11 @@ class NoiseEstimator(nn.Module):
         return torch.cat([said[:, : self.shared] * trust, trust, said[:, 2 * self.shared :], variances], 1)
 
     def pooled_levels(self, said_BChw: Tensor) -> Tensor:
-        """The levels (B, 2, H / 8, W / 8) that follow from the `statements` of all cells of a picture."""
+        """The levels (B, 2, H / 8, W / 8), computed from the `statements` of all cells of a picture."""
         wide = _wide(said_BChw[:, : 2 * self.shared], STATEMENT_SCALES)
         common = wide[:, : self.shared] / wide[:, self.shared :]
         levels = self.conclude(torch.cat([common, said_BChw[:, 2 * self.shared : -LEVEL_CHANNELS]], 1))
-        # Noise is not much louder than the picture varies.
+        # The noise cannot be much larger than the variation of the picture.
         most = 255 * MOST * (_wide(said_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES) - LITTLE).clamp(min=0).sqrt()
         levels = torch.minimum(levels.clamp(LOWEST, HIGHEST).exp(), most)
         return _wide(levels, LEVEL_SCALES)
@@ -106,5 +106,5 @@ def _variances(image_BCHW: Tensor) -> Tensor:
 
 
 def _wide(x_BChw: Tensor, scales: int) -> Tensor:
-    """The widest of the `widened` means, channels first."""
+    """The mean over the widest context, channels first; see `widened`."""
     return widened(x_BChw.permute(0, 2, 3, 1), scales)[-1].permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""A cellular automaton on the pixels themselves, as ViTCA is in the paper's comparison (4.2)."""
+"""A cellular automaton on the pixels themselves, like ViTCA in the paper's comparison (4.2)."""
 
 from collections.abc import Container, Iterator
 
@@ -21,7 +21,7 @@ class PixelAutomaton(SteppedModel):
         self.automaton = automaton
 
     def forward(self, image_BCHW: Tensor, steps: int | None = None, seed: int = 0) -> Tensor:
-        """As `SteppedModel.forward`; the cells' output is not clipped."""
+        """See `SteppedModel.forward`; the cells' output is not clipped."""
         cells = self.automaton.seed(image_BCHW.permute(0, 2, 3, 1))
         return self.image(self.automaton.run(cells, self.steps if steps is None else steps, seed))
 

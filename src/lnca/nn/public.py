@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import LncaError
 from ..files import opened
 
-# Where the releases keep their state dict.
+# Keys under which the releases store their state dict.
 NESTED = ("params_ema", "params", "state_dict", "model")
 
 
@@ -18,7 +18,7 @@ def read_public(path: Path) -> Mapping[str, Tensor]:
     """The state dict of a `.pth` file.
 
     Raises:
-        LncaError: no such file, damaged, with anything but tensors and plain containers in it, or without a state dict.
+        LncaError: the file is missing or damaged, holds more than tensors and plain containers, or no state dict.
     """
     try:
         with opened(path) as file:
@@ -31,7 +31,7 @@ def read_public(path: Path) -> Mapping[str, Tensor]:
         ) from error
     except MemoryError as error:
         raise LncaError(f"{path} does not fit into memory") from error
-    # Whatever else is raised over damaged bytes, the file is not what it says it is.
+    # Damaged bytes can raise any error; all of them mean that the file is not a checkpoint.
     except Exception as error:
         raise LncaError(f"{path} is no checkpoint that torch can read; get a whole copy of it") from error
     state = content

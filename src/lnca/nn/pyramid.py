@@ -1,13 +1,13 @@
 """An automaton on three lattices, for photographs: cells of 2x2, 4x4 and 8x8 pixels, and a noise level as an input.
 
-A step updates every lattice once, from coarse to fine: equation (1) of the paper, cells + phi(cells), on each of them,
-after the cells have heard from the next finer lattice (what is there) and from the next coarser one (what it is part
-of). The transition function phi is two dense 3x3 convolutions, so that a cell perceives all channels of its neighbours
-and not one number of each (docs/quality.md compares). Rules take turns: step t applies rule t, and the cells rest after
-the last one, so that more steps than there are rules change nothing.
+A step updates every lattice once, from coarse to fine. On each lattice the cells first get messages from the next finer
+lattice (details) and from the next coarser one (context); then equation (1) of the paper applies, cells + phi(cells).
+The transition function phi is two dense 3x3 convolutions, so a cell perceives all channels of its neighbours
+and not one number of each (docs/quality.md compares). Step t applies rule t. The cells stop after the last rule, so
+more steps than rules change nothing.
 
-Lattices as in multigrid methods (Brandt, "Multi-Level Adaptive Solutions to Boundary-Value Problems", 1977) and U-nets
-(Ronneberger et al. 2015); a map of noise levels as an input as in FFDNet (Zhang et al. 2018).
+The lattices are those of multigrid methods (Brandt, "Multi-Level Adaptive Solutions to Boundary-Value Problems", 1977)
+and U-nets (Ronneberger et al. 2015). FFDNet (Zhang et al. 2018) also takes a map of noise levels as an input.
 """
 
 from collections.abc import Container, Iterator
@@ -54,7 +54,7 @@ class Step(nn.Module):
     """One step of all lattices.
 
     Args:
-        channels: of a cell of the fine, the middle and the coarse lattice.
+        channels: channels of a cell of the fine, the middle and the coarse lattice.
     """
 
     def __init__(self, channels: tuple[int, int, int]):
@@ -79,12 +79,12 @@ class Step(nn.Module):
 
 
 class PyramidAutomaton(SteppedModel):
-    """Takes a picture and a map of its noise levels, which it estimates where none is given.
+    """Restores a picture with a map of its noise levels, which it estimates if none is given.
 
     Args:
-        channels: of a cell of the fine, the middle and the coarse lattice.
-        rules: how many take turns.
-        steps: steps at validation and test; as many as there are rules when None.
+        channels: channels of a cell of the fine, the middle and the coarse lattice.
+        rules: number of rules; each step uses the next one.
+        steps: steps at validation and test; the number of rules if None.
     """
 
     takes_noise_level = True
@@ -114,7 +114,7 @@ class PyramidAutomaton(SteppedModel):
         return F.pad(image_BCHW, (0, -width % SIDE, 0, -height % SIDE), mode="reflect")
 
     def seed(self, image_BCHW: Tensor, level_BLhw: Tensor) -> Cells:
-        """The cells before the first step: fine ones hold the picture's and the levels' features, the others nothing.
+        """The cells before the first step: fine cells hold features of the picture and the levels, the others are zero.
 
         Args:
             image_BCHW: sides are multiples of 8.
@@ -132,8 +132,8 @@ class PyramidAutomaton(SteppedModel):
         )
 
     def read(self, cells: Cells, image_BCHW: Tensor, level_BLhw: Tensor) -> Tensor:
-        """The picture with the correction that the fine cells hold, not clipped. Where there is no noise nothing is
-        corrected; arguments as of `seed`."""
+        """The picture plus the correction that the fine cells hold, not clipped. Without noise the correction is zero.
+        For the arguments see `seed`."""
         corrections = self.decode(cells.fine) * share_of_correction(spread(level_BLhw), 1).to(cells.fine.dtype)
         return image_BCHW + F.pixel_shuffle(corrections, FINE)
 
@@ -143,11 +143,11 @@ class PyramidAutomaton(SteppedModel):
         """Image (B, 3, H, W), sides >= 8 -> image of the same shape, in [0, 1].
 
         Args:
-            image_BCHW: in [0, 1], or with noise that reaches beyond.
-            steps: steps of the automaton; `self.steps` when None; more than there are rules change nothing more.
-            seed: has no meaning here, since all cells take part in every step.
-            noise_level: (B, 2, h, w) standard deviations of brightness and colour noise in 255ths, such as
-                `NoiseEstimator` gives and as large as its map, or (B, 2, 1, 1); estimated when None.
+            image_BCHW: values in [0, 1], or beyond because of noise.
+            steps: steps of the automaton; `self.steps` if None; steps beyond the number of rules change nothing.
+            seed: has no effect, since every step updates all cells.
+            noise_level: (B, 2, h, w) standard deviations of brightness and colour noise in 255ths, with the size
+                of `NoiseEstimator`'s map, or (B, 2, 1, 1); estimated if None.
 
         Raises:
             ValueError: a side is shorter than 8 pixels.
@@ -176,8 +176,8 @@ class PyramidAutomaton(SteppedModel):
                 yield restored[..., :height, :width].clamp(0, 1)
 
     def unrolled(self, image_BCHW: Tensor, level_BLhw: Tensor, steps: int) -> Iterator[Tensor]:
-        """Yields the picture after 0, 1, ..., `steps` steps as `read` gives it; the first is the given one. Arguments
-        as of `seed`."""
+        """Yields the picture after 0, 1, ..., `steps` steps, as `read` computes it; the first is the input. For the
+        arguments see `seed`."""
         yield image_BCHW
         cells, restored = self.seed(image_BCHW, level_BLhw), image_BCHW
         for step in range(steps):
@@ -188,16 +188,16 @@ class PyramidAutomaton(SteppedModel):
 
 
 def spread(level_BLhw: Tensor) -> Tensor:
-    """A map of levels for the fine lattice's cells, four times as high and wide: between cells it is linear, so that
+    """A map of levels for the cells of the fine lattice, four times as high and wide. It interpolates linearly, so that
     edges of cells do not show."""
     return F.interpolate(level_BLhw, scale_factor=SIDE // FINE, mode="bilinear", align_corners=False)
 
 
 def share_of_correction(level: Tensor, dimension: int) -> Tensor:
-    """How much of a correction is taken: all of it where brightness or colour noise is `FULL` or more, and none where
-    there is none, so that clean pictures stay.
+    """The share of a correction that is applied: 1 if brightness or colour noise is at least `FULL`, and 0 without
+    noise, so that clean pictures do not change.
 
     Args:
-        level: with the two levels along `dimension`, which is kept.
+        level: the two levels lie along `dimension`, which is kept.
     """
     return (level.amax(dimension, keepdim=True) / FULL).clamp(0, 1)

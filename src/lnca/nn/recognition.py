@@ -1,6 +1,6 @@
-"""Latent models recognised by their weights alone: the architecture and the settings that names and shapes tell.
+"""Recognises latent models by their tensors alone: architecture and settings from names and shapes.
 
-A weight file of lnca says in its header how its model is built. This is for those who get the tensors without it.
+The header of lnca's weight files says how to build the model. Other libraries load the tensors without the header.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Tensors that no rule and no coder but one has.
+# Tensors that only one rule or one coder has.
 RULES = {"nafca": "automaton.perception_embed.weight", "vitca": "automaton.qkv.weight"}
 AUTOENCODER, RESIDUAL = "autoencoder.side_channel.conv.weight", "autoencoder.gather.0.weight"
 PYRAMID = "rules.0.to_middle.weight"
@@ -30,10 +30,10 @@ def architecture_of(state_dict: Mapping[str, Any]) -> str | None:
 
 
 def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The settings of a state dict that `architecture_of` knows, as far as it tells.
+    """The settings of a state dict that `architecture_of` knows, as far as the tensors determine them.
 
-    Number of steps, update rate and ViTCA's heads leave no trace in it and are left out; cells are taken to have no
-    position code, which would tie them to one size.
+    They do not determine the number of steps, the update rate and ViTCA's heads, so these are left out. Cells are
+    assumed to have no position code, which would tie them to one size.
 
     Raises:
         KeyError: a tensor is missing.
@@ -59,7 +59,7 @@ def _rule_of(state_dict: Mapping[str, Any]) -> str | None:
 
 
 def _count(state_dict: Mapping[str, Any], layers: str) -> int:
-    """How many layers there are of a sequence."""
+    """Number of layers in a sequence."""
     return len({name.split(".")[layers.count(".") + 1] for name in state_dict if name.startswith(f"{layers}.")})
 
 

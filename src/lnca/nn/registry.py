@@ -1,4 +1,4 @@
-"""Modules built from the names of architectures and their settings."""
+"""Builds modules from the names and settings of architectures."""
 
 from collections.abc import Callable, Mapping
 from functools import singledispatch
@@ -37,12 +37,12 @@ from .vitca import ViTCA
 
 @singledispatch
 def module_of(settings: Settings) -> RestorationModel:
-    """An untrained module; settings of another package build their own."""
+    """An untrained module; settings from other packages build their own modules."""
     return settings.build()  # type: ignore[attr-defined]
 
 
 def _latent(settings: LatentSettings, rule: type, **options: Any) -> LatentAutomaton:
-    """The paper's autoencoder around a rule."""
+    """The paper's autoencoder with a rule."""
     width = settings.latent_channels
     autoencoder = Autoencoder(latent_channels=width, downsamplings=settings.downsamplings)
     automaton = rule(width, width, settings.hidden_channels, settings.update_rate, **options)
@@ -131,7 +131,7 @@ def build(name: str, /, *, state_dict: Mapping[str, Tensor] | None = None, **set
         settings: fields of the architecture's settings.
 
     Raises:
-        LncaError: no such architecture or setting, a value that does not fit, or weights of something else.
+        LncaError: unknown architecture or setting, a value that does not fit, or weights of another architecture.
     """
     if state_dict is not None:
         if name not in DEDUCED:

@@ -1,8 +1,8 @@
-"""Encoder and decoder beside a path at full resolution: the restored picture is the input plus a correction.
+"""Encoder and decoder with a path at full resolution: the restored picture is the input plus a correction.
 
 The paper's decoder has to rebuild every pixel from three numbers: d / 2 skip channels at a quarter and d latent
-channels at a sixteenth of the positions. Here features of every pixel go past the automaton to the decoder, which
-corrects the picture with what the cells have found out (docs/research/tiles.md).
+channels at a sixteenth of the positions. Here a feature map at full resolution bypasses the automaton. From it and the
+cells' output the decoder computes a correction of the picture (docs/research/tiles.md).
 """
 
 import torch
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from .autoencoder import Coder
 
-# Pixels of a cell's side.
+# Side of a cell in pixels.
 SIDE = 4
 
 
 class ResidualCoder(Coder):
-    """Encoder and decoder; cells stand for 4x4 pixels.
+    """Encoder and decoder; a cell covers 4x4 pixels.
 
     Args:
         image_channels: channels of the image.
-        width: channels of the path.
-        shrink: pixels of the side of the path's positions, 1, or 2 for a path over blocks of 2x2 pixels.
-        latent_channels: channels the encoder gives to the cells.
-        output_channels: channels the decoder reads from the cells.
-        mixing: channels between the two maps from the path's positions to a cell, and back.
+        width: channels of the path at full resolution.
+        shrink: side in pixels of a position of the path: 1, or 2 for a path over blocks of 2x2 pixels.
+        latent_channels: channels from the encoder to the cells.
+        output_channels: channels from the cells to the decoder.
+        mixing: channels between the two linear maps from the path's positions to a cell, and back.
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class ResidualCoder(Coder):
 
     @property
     def reach(self) -> int:
-        """Cells to either side that what is made of a cell depends on, at most, when encoding or decoding."""
+        """Largest radius of the receptive field of encoding or decoding, in cells."""
         return -(-5 * self.shrink // SIDE) + 1
 
     def encode(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, 3, H, W) -> latent (B, H / 4, W / 4, d) and the path: image and features, (B, 3 + width, H, W), or
-        (B, 12 + width, H / 2, W / 2) where `shrink` is 2."""
+        (B, 12 + width, H / 2, W / 2) if `shrink` is 2."""
         pixels = F.pixel_unshuffle(image_BCHW, self.shrink)
         features = self.features(pixels)
         latent = self.gather(F.pixel_unshuffle(features, SIDE // self.shrink))
         return latent.permute(0, 2, 3, 1), torch.cat([pixels, features], 1)
 
     def decode(self, latent_BHWC: Tensor, skip_BCHW: Tensor) -> Tensor:
-        """The cells' output and the path -> image (B, 3, H, W), in [0, 1] but in training, where it has to have a
+        """The cells' output and the path -> image (B, 3, H, W); in [0, 1], but not clipped in training, which needs a
         gradient."""
         pixels, features = skip_BCHW.split([self.pixels, self.width], 1)
         path = F.pixel_shuffle(self.scatter(latent_BHWC.permute(0, 3, 1, 2)), SIDE // self.shrink)

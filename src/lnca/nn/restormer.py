@@ -88,7 +88,7 @@ class PatchEmbed(nn.Module):
 
 
 class Resample(nn.Module):
-    """Half or double the resolution, with double or half the channels."""
+    """Halves or doubles the resolution, and doubles or halves the channels."""
 
     def __init__(self, channels: int, *, up: bool):
         super().__init__()
@@ -108,8 +108,8 @@ class Restormer(RestorationModel):
         num_refinement_blocks: blocks after the last level of the decoder.
         heads: attention heads of each level.
         ffn_expansion_factor: hidden channels of the feed-forward network, in multiples of a level's channels.
-        bias: whether convolutions have one.
-        norm_bias: whether normalisations have one.
+        bias: whether convolutions have a bias.
+        norm_bias: whether normalisations have a bias.
         image_channels: channels of the image.
     """
 
@@ -151,8 +151,8 @@ class Restormer(RestorationModel):
         self.output = nn.Conv2d(2 * dim, image_channels, 3, padding=1, bias=bias)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
-        """Image (B, 3, H, W) of any size >= 8 -> image of the same size. It is mirrored below and at the right up to a
-        multiple of 8, as in the release."""
+        """Image (B, 3, H, W) of any size >= 8 -> image of the same size. It is padded by mirroring at the lower and
+        right border to a multiple of 8, as in the release."""
         height, width = image_BCHW.shape[-2:]
         image = F.pad(image_BCHW, (0, -width % self.multiple, 0, -height % self.multiple), mode="reflect")
         level1 = self.encoder_level1(self.patch_embed(image))
@@ -166,7 +166,7 @@ class Restormer(RestorationModel):
 
 
 def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The settings a public state dict was made with, deduced from its names and shapes."""
+    """The settings of a public state dict, deduced from its names and shapes."""
 
     def count(stage: str) -> int:
         return 1 + max(int(match[1]) for name in state_dict if (match := re.match(rf"{stage}\.(\d+)\.", name)))
@@ -175,7 +175,7 @@ def settings_of(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     dim, image_channels = state_dict["patch_embed.proj.weight"].shape[:2]
     hidden = state_dict["latent.0.ffn.project_out.weight"].shape[1]
     channels = 8 * dim
-    # int(channels * factor) must give `hidden` at every level; half a channel more keeps rounding away from the edge.
+    # int(channels * factor) must give `hidden` at every level; adding half a channel avoids errors of rounding.
     return {
         "dim": dim,
         "num_blocks": tuple(count(stage) for stage in stages),

@@ -1,4 +1,4 @@
-"""Cell rules by name: the paper's two, and those that other packages bring as entry points of the group lnca.rules."""
+"""Cell rules by name: the paper's two, and rules of other packages with entry points in the group lnca.rules."""
 
 from importlib.metadata import entry_points
 
@@ -13,10 +13,10 @@ OURS: dict[str, type[Automaton]] = {"nafca": NAFCA, "vitca": ViTCA}
 
 
 def rule_named(name: str) -> type[Automaton]:
-    """The class of a rule, which is called with the numbers of input, output and hidden channels.
+    """The class of a rule; its arguments are the numbers of input, output and hidden channels.
 
     Raises:
-        LncaError: no such rule, or one that cannot be imported or is no `Automaton`.
+        LncaError: the rule is unknown, cannot be imported, or is not an `Automaton`.
     """
     if name in OURS:
         return OURS[name]

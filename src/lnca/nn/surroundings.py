@@ -1,7 +1,7 @@
-"""What is around a cell at several scales: means over wider and wider surroundings.
+"""The context of a cell at several scales: means over wider and wider neighbourhoods.
 
-A cell that hears its nearest neighbours only would take many steps to find the mean over a wide area; a pyramid without
-reduction ("à trous", Holschneider et al. 1989) hands it over at once, and is local.
+With its nearest neighbours alone, a cell would take many steps to compute the mean over a wide area. A pyramid without
+down-sampling ("à trous", Holschneider et al. 1989) computes it at once, and is local.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def widened(x: Tensor, scales: int) -> list[Tensor]:
-    """Means of what cells have (B, h, w, C) over wider and wider surroundings, which begin with their own."""
+    """Means of the cells' channels (B, h, w, C) over wider and wider neighbourhoods, beginning with the cell itself."""
     means = [x]
     for scale in range(scales - 1):
         means.append(smoothed(smoothed(means[-1], 1, 2**scale), 2, 2**scale))
@@ -17,12 +17,12 @@ def widened(x: Tensor, scales: int) -> list[Tensor]:
 
 
 def reach(scales: int) -> int:
-    """Cells that a mean depends on to either side."""
+    """Radius of the receptive field of the widest mean, in cells."""
     return 2 ** (scales - 1) - 1
 
 
 def smoothed(x: Tensor, dimension: int, hole: int) -> Tensor:
-    """The binomial filter 1/4, 1/2, 1/4 with holes, along one dimension."""
+    """Applies the binomial filter 1/4, 1/2, 1/4 with holes (dilation), along one dimension."""
     size = x.shape[dimension]
     place = torch.arange(size, device=x.device)
     before = x.index_select(dimension, (place - hole).clamp(min=0))

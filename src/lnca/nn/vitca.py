@@ -14,7 +14,7 @@ from .neighbourhood import neighbours
 def position_code(cells: int, channels: int) -> Tensor:
     """The 1-D sinusoidal code over the flattened cell index, (cells, channels).
 
-    Its columns stand in the order of the authors' code: first sine, all cosines, the other sines.
+    Its columns have the order of the authors' code: first sine, all cosines, the other sines.
     """
     index = torch.arange(cells, dtype=torch.float64)[:, None]
     sines = torch.sin(index * torch.exp(torch.arange(0, channels, 2) * (-math.log(10_000) / channels)))
@@ -30,8 +30,8 @@ class ViTCA(Automaton):
         embed: channels E of a token.
         heads: attention heads; they divide `embed`.
         mlp: hidden channels of the MLP.
-        position: "sinusoidal" adds the paper's code of the flattened cell index, which ties the rule to lattices of the
-            size it was trained on; "none" keeps the rule local, for images of any size.
+        position: "sinusoidal" adds the paper's code of the flattened cell index, which ties the rule to the size of the
+            lattice in training; "none" keeps the rule local, for images of any size.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ViTCA(Automaton):
         nn.init.zeros_(self.head.weight)
 
     def tokens(self, cells_BHWC: Tensor) -> Tensor:
-        """Cells (B, H, W, C) -> tokens (B, H, W, E), with the position code where the rule has one."""
+        """Cells (B, H, W, C) -> tokens (B, H, W, E), with the position code if the rule has one."""
         tokens = self.embed(cells_BHWC)
         if self.position == "none":
             return tokens

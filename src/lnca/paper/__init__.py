@@ -1,1 +1,1 @@
-"""The paper's experiments: the columns of Tables 1 and 2, running them, reporting them beside the paper's figures."""
+"""The paper's experiments: columns of Tables 1 and 2, running them, and reports beside the paper's figures."""

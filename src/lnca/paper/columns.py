@@ -1,4 +1,4 @@
-"""The columns of Tables 1 and 2 and the models that are compared in them."""
+"""The columns of Tables 1 and 2, and the models that they compare."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -21,22 +21,22 @@ MODELS = {
     "latent-nafca": "LatentNAFCA",
 }
 TINY_MODELS = {"nafnet-tiny": "NAFNet-tiny", "restormer-tiny": "Restormer-tiny", "vitca-tiny": "ViTCA-tiny"}
-# Rows below the paper's, where they were trained.
+# Rows below the paper's, shown if they were trained.
 OTHER_MODELS = {**TINY_MODELS, "lnca": "LNCA, full resolution"}
 GROUPS = {"all": list(MODELS), "tiny": [*TINY_MODELS, "latent-vitca", "latent-nafca"]}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column of a table.
 
     Args:
         table: "table1" (denoising) or "table2" (deblurring).
         data: name of the data set, and of the folder of its prepared tiles.
-        title: its head.
-        task: of the column.
-        paper: SSIM the paper reports, by model.
-        changes: what the recipe changes for it, as `--set` takes it.
+        title: heading of the column.
+        task: task of the column.
+        paper: the paper's SSIM, by model.
+        changes: changes of the recipe for this column, in the form of `--set`.
     """
 
     table: str
@@ -48,7 +48,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Such as "celeba-denoise"."""
+        """The name of the column, such as "celeba-denoise"."""
         return f"{self.data}-{self.task}"
 
 
@@ -63,7 +63,7 @@ def columns() -> dict[str, dict[str, Column]]:
 
 
 def chosen_columns(table: str, names: str) -> list[Column]:
-    """The columns of a table that a comma-separated list names; "all" are all of them."""
+    """The columns of a table in a comma-separated list; "all" means all columns."""
     known = columns()
     if table not in known:
         raise unknown("table", table, known)
@@ -71,7 +71,8 @@ def chosen_columns(table: str, names: str) -> list[Column]:
 
 
 def chosen_models(names: str) -> list[str]:
-    """Models of a comma-separated list; "all" are the paper's five, "tiny" the small presets and the latent models."""
+    """Models of a comma-separated list; "all" means the paper's five, "tiny" the small presets and the latent
+    models."""
     return _chosen(names, GROUPS, [*MODELS, *OTHER_MODELS], "model of the tables")
 
 
@@ -85,11 +86,11 @@ def _chosen(names: str, groups: dict[str, list[str]], known: list[str], kind: st
 
 
 def shared_epochs(recipe: Recipe, architecture: str, epochs: int) -> Recipe:
-    """The recipe with `epochs` passes over the training tiles in all, shared among the architecture's phases as the
-    recipe shares them, at least one each.
+    """The recipe with `epochs` passes over the training tiles in total, divided among the phases in the ratio of the
+    recipe, with at least one each.
 
     Raises:
-        LncaError: fewer epochs than phases.
+        LncaError: there are fewer epochs than phases.
     """
     phases = {name: getattr(recipe, name) for name in PHASES[architecture]}
     phases = {name: phase for name, phase in phases.items() if phase.epochs}
@@ -99,7 +100,7 @@ def shared_epochs(recipe: Recipe, architecture: str, epochs: int) -> Recipe:
     given = {name: max(1, epochs * phase.epochs // whole) for name, phase in phases.items()}
     while sum(given.values()) != epochs:
         short = sum(given.values()) < epochs
-        # The phase that is furthest from its share, on the side that has to change.
+        # The phase whose epochs differ most from its share, in the direction of the change.
         distance = {name: given[name] - epochs * phase.epochs / whole for name, phase in phases.items()}
         candidates = [name for name in phases if short or given[name] > 1]
         chosen = min(candidates, key=distance.__getitem__) if short else max(candidates, key=distance.__getitem__)

@@ -29,14 +29,14 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained.
+    """A model to train for a column.
 
     Args:
-        column: of a table.
+        column: column of a table.
         model: an architecture or a preset.
-        recipe: with the epochs it is to have.
-        tiles: folder that holds the prepared tiles of each data set by its name.
-        seed: of split, weights and everything drawn; the same for all models of a column.
+        recipe: the recipe, with its final number of epochs.
+        tiles: folder with the prepared tiles of each data set, by its name.
+        seed: seed of the split, the weights and all random draws; the same for all models of a column.
     """
 
     column: Column
@@ -51,17 +51,17 @@ class Experiment:
 
     @property
     def epochs(self) -> int:
-        """Passes over the training tiles, in all phases together."""
+        """Passes over the training tiles in all phases together."""
         return sum(getattr(self.recipe, phase).epochs for phase in PHASES[self.architecture])
 
     @property
     def name(self) -> str:
-        """Different for every experiment that can stand beside this one."""
+        """A name that differs for all experiments in the same folder."""
         some = "" if self.recipe.training_tiles is None else f"-{self.recipe.training_tiles}-tiles"
         return f"{self.column.name}-{self.model}-{self.recipe.name}-{self.epochs}-epochs{some}-seed-{self.seed}"
 
     def data(self) -> Path:
-        """The column's prepared tiles; raises `LncaError` when they are not there."""
+        """The column's prepared tiles; raises `LncaError` if they do not exist."""
         folder = self.tiles / self.column.data
         if not is_prepared(folder):
             source = "folder PICTURES" if self.column.data == "photos" else f"{self.column.data} ROOT"
@@ -77,20 +77,20 @@ def run_experiment(
     deadline: float | None = None,
     progress: Progress = lambda *_: None,
 ) -> Path | None:
-    """Trains, or goes on training, and scores; does nothing when the result is there.
+    """Trains or resumes training, and scores; does nothing if the result exists.
 
     Args:
-        folder: gets the run's folder.
-        results: gets the result, a JSON file.
-        device: where.
-        deadline: on the clock of `time.monotonic`; training stops there, saved.
+        folder: folder for the run's folder.
+        results: folder for the result, a JSON file.
+        device: device of the training.
+        deadline: time of `time.monotonic` at which training saves and stops.
 
     Returns:
-        The result file; None when time ran out before the end.
+        The result file; None if the time ran out.
 
     Raises:
-        Interrupted: Ctrl-C; the state is saved.
-        LncaError: tiles are missing, a loss exploded.
+        Interrupted: after Ctrl-C; the state is saved.
+        LncaError: tiles are missing, or a loss exploded.
     """
     path = results / f"{experiment.name}.json"
     if path.exists():
@@ -119,7 +119,7 @@ def run_experiment(
 
 
 def score(experiment: Experiment, weights: Path, device: torch.device | str) -> dict[str, Any]:
-    """The result of finished weights, as the file holds it."""
+    """The result of finished weights, in the form of the result file."""
     column, recipe, seed = experiment.column, experiment.recipe, experiment.seed
     restorer = Restorer(weights, str(device))
     tiles = open_tiles(experiment.data(), "test", seed, recipe.tile)
@@ -152,6 +152,6 @@ def score(experiment: Experiment, weights: Path, device: torch.device | str) -> 
 
 
 def device_name(device: torch.device | str) -> str:
-    """What a result was computed on."""
+    """The name of the device that computed a result."""
     kind = torch.device(device)
     return torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type

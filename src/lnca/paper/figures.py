@@ -30,7 +30,7 @@ TITLES = MODELS | OTHER_MODELS
 
 @contextmanager
 def figure(path: Path, rows: int, across: int, size: tuple[float, float]) -> Iterator[tuple["Figure", Any]]:
-    """A figure of rows x across axes, which is written to `path`."""
+    """A figure of `rows` x `across` axes that is written to `path` at the end."""
     try:
         import matplotlib.figure
     except ModuleNotFoundError as error:
@@ -38,7 +38,7 @@ def figure(path: Path, rows: int, across: int, size: tuple[float, float]) -> Ite
     drawing = matplotlib.figure.Figure(figsize=size, layout="constrained")
     yield drawing, drawing.subplots(rows, across, squeeze=False)
     room = io.BytesIO()
-    # No date in the file, so that the same results draw the same bytes.
+    # Without a date the same results give the same bytes.
     drawing.savefig(room, format="png", dpi=110, metadata={"Software": None})
     write_whole(path, room.getbuffer())
 
@@ -47,13 +47,13 @@ def draw_all(out: Path, results: Path, runs: Path, tiles: Path, column: str, cou
     """Draws all figures of a column, for both tables.
 
     Args:
-        out: gets the pictures.
-        results, runs, tiles: of `lnca paper run`.
+        out: folder for the pictures.
+        results, runs, tiles: folders of `lnca paper run`.
         column: name of a data set.
         count: tiles in a sheet.
 
     Raises:
-        LncaError: nothing was trained for the column, or its weights are gone.
+        LncaError: no model was trained for the column, or its weights are missing.
     """
     known = read_results(results)
     drawn = []
@@ -87,7 +87,7 @@ def _weights(runs: Path, result: dict[str, Any]) -> Path:
 
 
 def _examples(data: Path, task: Any, count: int) -> tuple[Tensor, Tensor]:
-    """Clean and corrupted tiles of the test split; the same for every figure."""
+    """Clean and corrupted tiles of the test split; every figure has the same ones."""
     tiles = open_tiles(data, "test", 0, 64, count)
     draw = generator("cpu", 0, "figures")
     return tiles.pairs(torch.arange(len(tiles)), task, PAPER_DIFFICULTY[task], draw)
@@ -110,7 +110,7 @@ def _pictures(axes: Any, rows: Sequence[tuple[str, Tensor]], clean: Tensor) -> N
 
 
 def sheet(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: int) -> Path:
-    """Test tiles: clean, corrupted, and restored by every model; the number is the mean SSIM of the row."""
+    """Draws test tiles: clean, corrupted, and restored by every model; the number is the mean SSIM of the row."""
     clean, corrupted = _examples(data, task, count)
     rows = [("clean", clean), ("corrupted", corrupted)]
     rows += [(TITLES[name], model.restore(corrupted)) for name, model in models.items()]
@@ -121,8 +121,8 @@ def sheet(path: Path, models: dict[str, Restorer], data: Path, task: Any, count:
 
 @torch.no_grad()
 def swap(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: int) -> Path:
-    """The latent swap test of equation (6): D(clean latent, corrupted skip) should be clean, D(corrupted latent, clean
-    skip) corrupted, for the autoencoders of the latent models."""
+    """Draws the latent swap of equation (6) for the autoencoders of the latent models: D(clean latent, corrupted skip)
+    should be clean, D(corrupted latent, clean skip) corrupted."""
     clean, corrupted = _examples(data, task, count)
     rows = [("clean", clean), ("corrupted", corrupted)]
     for name, model in models.items():
@@ -142,14 +142,14 @@ def swap(path: Path, models: dict[str, Restorer], data: Path, task: Any, count: 
 
 
 def curves(path: Path, results: dict[str, dict[str, Any]], kind: str) -> Path:
-    """SSIM on the test split against the number of steps ("steps"), or on the validation split against the samples a
-    model has seen ("learning"), those of the autoencoder's phase included."""
+    """Draws SSIM on the test split against the number of steps ("steps"), or on the validation split against the number
+    of training samples ("learning"), including those of the autoencoder phase."""
     with figure(path, 1, 1, (6.4, 4)) as (_, axes):
         axis: Axes = axes[0][0]
         for model, result in results.items():
             if kind == "learning":
                 rows = result["history"]
-                # The autoencoder is validated on clean latents, which says nothing of restoring.
+                # The autoencoder is validated on clean latents, which does not measure restoration.
                 points = [
                     (result["samples"] * (index + 1) / len(rows), row["validation_ssim"])
                     for index, row in enumerate(rows)

@@ -18,7 +18,7 @@ TITLES = {
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """All results in a folder; raises `LncaError` for a file that is none."""
+    """All results in a folder; raises `LncaError` for a file that is not a result."""
     results = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -31,14 +31,14 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is known of a model in a column: the paper's SSIM, and our results (one a seed)."""
+    """One cell of a table: the paper's SSIM, and our results, one for each seed."""
 
     paper: float | None
     ours: list[dict[str, Any]]
 
     @property
     def ssim(self) -> float | None:
-        """Mean over seeds; None where nothing was trained."""
+        """Mean over seeds; None without results."""
         return statistics.mean(run["output"]["ssim"]["mean"] for run in self.ours) if self.ours else None
 
     @property
@@ -58,14 +58,14 @@ class Cell:
 
 
 def cell(column: Column, model: str, results: Iterable[dict[str, Any]]) -> Cell:
-    """Of several budgets the one with the most samples counts, with all its seeds."""
+    """The cell of a model in a column. Of several budgets the one with the most samples counts, with all its seeds."""
     runs = [result for result in results if result["key"] == (column.table, column.data, model)]
     most = max((run["samples"] for run in runs), default=0)
     return Cell(column.paper.get(model), [run for run in runs if run["samples"] == most])
 
 
 def tables(folder: Path) -> dict[str, dict[str, dict[str, Cell]]]:
-    """Table -> model -> column -> cell; the tiny presets have rows where one was trained."""
+    """Table -> model -> column -> cell; a tiny preset has a row if it was trained."""
     results = read_results(folder)
     trained = {model for _, _, model in (result["key"] for result in results)}
     rows = [*MODELS, *(model for model in OTHER_MODELS if model in trained)]
@@ -85,7 +85,7 @@ def as_json(folder: Path) -> str:
 
 
 def as_text(folder: Path) -> str:
-    """`tables` as Markdown, each with what our figures rest on."""
+    """`tables` as Markdown, each with notes on our figures."""
     return "\n\n".join(_table(name, rows) for name, rows in tables(folder).items())
 
 
@@ -111,7 +111,7 @@ def _table(name: str, rows: dict[str, dict[str, Cell]]) -> str:
 
 
 def _note(column: str, model: str, cell: Cell) -> str:
-    """What stands behind our figure in a cell."""
+    """A note that explains our figure in a cell."""
     if not cell.ours:
         return ""
     first = cell.ours[0]

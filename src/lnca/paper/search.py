@@ -1,8 +1,8 @@
 """Grid search of the loss weights on the validation set (paper 3.2.1) by Optuna, or of any other field of a recipe.
 
-Every point of the grid waits as a trial in the study's database, and workers, of one command or of several on any
-number of machines, take one after the other. A worker gives signs of life while it trains; when they fail to come, the
-trial is marked as failed and its point waits anew.
+Every point of the grid waits as a trial in the study's database. Workers take one point after the other; they may
+belong to several commands on any number of machines. A worker sends heartbeats while it trains. Without heartbeats the
+trial is marked as failed, and its point waits again.
 """
 
 import contextlib
@@ -39,11 +39,11 @@ except ModuleNotFoundError as error:
     raise LncaError("the grid search needs Optuna: pip install 'lnca[search]'") from error
 
 
-# Seconds between a worker's signs of life, and without one until it counts as dead.
+# Seconds between a worker's heartbeats, and seconds without a heartbeat after which it counts as dead.
 HEARTBEAT, GRACE = 20, 90
-# How often a point whose worker died is tried again.
+# How often a point is tried again after its worker died.
 RETRIES = 3
-# Seconds that SQLite waits for another writer, and how often a database that others are just beginning is opened.
+# Seconds that SQLite waits for another writer; tries to open a database that another process is creating.
 LOCK = 120
 ATTEMPTS = 20
 
@@ -53,13 +53,13 @@ class Search:
     """A grid search.
 
     Args:
-        model, task, data, seed: of every training; see `Plan`.
-        recipe: name or path of the recipe that is changed.
-        changes: changes that all trainings share, as `--set` takes them.
+        model, task, data, seed: settings of every training run, see `Plan`.
+        recipe: name or path of the recipe to change.
+        changes: changes that all runs share, in the form of `--set`.
         grid: values of each field, such as {"autoencoder.distance": [1, 10, 100]}.
-        folder: gets the trainings, the study (SQLite) and the best recipe.
-        storage: address of a database that SQLAlchemy knows; None keeps the study in the folder.
-        heartbeat, grace: seconds between a worker's signs of life, and without one until it counts as dead.
+        folder: folder for the training runs, the study (SQLite) and the best recipe.
+        storage: address of a database for SQLAlchemy; None keeps the study in the folder.
+        heartbeat, grace: seconds between a worker's heartbeats, and seconds without one after which it counts as dead.
     """
 
     model: str
@@ -79,19 +79,19 @@ class Search:
         return load_recipe(self.recipe, [*self.changes, *(f"{name}={json.dumps(v)}" for name, v in values.items())])
 
     def points(self) -> list[dict[str, Any]]:
-        """The values of each point of the grid; a point's number is its place."""
+        """The values of each point of the grid; a point's number is its position."""
         return [dict(zip(self.grid, point, strict=True)) for point in itertools.product(*self.grid.values())]
 
     @property
     def address(self) -> str:
-        """Of the database."""
+        """Address of the database."""
         return self.storage or f"sqlite:///{self.folder / 'study.db'}"
 
     def study(self) -> "optuna.Study":
-        """The study, made or opened, in which every point waits, is worked on or is done.
+        """Creates or opens the study; every point in it waits, is in progress or is done.
 
         Raises:
-            LncaError: the database cannot be used, or holds a search of another grid.
+            LncaError: the database cannot be used, or holds a search with another grid.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         address = self.address
@@ -112,14 +112,14 @@ class Search:
                 return self._open(sqlalchemy.make_url(address))
             except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
                 reason = str(error.__cause__ or error).strip().splitlines()[0]
-                # Another command is just making the same tables.
+                # Another command is creating the same tables.
                 if not attempts or not ("already exists" in reason or "duplicate key" in reason):
                     raise LncaError(f"{_without_password(address)} cannot be used as a storage: {reason}") from error
                 time.sleep(0.5)
 
     def _open(self, url: "sqlalchemy.URL") -> "optuna.Study":
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # Of a server no connection is held while a point is trained.
+        # Hold no connection to a database server during training.
         engine: dict[str, Any] = {"poolclass": sqlalchemy.pool.NullPool}
         if url.get_backend_name() == "sqlite":
             engine = {"connect_args": {"timeout": LOCK}}
@@ -140,29 +140,29 @@ class Search:
         )
 
     def missing(self, study: "optuna.Study") -> list[int]:
-        """The points that neither wait nor are worked on or done."""
+        """The points that neither wait nor are in progress or done."""
         trials = study.get_trials(deepcopy=False)
         alive = {trial.user_attrs.get("point") for trial in trials if trial.state != TrialState.FAIL}
         return [number for number in range(len(self.points())) if number not in alive]
 
     def awaited(self, study: "optuna.Study") -> list[int]:
-        """The missing points with tries left, which whoever found their worker dead is just about to have wait anew."""
+        """The missing points with tries left; the process that found their worker dead will enqueue them again."""
         tries: dict[int | None, int] = {}
         for trial in study.get_trials(deepcopy=False):
             tries[trial.user_attrs.get("point")] = len(trial.system_attrs.get("retry_history", ()))
         return [number for number in self.missing(study) if tries.get(number, 0) < RETRIES]
 
     def enqueue(self, study: "optuna.Study", numbers: list[int]) -> None:
-        """Has points wait."""
+        """Lets points wait as trials."""
         points = self.points()
         for number in numbers:
             study.enqueue_trial(points[number], {"point": number})
 
     def train(self, trial: "optuna.Trial") -> float:
-        """One point of the grid: the best validation SSIM of the last phase."""
+        """Trains one point of the grid; returns the best validation SSIM of the last phase."""
         number = trial.user_attrs.get("point")
-        # Two commands that begin at once may both have made it wait: the older trial counts. One without a number was
-        # asked for when another worker had just taken the last one.
+        # Two commands that begin at the same time may both enqueue a point: the older trial counts. A trial without a
+        # number was requested just after another worker took the last point.
         for other in trial.study.get_trials(deepcopy=False):
             older = other.number < trial.number and other.state != TrialState.FAIL
             if number is None or (older and other.user_attrs.get("point") == number):
@@ -181,7 +181,7 @@ class Search:
         return max(row["validation_ssim"] for row in run.history if row["phase"] == last)
 
     def results(self, study: "optuna.Study") -> list[dict[str, Any]]:
-        """Each point's values and SSIM, None where there is none, and why."""
+        """Each point's values and SSIM, or None with the reason."""
         done: dict[int, optuna.trial.FrozenTrial] = {}
         for trial in study.get_trials():
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not trial.user_attrs.get("spare"):
@@ -204,7 +204,7 @@ def _without_password(address: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Heartbeats are said to be experimental each time."""
+    """Silences Optuna's warning that heartbeats are experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
@@ -226,7 +226,7 @@ def parse_grid(fields: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def work(search: Search, threads: int) -> None:
-    """Trains what waits, until nothing waits and no other worker's point may have to be tried again."""
+    """Trains waiting points until none waits and no point of another worker may need another try."""
     use_threads(threads)
     study, awaited_since = search.study(), None
     while True:
@@ -241,8 +241,8 @@ def work(search: Search, threads: int) -> None:
                 search.enqueue(study, search.missing(study))
                 raise
             except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-                # It was silent for so long, asleep perhaps, that its point waits anew or another has ended it; the run
-                # is saved. Optuna has a class for one of the moments at which it may see that, a text for the other.
+                # This worker was silent for too long, so its point waits again, or another worker finished it; the run
+                # is saved. Optuna reports this by a class of its own in one place, and by a message in another.
                 if type(error) is ValueError and not str(error).startswith("Cannot tell a"):
                     raise
         elif TrialState.RUNNING in states:
@@ -250,7 +250,7 @@ def work(search: Search, threads: int) -> None:
         elif awaited := search.awaited(study):
             awaited_since = awaited_since or time.monotonic()
             if time.monotonic() - awaited_since > search.grace:
-                # Who was about to have them wait has died too.
+                # The process that should have enqueued them has died too.
                 search.enqueue(study, awaited)
             else:
                 time.sleep(min(search.heartbeat, 2))
@@ -259,14 +259,14 @@ def work(search: Search, threads: int) -> None:
 
 
 def _worker(search: Search, threads: int) -> None:
-    """A training saves itself when interrupted; that the search was is said by the process that began it."""
+    """A worker process. An interrupted run saves itself; the parent process reports the interruption."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         work(search, threads)
 
 
 def _work_in_processes(search: Search, threads: int, workers: int) -> None:
-    """`work` in processes of their own, of which each goes on when another dies, and tries its point again."""
+    """Runs `work` in several processes; if one dies, the others continue and try its point again."""
     died = 0
     with contextlib.ExitStack() as stack:
         pools = [stack.enter_context(QuietWorkers(1)) for _ in range(workers)]
@@ -280,16 +280,15 @@ def _work_in_processes(search: Search, threads: int, workers: int) -> None:
 
 
 def run_search(search: Search, workers: int = 1) -> dict[str, Any]:
-    """Trains every point of the grid that is not done, and saves the best recipe.
+    """Trains every unfinished point of the grid, and saves the best recipe.
 
-    Commands of the same search share its points: each waits for the others' and ends with the same result.
+    Several commands of one search share its points; each waits for the others and ends with the same result.
 
     Returns:
         {"recipe": path, "best": values, "ssim": on the validation set, "points": [each point's values and SSIM]}.
 
     Raises:
-        LncaError: a field or value that a recipe does not take, a database that cannot be used, no point that could be
-            trained.
+        LncaError: a field or value is wrong, the database cannot be used, or no point could be trained.
     """
     for values in search.points():
         search.recipe_of(values)
@@ -313,7 +312,7 @@ def _searched(search: Search, workers: int) -> dict[str, Any]:
     if not trained:
         reason = points[0].get("stopped", "")
         raise LncaError(f"no point of the grid could be trained; the study says why: {reason}")
-    # The first of equals, so that every command finds the same.
+    # Take the first of equal points, so that every command finds the same one.
     found = max(trained, key=lambda point: point["ssim"])
     best = search.recipe_of(found["values"])
     plain = json.loads(json.dumps(dataclasses.asdict(dataclasses.replace(best, name=f"{best.name}-searched"))))

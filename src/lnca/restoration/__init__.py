@@ -1,1 +1,1 @@
-"""Any picture in, the same picture restored."""
+"""Restores pictures and films of any kind and size."""

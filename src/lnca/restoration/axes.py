@@ -1,4 +1,4 @@
-"""Arrays of several pictures, and arrays whose channels lie elsewhere than last."""
+"""Arrays of several pictures, and arrays whose channels are not the last axis."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from ..errors import LncaError
 
-# Channels that are restored together, as red, green and blue.
+# Number of channels that are restored together, as red, green and blue.
 COLOURS = 3
-# A last axis as short as this is one of channels.
+# A last axis that is not longer than this may be the channels.
 MOST_CHANNELS = 4
 
 
@@ -18,18 +18,19 @@ def picture_by_picture(
     restore: Callable[[np.ndarray, Callable[[float], None]], np.ndarray],
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """An array whose last two axes, beside that of its channels, are rows and columns; all before them count pictures.
+    """Restores an array whose last two axes, apart from the channels, are rows and columns; axes before count pictures.
 
     Three channels are restored together; any other number one by one, as grey pictures.
 
     Args:
-        array: such as (Z, H, W) grey slices without `channel_axis`, or (T, H, W, 3) with `channel_axis` -1.
+        array: for example grey slices (Z, H, W) with `channel_axis` None, or (T, H, W, 3) with `channel_axis` -1.
         channel_axis: the axis of the channels; None for grey pictures.
-        restore: (H, W) or (H, W, 3), and what is told the share that is done -> the same shape.
-        progress: is called with the share of all pictures that is restored, 0 to 1.
+        restore: takes a picture (H, W) or (H, W, 3) and a progress function; returns the same shape.
+        progress: called with the finished share of all pictures, 0 to 1.
 
     Raises:
-        LncaError: no such axis, or fewer than two beside it; a stack of slices as narrow as channels are.
+        LncaError: the axis does not exist, there are fewer than two others, or slices are so narrow that their last
+            axis may be the channels.
     """
     if channel_axis is not None and not -array.ndim <= channel_axis < array.ndim:
         raise LncaError(f"an array of the shape {array.shape} has no axis {channel_axis}")

@@ -1,4 +1,4 @@
-"""How a picture is cut into bands and blocks."""
+"""Plans that cut a picture into bands and blocks."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,22 @@ from ..runtime.coders import BandCoder
 
 COMFORTABLE_BAND = 64e6
 BLOCK_STEPS = 8
-# Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
+# Share of the allowed memory that a plan uses, since an allocator does not return all freed memory at once.
 USABLE_MEMORY = 0.84
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture is restored.
+    """A plan for restoring a picture.
 
     Args:
-        rows, columns: of the lattice of cells.
+        rows, columns: size of the lattice of cells.
         band: lines of cells that are encoded or decoded at a time.
-        block: lines of cells that are run at a time when the lattice lies in a file; None keeps it in memory.
-        steps: steps run on a block before the next one.
-        memory: the most bytes used at a time, beside the picture itself.
-        file: bytes of the file.
-        across: whether lines are columns, and not rows.
+        block: lines of cells that run at a time if the lattice lies in a file; None keeps it in memory.
+        steps: steps of a block before the next one.
+        memory: peak memory in bytes, beside the picture itself.
+        file: size of the file in bytes.
+        across: whether lines are columns instead of rows.
     """
 
     rows: int
@@ -49,10 +49,10 @@ class Plan:
 
 
 class DoesNotFit(LncaError):
-    """A picture does not fit into the memory that is allowed.
+    """A picture does not fit into the allowed memory.
 
     Args:
-        least: bytes that it needs.
+        least: bytes that it needs at least.
     """
 
     def __init__(self, least: float):
@@ -61,5 +61,5 @@ class DoesNotFit(LncaError):
 
 
 def margin_of(coder: BandCoder) -> int:
-    """Columns of cells beyond a band of columns, on either side, that are computed with it."""
+    """Columns of cells on either side of a band of columns that are computed with it."""
     return -(-coder.reach // coder.aligned) * coder.aligned

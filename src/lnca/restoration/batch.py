@@ -1,16 +1,14 @@
-"""Files in, files out: how they are restored, and what is written down of each."""
+"""Restores files, and makes a record of each."""
 
 import io
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -30,7 +28,6 @@ from ..peers import started
 from ..runtime import threads
 from ..runtime.native import Backend, Precision
 from ..version import __version__
-from ..workers import QuietWorkers
 from .jobs import Job, plan
 from .kernel import Kernel, read_kernel, write_kernel
 from .mask import mask_of
@@ -39,15 +36,18 @@ from .notation import Noise
 from .restorer import Restorer, Settled
 from .showing import draw_heat_map, side_by_side
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """Files that are written beside one restored picture, of its first frame.
+    """Further files for one restored picture, from its first frame.
 
     Args:
-        kernel: gets the blur kernel that is found.
-        heat_map: gets the steps of each cell, where these end as cells settle.
-        comparison: gets the picture half before, half after.
+        kernel: file for the estimated blur kernel.
+        heat_map: file for the steps of each cell, if steps end when cells settle.
+        comparison: file for a picture with half before and half after.
     """
 
     kernel: Path | None = None
@@ -57,13 +57,13 @@ class Beside:
 
 @dataclass(frozen=True)
 class Way:
-    """How pictures are restored; arguments of `Restorer`, its `restore` and `mask_of`.
+    """Settings for restoring pictures: arguments of `Restorer`, of its `restore`, and of `mask_of`.
 
     Args:
         times: whether an output gets its source's times.
         mask: a file, or the shares themselves.
-        kernel: a picture or a .npy file of the blur kernel, or the kernel; None lets the model find it.
-        beside: for one picture.
+        kernel: a picture or .npy file of the blur kernel, or the kernel; None lets the model estimate it.
+        beside: further files, for one picture.
     """
 
     model: str
@@ -84,7 +84,7 @@ class Way:
     beside: Beside = Beside()
 
     def told_kernel(self, restorer: Restorer) -> dict[str, Any]:
-        """As an option of `Restorer.restore`, where one is told; raises `LncaError` where it cannot be used."""
+        """A given kernel as an option of `Restorer.restore`; raises `LncaError` if the model takes none."""
         if not restorer.takes_kernel and (self.kernel is not None or self.beside.kernel is not None):
             raise LncaError(f"{restorer.info.name} takes no blur kernel; add --model photo-deblur")
         if self.kernel is None:
@@ -94,18 +94,18 @@ class Way:
 
 @dataclass
 class Record:
-    """What became of one file, a line of the manifest.
+    """The result for one file, a line of the manifest.
 
     Args:
         file, output: paths.
-        model, steps: how; the steps a cell took on average where they were left out.
-        noise_level: standard deviations of "brightness" and "colour" noise that the model was given, in 255ths, means
-            over the picture; None of models that take none.
-        width, height, frames: of the picture.
-        seconds: it took, reading and writing included.
-        notes: what could not stay as it was.
-        error: why there is no output; None when there is, or the file is no picture.
-        left_out: why a file was left out; None of pictures.
+        model, steps: model and its steps; with settling, the steps that a cell took on average.
+        noise_level: standard deviations of "brightness" and "colour" noise that the model got, in 255ths, means over
+            the picture; None for models without a noise level.
+        width, height, frames: size of the picture and its number of frames.
+        seconds: time, including reading and writing.
+        notes: what could not be kept.
+        error: why there is no output; None if there is one, or if the file is not a picture.
+        left_out: why a file was left out; None for pictures.
     """
 
     file: str
@@ -124,7 +124,7 @@ class Record:
 
     @classmethod
     def of_left_out(cls, left: LeftOut, model: str) -> "Record":
-        """Of something in a folder that is no picture to be read."""
+        """The record of a file in a folder that is left out."""
         if left.failed:
             return cls(left.file, "", model, error=left.reason)
         return cls(left.file, "", model, left_out=left.reason)
@@ -134,20 +134,20 @@ class Record:
         return self.width * self.height * self.frames / 1e6
 
     def line(self) -> str:
-        """All of it as one line of JSON, without a newline."""
+        """The record as one line of JSON, without a newline."""
         return json.dumps({**asdict(self), "megapixels": self.megapixels})
 
 
 @lru_cache(8)
 def restorer_of(model: str, device: str, backend: Backend, precision: Precision) -> Restorer:
-    """The restorer of a way, loaded once a process."""
+    """The restorer with these settings, loaded once in each process."""
     return Restorer(model, device, backend, precision)
 
 
 class Done(NamedTuple):
-    """A restored picture, the steps that a cell took (None of models without steps), the noise levels that the model
-    was given (None of models that take none), see `Record`; of its first frame the kernel that was found, and the steps
-    of its cells where these ended as they settled."""
+    """A restored picture, the steps of a cell (None for models without steps), and the noise levels that the model got
+    (None for models without), see `Record`. For its first frame the estimated kernel, and the steps of its cells if
+    they ended when cells settled."""
 
     photo: Photo
     steps: float | None
@@ -157,7 +157,7 @@ class Done(NamedTuple):
 
 
 class DoneFrame(NamedTuple):
-    """One restored frame, and what `Done` says of it."""
+    """One restored frame, with the fields of `Done`."""
 
     picture: np.ndarray
     steps: float | None
@@ -167,14 +167,14 @@ class DoneFrame(NamedTuple):
 
 
 def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None] | None = None) -> DoneFrame:
-    """One frame restored.
+    """Restores one frame.
 
     Args:
-        frame: (H, W) or (H, W, C) as a `Photo` has it.
-        progress: is called with the share that is restored, 0 to 1.
+        frame: (H, W) or (H, W, C), see `Photo`.
+        progress: called with the finished share, 0 to 1.
 
     Raises:
-        LncaError: as `Restorer.restore`.
+        LncaError: see `Restorer.restore`.
     """
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
@@ -192,13 +192,13 @@ def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None]
 
 
 def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | None = None) -> Done:
-    """A picture restored frame by frame.
+    """Restores a picture frame by frame.
 
     Args:
-        progress: is called with the share that is restored, 0 to 1.
+        progress: called with the finished share, 0 to 1.
 
     Raises:
-        LncaError: as `Restorer.restore`.
+        LncaError: see `Restorer.restore`.
     """
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
     given, factor = stretched(photo)
@@ -214,12 +214,12 @@ def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | No
 
 
 def _part_of(progress: Callable[[float], None], number: int, count: int) -> Callable[[float], None]:
-    """What a frame of several reports to."""
+    """The progress function for one of several frames."""
     return lambda share: progress((number + share) / count)
 
 
 def mean_levels(levels: list[tuple[float, float]]) -> dict[str, float] | None:
-    """Means of the levels of brightness and colour noise over frames, as a record has them; None without any."""
+    """Means of the levels of brightness and colour noise over frames, for a record; None without any."""
     if not levels:
         return None
     brightness, colour = (round(float(mean), 2) for mean in np.mean(levels, 0))
@@ -227,8 +227,8 @@ def mean_levels(levels: list[tuple[float, float]]) -> dict[str, float] | None:
 
 
 def restore_together(photos: list[Photo], way: Way) -> list[Done]:
-    """`restore_photo` of several pictures at once: of one frame each, all of one size and depth, and not in steps that
-    end where cells settle."""
+    """Like `restore_photo`, for several pictures at once: with one frame each, all of one size and depth. Not for steps
+    that end when cells settle."""
     if way.steps == "auto":
         raise LncaError("pictures whose steps end where cells settle are restored one by one")
     restorer = restorer_of(way.model, way.device, way.backend, way.precision)
@@ -250,13 +250,13 @@ def restore_together(photos: list[Photo], way: Way) -> list[Done]:
 
 
 def _steps(restorer: Restorer, asked: int | None) -> float | None:
-    """Steps that cells take; None of models without."""
+    """Number of steps of the cells; None for models without steps."""
     own = restorer.steps
     return None if own is None else float(own if asked is None else asked)
 
 
 def _how(restorer: Restorer, steps: float | None, way: Way) -> str:
-    """What the tag of a restored picture says."""
+    """The text of the tag in a restored picture."""
     how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
     shares = {"strength": way.strength, "luma": way.noise.luma, "chroma": way.noise.chroma}
     if way.kernel is not None:
@@ -265,13 +265,13 @@ def _how(restorer: Restorer, steps: float | None, way: Way) -> str:
 
 
 def check_inside(output: Path, root: Path) -> None:
-    """Raises `LncaError` when a folder of `root`'s tree, which may have been there before, leads out of it."""
+    """Raises `LncaError` if an existing folder in `root`'s tree is a link that leads out of it."""
     if root.is_dir() and not output.parent.resolve().is_relative_to(root.resolve()):
         raise LncaError(f"{output.parent} is a link that leads out of {root}; choose another output")
 
 
 def restore_file(job: Job, way: Way, progress: Callable[[float], None] | None = None) -> Record:
-    """Restores one file, see `restore_photo`; an error is in the record."""
+    """Restores one file, see `restore_photo`; errors are in the record."""
 
     def read() -> Photo:
         check_inside(job.output, job.root)
@@ -285,16 +285,15 @@ def restore_file(job: Job, way: Way, progress: Callable[[float], None] | None = 
 
 
 def restore_path(source: Path, output: Path | None, way: Way, *, overwrite: bool = False, **progress: Any) -> Record:
-    """Restores one file into another, as `lnca restore` does.
+    """Restores one file into another, like `lnca restore`.
 
     Args:
-        output: None for the source with "-restored" added to its name; a folder gets a file of the source's name.
-        overwrite: replace an output that exists.
+        output: None means the source with "-restored" added to its name; in a folder the output gets the source's name.
+        overwrite: replace an existing output.
         progress: see `restore_file`.
 
     Raises:
-        LncaError: no such file, a folder, an output that exists or cannot be written, a picture that cannot be
-            restored.
+        LncaError: the source does not exist, is a folder or cannot be restored; the output exists or cannot be written.
     """
     if source.is_dir():
         raise LncaError(f"{source} is a folder; give one picture, or use the command: lnca restore {source}")
@@ -307,20 +306,20 @@ def restore_path(source: Path, output: Path | None, way: Way, *, overwrite: bool
 
 
 def note_other_kind(photo: Photo, given: str, written: str) -> None:
-    """Notes where a file is not what its suffix says, so that its output, which has the same suffix, is of another
-    kind."""
+    """Notes if a file has another format than its suffix says. Its output has the same suffix, and so another format
+    than the source."""
     kind = FORMATS.get(written.lower())
     if given.lower() == written.lower() and kind is not None and photo.kind != kind:
         photo.note(f"{photo.kind} under the name of {kind} became what it is named")
 
 
 def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> Record:
-    """Restores a picture from or to a stream; an error is in the record.
+    """Restores a picture from or to a stream; errors are in the record.
 
     Args:
-        source: a file, or what was in one.
-        output: a file, whose suffix says the format, or a stream, which gets that of the source, or PNG where that is
-            only read.
+        source: a file, or the content of one.
+        output: a file, whose suffix determines the format, or a stream, which gets the format of the source, or PNG if
+            that is only read.
     """
 
     def read() -> Photo:
@@ -338,7 +337,7 @@ def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> R
 
 
 def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
-    """`write_photo`, whole or not at all."""
+    """Like `write_photo`, whole or not at all."""
     room = io.BytesIO()
     notes = write_photo(photo, room, photo.kind if photo.kind in FORMATS.values() else "PNG", "the output")
     try:
@@ -356,11 +355,11 @@ def recorded(
     write: Callable[[Photo], list[str]],
     progress: Callable[[float], None] | None = None,
 ) -> Record:
-    """The record, filled in, of a picture that is read, restored and written; an error is in it.
+    """Reads, restores and writes a picture; returns its record, with an error if there is one.
 
     Args:
-        read, write: raise `LncaError`; `write` gives what could not stay as it was. Of anything else that goes wrong
-            with one picture the record says what it is, so that the others can go on.
+        read, write: raise `LncaError`; `write` returns what could not be kept. Any other error goes into the record
+            too, so that the other pictures can continue.
     """
     begin = time.perf_counter()
     try:
@@ -373,7 +372,7 @@ def recorded(
     except LncaError as error:
         record.error = str(error)
     except Exception as error:
-        # Processes that share a picture cannot go on with the next when one has left this.
+        # Processes that share a picture cannot continue with the next one after one of them has failed.
         if started() > 1:
             raise
         record.error = unexpected(record.file, error)
@@ -382,14 +381,14 @@ def recorded(
 
 
 def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
-    """Writes what was asked for beside a restored picture.
+    """Writes the further files of a restored picture.
 
     Args:
-        photo: as it was given.
-        file: its name, whose permissions and times the others get, where it is one.
+        photo: the given picture.
+        file: its name; if it is a file, the others get its permissions and times.
 
     Raises:
-        LncaError: they cannot be written.
+        LncaError: the files cannot be written.
     """
     asked, path = way.beside, Path(file)
     stamp = stamp_of(path) if path.is_file() else NEW
@@ -406,7 +405,7 @@ def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
 
 
 def unexpected(file: str, error: Exception) -> str:
-    """A sentence for what no other sentence is for."""
+    """The message for an unexpected error."""
     if isinstance(error, MemoryError):
         return f"{file} cannot be restored in the memory there is; see --max-memory"
     return f"{file} could not be restored ({type(error).__name__}: {in_short(error)}); please report it"
@@ -415,12 +414,12 @@ def unexpected(file: str, error: Exception) -> str:
 def restore_files(
     jobs: list[Job], way: Way, workers: int = 1, progress: Callable[[float], None] | None = None
 ) -> Iterator[Record]:
-    """Yields a record for each job as it is done, and goes on when one fails.
+    """Yields a record for each finished job, and continues if one fails.
 
     Args:
-        workers: processes, each with a share of the processor. What was under way when one of them died is done again,
-            each picture alone, so that only those fail that end their worker themselves.
-        progress: is called with the share of the picture under way that is restored, where no workers are.
+        workers: number of processes, which share the CPU. If one dies, the pictures in progress are done again, each
+            alone, so that only pictures that crash their worker fail.
+        progress: called with the finished share of the current picture, if there are no workers.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
@@ -435,8 +434,13 @@ def restore_files(
 
 
 def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None, list[Job]]:
-    """Takes jobs from `left` and yields their records, until all are done or a worker has died; returns the jobs that
-    were handed out then."""
+    """Takes jobs from `left` and yields their records, until all are done or a worker dies; returns the jobs that were
+    in progress then."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+    from concurrent.futures.process import BrokenProcessPool
+
+    from ..workers import QuietWorkers
+
     under_way: dict[Future[Record], Job] = {}
     with QuietWorkers(min(workers, len(left))) as pool:
         while left or under_way:
@@ -463,7 +467,7 @@ def _in_worker(job: Job, way: Way, workers: int) -> Record:
 
 
 class Lines(Protocol):
-    """A text file that lines are added to."""
+    """A text file to which lines are appended."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -471,7 +475,7 @@ class Lines(Protocol):
 
 
 def write_manifest(file: Lines, records: Iterable[Record]) -> Iterator[Record]:
-    """Passes records on, each written down as a line as soon as it is there."""
+    """Yields records, and writes each as a line as soon as it arrives."""
     for record in records:
         file.write(record.line() + "\n")
         file.flush()

@@ -1,4 +1,4 @@
-"""Restoring many pictures on a Ray cluster: Ray Data hands out the work, and does again what a dead worker had."""
+"""Restores many pictures on a Ray cluster: Ray Data distributes the work, and repeats that of dead workers."""
 
 import io
 import json
@@ -23,20 +23,20 @@ from ..runtime import threads
 from .batch import Record, Way, check_inside, note_other_kind, recorded
 from .stores import StoredJob, is_address, read_bytes, save_stored
 
-# Pictures that a task has at most, and tasks that each processor has at least, so that none waits long for the others.
+# Most pictures of a task, and fewest tasks of each core, so that no core waits long for the others.
 TASK, TASKS = 16, 8
-# How often a task is tried again when its worker dies.
+# How often a task is tried again after its worker died.
 RETRIES = 3
-# Seconds for a cluster to answer.
+# Seconds within which a cluster has to answer.
 PATIENCE = 10
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Gives Ray, in a cluster or, without an address, on the processors of this machine alone.
+    """A context with Ray, in a cluster or, without an address, only on this machine.
 
     Raises:
-        LncaError: Ray is not installed, there is no cluster at the address.
+        LncaError: Ray is not installed, or there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -47,7 +47,7 @@ def connected(address: str | None) -> Iterator[Any]:
     address = address or os.environ.get("RAY_ADDRESS")
     if address:
         _check_answers(address)
-    # Alone, nothing listens but on the loopback address.
+    # On this machine alone, listen only on the loopback address.
     alone = {} if address else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **alone)
@@ -57,7 +57,7 @@ def connected(address: str | None) -> Iterator[Any]:
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        # What is lost with a worker is done again below, picture by picture.
+        # Work that is lost with a worker is repeated below, picture by picture.
         context.max_errored_blocks = -1
         for name in ("ray.data", "ray.data._internal.execution.streaming_executor"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -67,7 +67,7 @@ def connected(address: str | None) -> Iterator[Any]:
 
 
 def _check_answers(address: str) -> None:
-    """Raises `LncaError` where nobody listens: Ray would try for many minutes, and then end the process."""
+    """Raises `LncaError` if nothing listens at the address: Ray would try for minutes, and then end the process."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not port.isdecimal():
         return
@@ -80,16 +80,16 @@ def _check_answers(address: str) -> None:
 def restore_on_cluster(
     jobs: list[StoredJob], way: Way, address: str | None = None, workers: int | None = None
 ) -> Iterator[Record]:
-    """Yields one record for each job, as they are done; an output is whole or not there, whatever dies.
+    """Yields one record for each finished job. Whatever dies, an output is whole or does not exist.
 
     Args:
-        jobs: addresses, or paths that all machines see.
-        way: how; a weight file is handed to the machines.
-        address: of a Ray cluster; None is one of this machine's own.
-        workers: pictures at a time, at most; None for as many as the cluster has processors, or GPUs where it has some.
+        jobs: jobs with addresses, or with paths that all machines share.
+        way: settings; a weight file is sent to the machines.
+        address: address of a Ray cluster; None starts Ray on this machine.
+        workers: most pictures at a time; None means the number of the cluster's cores, or of its GPUs if it has some.
 
     Raises:
-        LncaError: as `connected`.
+        LncaError: see `connected`.
     """
     weights = None if way.model in shipped_weights() else Path(locate(way.model)).read_bytes()
     if not jobs:
@@ -100,11 +100,11 @@ def restore_on_cluster(
         places = int(resources.get("GPU" if "num_gpus" in needs else "CPU", 1))
         left = {job.output: job for job in jobs}
         size = max(1, min(TASK, len(jobs) // (TASKS * places)))
-        # A task whose worker dies again and again takes its other pictures with it: they are tried once more, alone.
+        # If a task's worker dies repeatedly, all its pictures fail with it: try each of them once more, alone.
         for rows in (size, 1):
             items = [{"job": json.dumps(asdict(job))} for job in left.values()]
             with warnings.catch_warnings():
-                # Until Ray 2.64 has another way to say how often a task is tried again.
+                # Needed until Ray 2.64 has another setting for the number of retries.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 results = ray.data.from_items(items, override_num_blocks=-(-len(items) // rows)).map(
                     restore_row, fn_args=(way, weights), concurrency=workers, max_retries=RETRIES, **needs
@@ -121,14 +121,14 @@ def restore_on_cluster(
 
 
 def _placed(way: Way, gpus: bool) -> tuple[Way, dict[str, float]]:
-    """The way, with a device, and what Ray is to keep free for each picture."""
+    """The settings with a device, and the resources that Ray reserves for each picture."""
     if way.device.startswith("cuda") or (way.device == "auto" and gpus):
         return replace(way, device="cuda"), {"num_cpus": 1, "num_gpus": 1}
     return replace(way, device="cpu" if way.device == "auto" else way.device), {"num_cpus": 1}
 
 
 def restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
-    """What a worker does with one picture."""
+    """Restores one picture in a worker."""
     threads.allow(1)
     job = StoredJob(**json.loads(row["job"]))
     record = Record(job.source, job.output, way.model)
@@ -158,7 +158,7 @@ def _own_folder() -> tempfile.TemporaryDirectory:
 
 @lru_cache(1)
 def _written(name: str, weights: bytes) -> str:
-    """A weight file of this worker's own."""
+    """Writes a weight file for this worker."""
     path = Path(_own_folder().name) / name
     write_whole(path, weights)
     return str(path)

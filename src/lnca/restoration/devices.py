@@ -1,4 +1,4 @@
-"""Where pictures are restored: on the processor, for which nothing else is needed, or by torch on a GPU."""
+"""Devices for restoring: the CPU, which needs no other package, or a GPU with torch."""
 
 import ctypes
 import platform
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from ..errors import HOW_TO_GET_TORCH, LncaError
 
-# What the drivers of GPUs that torch works with leave on Linux: NVIDIA's, AMD's, and Windows' for its own Linux.
+# Device files of GPU drivers on Linux: NVIDIA's, AMD's, and that of the Windows Subsystem for Linux.
 SIGNS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 NAMES = ("auto", "cpu", "cuda", "mps")
 
 
 def device_named(name: str = "auto") -> str:
-    """The device of a name, such as "cpu" or "cuda:0"; "auto" is the fastest there is.
+    """The device with a name, such as "cpu" or "cuda:0"; "auto" is the fastest one.
 
-    Torch is imported only where a GPU is asked for, or may be there.
+    Torch is imported only if a GPU is requested or may exist.
 
     Raises:
-        LncaError: no such device, or none here, or a GPU without torch.
+        LncaError: the name is unknown, the machine does not have the device, or a GPU is requested without torch.
     """
     kind, _, number = name.partition(":")
     if kind not in NAMES or (kind in ("auto", "cpu") and number):
@@ -34,7 +34,7 @@ def device_named(name: str = "auto") -> str:
 
 
 def a_gpu_may_be_here() -> bool:
-    """Whether it pays to import torch to look for a GPU."""
+    """Whether there may be a GPU, so that importing torch to look for it is worth the time."""
     system = platform.system()
     if system == "Darwin":
         return platform.machine() == "arm64"

@@ -1,8 +1,7 @@
-"""Films: restored frame by frame in the memory of a part of them, with sound and subtitles as they are.
+"""Restores films frame by frame, in the memory of a part of the film; copies sound and subtitles unchanged.
 
-Frames are encoded in parts of `PART` frames, each a file of its own in a folder beside the output, so that an
-interrupted run goes on where it stopped, to the same bytes. In the end the parts are joined, without being encoded
-again.
+Frames are encoded in parts of `PART` frames. Each part is a file in a folder beside the output, so an interrupted run
+resumes where it stopped, to the same bytes. At the end the parts are joined without encoding them again.
 """
 
 import heapq
@@ -24,15 +23,14 @@ from ..images.limits import SMALLEST_SIDE
 from ..version import __version__
 from .batch import Record, Way, mean_levels, restore_frame, restorer_of, unexpected
 
-READ_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-# Containers that are written, by suffix: their names to FFmpeg.
+# FFmpeg's names of the containers that can be written, by suffix.
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-# Frames of a part.
+# Number of frames of a part.
 PART = 48
-# Share of the noise level of the frames before, with which a frame's own estimate is mixed, so that nothing flickers;
-# where the two differ by more than a factor, the scene has changed.
+# Weight of the noise level of earlier frames, which is mixed with a frame's own estimate so that nothing flickers; if
+# the two differ by more than a factor, the scene has changed.
 BEFORE, OTHER_SCENE = 0.8, 1.6
-# Encoders of 8 and of more bits. Without frames that depend on later ones, parts can be joined.
+# Encoders for 8 and for more bits. Parts can only be joined without frames that depend on later ones.
 ENCODERS: dict[bool, tuple[str, dict[str, str]]] = {
     False: ("libx264", {"crf": "14", "preset": "medium", "bf": "0", "threads": "1"}),
     True: (
@@ -40,16 +38,16 @@ ENCODERS: dict[bool, tuple[str, dict[str, str]]] = {
         {"crf": "16", "preset": "medium", "x265-params": "bframes=0:log-level=none:pools=1:frame-threads=1"},
     ),
 }
-# As FFmpeg numbers them: colour spaces of small and of large pictures where a film does not say, and ranges.
+# FFmpeg's numbers: default colour spaces of small and of large pictures, and colour ranges.
 BT_601, BT_709, UNKNOWN, STUDIO, FULL = 5, 1, 2, 1, 2
 LARGE = 720
-# Of FFmpeg's scaler: bicubic, rounded well, with all of the colours; otherwise every frame loses a level of brightness.
+# Flags of FFmpeg's scaler: bicubic, accurate rounding, full chroma; otherwise every frame loses a level of brightness.
 EXACTLY = 4 | 0x40000 | 0x2000 | 0x4000
 
 
 @dataclass(kw_only=True)
 class Look:
-    """How a film's frames are coded, taken from its first one."""
+    """The coding of a film's frames, from its first frame."""
 
     width: int
     height: int
@@ -67,19 +65,14 @@ class Look:
         return f"yuv{self.chroma}p" + ("10le" if self.bits > 8 else "")
 
 
-def is_film(path: Path) -> bool:
-    """Whether a file's name is that of a film."""
-    return path.suffix.lower() in READ_SUFFIXES
-
-
 def film_output(source: Path, output: Path | None, overwrite: bool) -> Path:
-    """Where a restored film goes.
+    """The output file of a restored film.
 
     Args:
-        output: None for the source with "-restored" added to its name; a folder gets a file of the source's name.
+        output: None means the source with "-restored" added to its name; in a folder the output gets the source's name.
 
     Raises:
-        LncaError: it exists, is the source itself, or its container is not written.
+        LncaError: the output exists, is the source itself, or has a container that cannot be written.
     """
     kept = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
     if output is None:
@@ -96,11 +89,11 @@ def film_output(source: Path, output: Path | None, overwrite: bool) -> Path:
 
 
 def restore_film(source: Path, output: Path, way: Way, progress: Callable[[float], None] | None = None) -> Record:
-    """Restores a film; an error is in the record.
+    """Restores a film; errors are in the record.
 
     Args:
-        output: as `film_output` gives it.
-        progress: is called with the share that is restored, 0 to 1.
+        output: the output of `film_output`.
+        progress: called with the finished share, 0 to 1.
     """
     record = Record(str(source), str(output), way.model)
     begin = time.perf_counter()
@@ -140,13 +133,13 @@ class _Film:
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def _check(self, film: Any) -> None:
-        """Raises `LncaError` where there is no film in the file."""
+        """Raises `LncaError` if the file has no film."""
         if not film.streams.video:
             raise LncaError(f"{self.source} holds no film; it has {len(film.streams)} streams without pictures")
         film.streams.video[0].thread_type = "AUTO"
 
     def _all_parts(self, film: Any) -> list[Path]:
-        """Restores the frames that no part has yet; gives the parts."""
+        """Restores the missing parts; returns all parts."""
         stream, look = film.streams.video[0], None
         done: list[Path] = []
         part: list[Any] = []
@@ -217,7 +210,7 @@ class _Film:
             raise LncaError(f"{self.source} has frames without a time; remux it first (ffmpeg -i IN -c copy OUT.mkv)")
 
     def _go_on(self, look: Look) -> None:
-        """Keeps the parts of an interrupted run that did the same, and no others."""
+        """Keeps the parts of an interrupted run with the same settings; removes all others."""
         stat = self.source.stat()
         told = {
             "lnca": __version__,
@@ -238,7 +231,7 @@ class _Film:
             write_whole(key, text)
 
     def _part(self, frames: list[Any], number: int, look: Look, stream: Any, count: int) -> Path:
-        """The file of a part, restored unless it is there."""
+        """The file of a part; restores the part if the file does not exist."""
         path, state = self.parts / f"{number:05}.mkv", self.parts / f"{number:05}.npy"
         first = number * PART
         if path.is_file() and state.is_file():
@@ -264,7 +257,7 @@ class _Film:
         return path
 
     def _restored(self, pixels: np.ndarray) -> np.ndarray:
-        """One frame, told a noise level that changes gently from frame to frame."""
+        """Restores one frame, with a noise level that changes gently from frame to frame."""
         way = self.way
         if self.restorer.takes_noise_level:
             levels = self.restorer.noise_levels(pixels, way.noise.level, way.noise.scale)
@@ -292,10 +285,10 @@ class _Film:
         return encoder
 
     def _frame(self, pixels: np.ndarray, before: np.ndarray, given: Any, look: Look) -> Any:
-        """The given frame with what was changed: colours that are shared by several pixels stay as they are where
-        nothing was."""
+        """The given frame with the changed pixels: chroma samples of several pixels stay unchanged if none of the
+        pixels changed."""
         coded = given.reformat(format=look.format)
-        # The decoder may still look at the frame it gave.
+        # The decoder may still read the frame that it returned.
         coded.make_writable()
         after, was = (self._coded(each, look) for each in (pixels, before))
         most = 2**look.bits - 1
@@ -307,7 +300,7 @@ class _Film:
         return coded
 
     def _coded(self, pixels: np.ndarray, look: Look) -> Any:
-        """Colours as a frame of the encoder's format."""
+        """Converts colours to a frame in the encoder's format."""
         kind = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
         frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), kind)
         return frame.reformat(
@@ -320,7 +313,7 @@ class _Film:
         )
 
     def _join(self, parts: list[Path]) -> None:
-        """All parts, and what the film has beside its pictures, in one file."""
+        """Joins all parts and the other streams of the film into one file."""
         kind = CONTAINERS[self.output.suffix.lower()]
         with (
             self.av.open(str(self.source)) as film,
@@ -353,7 +346,7 @@ class _Film:
         return f"{said}; " * bool(said) + f"restored by lnca {__version__}: {self.restorer.info.name}"
 
     def _others(self, film: Any, joined: Any, given: Any) -> dict[int, Any]:
-        """Streams that are copied, by their number in the film; what cannot be is noted."""
+        """The streams to copy, by their number in the film; notes streams that cannot be copied."""
         kept: dict[int, Any] = {}
         for stream in film.streams:
             if stream is given or stream.index == given.index:
@@ -379,7 +372,7 @@ class _Film:
 
 
 def _copied(film: Any, others: dict[int, Any]) -> Iterator[tuple[Any, Any]]:
-    """Packets of the streams that are kept."""
+    """Yields packets of the streams that are kept."""
     if not others:
         return
     for packet in film.demux([film.streams[index] for index in others]):
@@ -388,7 +381,7 @@ def _copied(film: Any, others: dict[int, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _pixels(frame: Any, look: Look) -> np.ndarray:
-    """A frame as uint8 or, of more bits, uint16 (H, W, 3)."""
+    """A frame (H, W, 3) as uint8 or, for more bits, uint16."""
     kind = "rgb48le" if look.bits > 8 else "rgb24"
     colours = frame.reformat(
         format=kind,
@@ -402,13 +395,13 @@ def _pixels(frame: Any, look: Look) -> np.ndarray:
 
 
 def _mean(levels_hw2: np.ndarray) -> tuple[float, float]:
-    """Of brightness and colour."""
+    """Mean levels of brightness and colour noise."""
     brightness, colour = levels_hw2.mean((0, 1)).tolist()
     return brightness, colour
 
 
 def _planes(frame: Any) -> list[np.ndarray]:
-    """Its planes as arrays that can be written to, uint8 or uint16."""
+    """The planes of a frame as writable arrays, uint8 or uint16."""
     found = []
     for plane in frame.planes:
         values = np.frombuffer(plane, np.uint16 if "10" in frame.format.name else np.uint8)
@@ -417,7 +410,7 @@ def _planes(frame: Any) -> list[np.ndarray]:
 
 
 def _chroma(pixels: Any, width: int, height: int) -> str:
-    """How colours are sampled, as in yuv420p; whole where sides are odd."""
+    """Chroma subsampling in the form of the pixel format yuv420p: "420", "422" or "444"; "444" if sides are odd."""
     if pixels.is_rgb or len(pixels.components) < 3:
         whole = pixels.is_rgb
     else:
@@ -429,7 +422,7 @@ def _chroma(pixels: Any, width: int, height: int) -> str:
 
 
 def _count(film: Any, stream: Any) -> int:
-    """About how many frames there are, at least 1."""
+    """The approximate number of frames, at least 1."""
     if stream.frames:
         return int(stream.frames)
     rate = float(stream.average_rate or 25)
@@ -439,7 +432,7 @@ def _count(film: Any, stream: Any) -> int:
 
 
 def _told(way: Way) -> dict[str, Any]:
-    """A way as it is written down: arrays by their digest."""
+    """Settings as JSON-like data; arrays are replaced by their digest."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -453,4 +446,4 @@ def _told(way: Way) -> dict[str, Any]:
     return {name: plain(value) for name, value in asdict(way).items()}
 
 
-__all__ = ["CONTAINERS", "READ_SUFFIXES", "film_output", "is_film", "restore_film"]
+__all__ = ["CONTAINERS", "film_output", "restore_film"]

@@ -1,4 +1,4 @@
-"""Which pictures are restored, and where each goes."""
+"""Plans which pictures to restore, and the output of each."""
 
 import os
 from dataclasses import dataclass, field
@@ -10,14 +10,16 @@ from ..files import opened
 from ..images.finding import Found, LeftOut, chosen, find, format_at, is_ours
 from ..images.formats import BY_NAME, FORMATS, READ_SUFFIXES, other_kind
 
-# What becomes of a picture whose format is read only.
+# Suffix of the output for formats that are only read.
 READ_ONLY_AS = ".tif"
+# Names of films end so; `film` restores them.
+FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 SIGNS = "*?["
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture file to restore, and where it goes; `root` is the file or folder the user named."""
+    """A picture file to restore, and its output; `root` is the file or folder that the user named."""
 
     source: Path
     output: Path
@@ -25,8 +27,8 @@ class Job:
 
 
 class Planned(NamedTuple):
-    """What is to be done, how many pictures have been done already, whether one file was named, the folder that all
-    outputs lie in, if there is one, and what is no picture."""
+    """The jobs, the number of pictures that are already done, whether the user named one file, the folder of all
+    outputs if there is one, and the files that are left out."""
 
     jobs: list[Job]
     done: int
@@ -37,25 +39,30 @@ class Planned(NamedTuple):
 
 @dataclass
 class _Named:
-    """What the sources name: files and folders, whether some of it by a pattern, and what was left out of patterns."""
+    """The files and folders that the sources name, whether a pattern is among them, and what patterns leave out."""
 
     paths: list[Path] = field(default_factory=list)
     pattern: bool = False
     left: list[LeftOut] = field(default_factory=list)
 
 
+def is_film(path: Path) -> bool:
+    """Whether a file's name is that of a film."""
+    return path.suffix.lower() in FILM_SUFFIXES
+
+
 def plan(sources: list[Path], output: Path | str | None, overwrite: bool) -> Planned:
-    """One job a picture. A folder's outputs form the same tree.
+    """One job for each picture. The outputs of a folder have the same tree.
 
     Args:
-        sources: picture files, and folders with some; patterns such as photos/*.jpg where no such file exists.
-        output: a file for one picture, else a folder, also one that is not there yet: for several pictures, for a
-            pattern, and where it ends in a slash; None for each source with "-restored" added to its name.
-        overwrite: do again what is done.
+        sources: picture files, folders, and patterns such as photos/*.jpg if no file has that name.
+        output: a file for one picture; a folder, which need not exist, for several pictures, for a pattern, or if it
+            ends in a slash; None means each source with "-restored" added to its name.
+        overwrite: restore pictures again that are already done.
 
     Raises:
-        LncaError: no pictures, two that would become one, an output of no known format, or, of a single picture, one
-            that exists.
+        LncaError: there are no pictures, two would have the same output, the format of an output is unknown, or the
+            output of a single picture exists.
     """
     named = _named(sources)
     several = len(named.paths) > 1
@@ -93,7 +100,7 @@ def plan(sources: list[Path], output: Path | str | None, overwrite: bool) -> Pla
 
 
 def _job(path: Path, output: Path | None, into: bool) -> Job:
-    """Of one file, which goes beside itself, into a folder, or where it is said."""
+    """The job of one file; its output lies beside it, in a folder, or where the user said."""
     if output is None:
         beside = written_as(_beside(path), path)
         return Job(path, beside, beside)
@@ -101,7 +108,7 @@ def _job(path: Path, output: Path | None, into: bool) -> Job:
 
 
 def _check(jobs: list[Job], source: Path, left: list[LeftOut]) -> None:
-    """Raises `LncaError` where there is nothing to do, where it cannot be done, and where two would become one."""
+    """Raises `LncaError` if there is nothing to do, an output has a wrong suffix, or two would have the same output."""
     if not jobs:
         others = f", but {len(left)} other things (the first: {left[0].file}, {left[0].reason})" if left else ""
         raise LncaError(f"{source} holds no picture outside the output{others}; looked for {', '.join(READ_SUFFIXES)}")
@@ -115,7 +122,7 @@ def _check(jobs: list[Job], source: Path, left: list[LeftOut]) -> None:
 
 
 def _is_folder(output: Path | str | None, many: bool, pattern: bool) -> bool:
-    """Whether the output is a folder, also one that is not there yet."""
+    """Whether the output is a folder, which need not exist."""
     if output is None:
         return False
     if many or str(output).endswith(("/", os.sep)) or Path(output).is_dir():
@@ -124,14 +131,14 @@ def _is_folder(output: Path | str | None, many: bool, pattern: bool) -> bool:
 
 
 def _outside(found: Found, output: Path) -> Found:
-    """What does not lie in the output, which may be a folder in the source."""
+    """The files that do not lie in the output, which may be a folder inside the source."""
     below = output.resolve()
     pictures = [path for path in found.pictures if not path.resolve().is_relative_to(below)]
     return Found(pictures, [each for each in found.left if not Path(each.file).absolute().is_relative_to(below)])
 
 
 def _named(sources: list[Path]) -> _Named:
-    """The files and folders that sources name; what a pattern matches is looked at as what is in a folder is."""
+    """The files and folders that sources name; the matches of a pattern are treated like the files of a folder."""
     named = _Named()
     for source in sources:
         if source.exists():
@@ -155,7 +162,7 @@ def _named(sources: list[Path]) -> _Named:
 
 
 def _matched(pattern: Path) -> list[Path]:
-    """What a pattern matches, sorted; what is hidden only where the pattern says so, as a shell has it."""
+    """The matches of a pattern, sorted; hidden files only match if the pattern names them, as in a shell."""
     given = (".", "..", *pattern.parts)
     dotted = any(part[0] == "." and any(sign in part for sign in SIGNS) for part in pattern.parts)
 
@@ -174,11 +181,11 @@ def _beside(source: Path) -> Path:
 
 
 def written_as(path: Path, source: Path) -> Path:
-    """Where a picture is written that would go to `path` by its source's name: of formats that are read only, such as
-    raw files, comes a TIFF file; where the name says nothing, the file's first bytes do.
+    """The output for a picture whose name would give `path`: formats that are only read, such as raw files, become
+    TIFF. If the name has no known suffix, the file's first bytes determine the format.
 
     Raises:
-        LncaError: the source cannot be read, or is no picture.
+        LncaError: the source cannot be read, or is not a picture.
     """
     suffix = path.suffix.lower()
     if suffix in FORMATS:

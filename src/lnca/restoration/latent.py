@@ -1,9 +1,9 @@
-"""Pictures of any size in bounded memory, with the same pixels as in one piece.
+"""Restores pictures of any size in bounded memory, with the same pixels as in one piece.
 
-Encoder and decoder work on bands of lines, which are rows, or columns where a picture is wide and low. The lattice of
-cells (16 bytes a pixel) stays in memory or, when it does not fit, in a file, from which blocks of lines are read with a
-border of as many lines as steps are then run on them. Every value is computed by the same arithmetic wherever a band or
-block begins, so the result does not depend on the plan, to the bit.
+Encoder and decoder work on bands of lines: rows, or columns if a picture is wide and low. The lattice of cells (16
+bytes a pixel) stays in memory or, if it does not fit, in a file. Blocks of lines are read from the file, with a border
+of one line for each step that they run. The arithmetic of a value is the same wherever a band or block begins, so the
+result does not depend on the plan, to the bit.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from .lattice import Lattice, opened_lattice
 from .pictures import Rows
 from .streamer import Request, Streamer
 
-# Tolerances of cells that settle; rounded products keep cells moving.
+# Default tolerances of settling, by precision; rounding in bfloat16 keeps cells changing.
 SETTLED: dict[Precision, float] = {"float32": 0.01, "bfloat16": 0.03}
 
 
@@ -38,7 +38,7 @@ class LatentStreamer(Streamer):
     """Restores with a latent model, band by band.
 
     Args:
-        model: as it is run.
+        model: the model for inference.
     """
 
     steps: int
@@ -48,7 +48,7 @@ class LatentStreamer(Streamer):
         self.precision, self.side = model.run.precision, model.coder.multiple
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
-        """The quickest way to restore a picture within `max_memory` bytes, or to `settle` it.
+        """The fastest plan for restoring a picture within `max_memory` bytes, or for settling it (`settle`).
 
         Raises:
             LncaError: not even the smallest plan fits.
@@ -69,12 +69,12 @@ class LatentStreamer(Streamer):
         return min(plans, key=self._effort)
 
     def _effort(self, plan: Plan) -> tuple[bool, float]:
-        """What orders plans: whether the cells lie in a file, and how often a line is encoded or decoded."""
+        """The cost that orders plans: whether the cells lie in a file, and how often a line is encoded or decoded."""
         beyond = min(self.coder.border, plan.lines - plan.band)
         return plan.block is not None, (plan.band + beyond) / plan.band
 
     def planned(self, picture: Rows, max_memory: int | None, settle: bool = False, across: bool = False) -> Plan:
-        """`plan` by rows, or by columns.
+        """Like `plan`, by rows or by columns only.
 
         Raises:
             DoesNotFit: not even the smallest plan fits.
@@ -84,20 +84,20 @@ class LatentStreamer(Streamer):
         lines, length = (columns, rows) if across else (rows, columns)
         pixel_line = picture.batch * length * coder.multiple * 4
         cell_line = picture.batch * length * channels * 4
-        # A line of cells in the bands.
+        # Bytes of a line of cells in the bands.
         band_line = pixel_line * coder.multiple * coder.floats
         fixed = picture.bytes + picture.result_bytes
         fixed += Settling.bytes(picture.batch * rows * columns) if settle else 0
         whole = rows * columns * picture.batch * channels * 4
-        # Rows of cells that are kept while steps are run, of the width of what they are run on.
+        # Rows of cells that the steps keep; they are as wide as the block.
         kept = (8 + 12 * threads.count()) * picture.batch * channels * 4
         if across:
-            # What lies beyond a band at its sides is computed with it.
+            # A band of columns is computed with margins at its sides.
             beyond = 2 * margin_of(self.coder)
             fixed += beyond * band_line
         else:
             fixed += pixel_line * coder.halo + kept * columns
-        # A band that is shorter than what it reaches beyond itself would mostly be computed for its neighbours.
+        # A band that is shorter than its margins would mostly compute values for its neighbours.
         comfortable = max(COMFORTABLE_BAND / band_line, coder.border)
 
         def made(band: float, block: int | None, steps: int, used: int) -> Plan:
@@ -111,9 +111,9 @@ class LatentStreamer(Streamer):
         budget = int(USABLE_MEMORY * max_memory)
         if budget >= in_memory + band_line:
             return made(min((budget - in_memory) / band_line, comfortable), None, 0, in_memory)
-        # A block with its borders, twice while it is put together, and the lines kept for the next one.
+        # A block with its borders, twice while it is assembled, and the lines that are kept for the next block.
         block_line = 2 * cell_line + (kept if across else 0)
-        # Of columns a band is to be wide, for its margins are computed with it.
+        # A band of columns should be wide, since its margins are computed with it.
         bands = max(band_line, (budget - fixed) / 2 if across else 0)
         for steps in (BLOCK_STEPS, 4, 2, 1):
             border = 3 * (steps + settle)
@@ -132,10 +132,10 @@ class LatentStreamer(Streamer):
         return self.frames(picture, self.steps if request.steps is None else request.steps)
 
     def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
-        """The picture restored, as the kind it came in.
+        """The restored picture, as the type of the input.
 
         Raises:
-            LncaError: no room for the file.
+            LncaError: there is no room for the file.
         """
         return self._restore(picture, steps, plan or self.plan(picture), seed, None)
 
@@ -167,7 +167,7 @@ class LatentStreamer(Streamer):
             return self._decode_all(picture, cells, plan)
 
     def frames(self, picture: Rows, steps: int, seed: int = 0) -> Iterator[Any]:
-        """Yields the picture as it is decoded after 0, 1, ..., `steps` steps."""
+        """Yields the decoded picture after 0, 1, ..., `steps` steps."""
         plan = self.plan(picture)
         with self._lattice(picture, plan) as cells:
             self._encode_all(picture, cells, plan)
@@ -190,14 +190,15 @@ class LatentStreamer(Streamer):
         return lambda begin, end: picture.read(begin, end, width)
 
     def _encode(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields fresh cells of rows [begin, end) of the lattice, in bands, each with the number of its first row."""
+        """Yields new cells of rows [begin, end) of the lattice, in bands, each with the number of its first row."""
         source, height = self._source(picture), self.lattice_of(picture)[0] * self.coder.multiple
         for first in range(begin, end, band):
             latent = self.coder.encode(source, height, first, min(first + band, end))
             yield first, self.model.rule.seed(latent)
 
     def _decode(self, picture: Rows, latent: RowReader, begin: int, end: int, band: int) -> np.ndarray:
-        """Restored pixels of rows [begin, end) of the lattice, as `Rows.empty` has them, from the cells' output."""
+        """Decodes the cells' output to restored pixels of rows [begin, end) of the lattice, in an array like
+        `Rows.empty`."""
         multiple = self.coder.multiple
         source, height = self._source(picture), self.lattice_of(picture)[0] * multiple
         top = begin * multiple
@@ -220,8 +221,8 @@ class LatentStreamer(Streamer):
         return picture.finish(decode(picture, latent, 0, cells.lines, plan.band))
 
     def _side_by_side(self, picture: Rows, first: int, last: int) -> tuple[RowReader, int, int, int]:
-        """Of columns [first, last) of cells: the pixels of a window that is theirs and what they depend on, the first
-        column of that window, the first one behind it, and its rows of cells."""
+        """For columns [first, last) of cells: the pixels of a window with these columns and their margins, the first
+        column of the window, the first one after it, and its rows of cells."""
         rows, columns = self.lattice_of(picture)
         multiple, margin = self.coder.multiple, margin_of(self.coder)
         left = max(first - margin, 0) // self.coder.aligned * self.coder.aligned
@@ -233,7 +234,7 @@ class LatentStreamer(Streamer):
         return pixels, left, right, rows
 
     def _encode_across(self, picture: Rows, begin: int, end: int, band: int) -> Iterator[tuple[int, np.ndarray]]:
-        """`_encode` of columns [begin, end)."""
+        """Like `_encode`, for columns [begin, end)."""
         for first in range(begin, end, band):
             last = min(first + band, end)
             pixels, left, _, rows = self._side_by_side(picture, first, last)
@@ -241,7 +242,7 @@ class LatentStreamer(Streamer):
             yield first, self.model.rule.seed(latent[:, :, first - left : last - left])
 
     def _decode_across(self, picture: Rows, latent: RowReader, begin: int, end: int, band: int) -> np.ndarray:
-        """`_decode` of columns [begin, end), which are all there are."""
+        """Like `_decode`, for columns [begin, end), which are all columns."""
         room, multiple = picture.empty(), self.coder.multiple
         for first in range(begin, end, band):
             last = min(first + band, end)
@@ -254,14 +255,15 @@ class LatentStreamer(Streamer):
     def _run_blocks(
         self, cells: Lattice, steps: int, seed: int, block: int, stride: int, settling: Settling | None
     ) -> None:
-        """Runs `stride` steps at a time on blocks of lines with borders of so many lines, and keeps the inner ones."""
+        """Runs `stride` steps at a time on blocks of lines with borders of `stride` lines, and keeps the inner
+        lines."""
         lines, axis = cells.lines, cells.axis
         for first in range(0, steps, stride):
             count = min(stride, steps - first)
-            # Whether a cell takes part depends on the step before of neighbours, and so on one line more.
+            # Whether a cell is updated depends on its neighbours' previous step, and so on one more line.
             border = count + (settling is not None)
             above = cells.read(0, 0)
-            # As they were before these steps: a block's borders have to start where its neighbours did.
+            # The lines before these steps: the next block's borders must start from the same values as this block.
             before = settling and settling.part(0, lines, axis)
             for begin in range(0, lines, block):
                 end = min(begin + block, lines)

@@ -1,4 +1,4 @@
-"""Where the cells of a picture lie while it is restored: in memory or in a file, by rows or by columns."""
+"""Storage of a picture's cells while it is restored: in memory or in a file, by rows or by columns."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ class Lattice:
     """Cells (B, rows, columns, channels), float32, in memory; its lines are its rows, or its columns.
 
     Args:
-        shape: of the cells.
+        shape: shape of the cells.
         across: whether lines are columns.
     """
 
@@ -33,20 +33,20 @@ class Lattice:
         return self.shape[self.axis]
 
     def read(self, begin: int, end: int) -> np.ndarray:
-        """Lines [begin, end), as they lie in the lattice: (B, rows, columns, channels) of them."""
+        """Lines [begin, end) in the layout of the lattice, (B, rows, columns, channels)."""
         return along(self.cells, self.axis, begin, end)
 
     def write(self, begin: int, cells: np.ndarray) -> None:
-        """Puts lines from line `begin` on."""
+        """Writes lines, the first one at line `begin`."""
         along(self.cells, self.axis, begin, begin + cells.shape[self.axis])[...] = cells
 
 
 class FileLattice(Lattice):
-    """The same in a file, line by line, read and written (not mapped: pages of a mapped file count as memory of the
-    process).
+    """A lattice in a file, line by line. The file is read and written, not mapped, since pages of a mapped file count
+    as memory of the process.
 
     Raises:
-        OSError: the file cannot be read or written, also by the methods.
+        OSError: the file cannot be read or written; the methods raise it too.
     """
 
     def __init__(self, shape: tuple[int, ...], file: BinaryIO, across: bool = False):
@@ -78,10 +78,10 @@ class FileLattice(Lattice):
 
 @contextmanager
 def opened_lattice(shape: tuple[int, ...], across: bool, file: int) -> Iterator[Lattice]:
-    """A lattice, in a temporary file of so many bytes where that is not 0.
+    """A lattice in a temporary file of `file` bytes, or in memory if that is 0.
 
     Raises:
-        LncaError: no room for the file.
+        LncaError: there is no room for the file.
     """
     if not file:
         yield Lattice(shape, across)

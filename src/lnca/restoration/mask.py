@@ -1,4 +1,4 @@
-"""Where to restore: a rectangle, a picture of grey values, or both."""
+"""Masks of where to restore: a rectangle, a grey picture, or both."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -21,16 +21,16 @@ def mask_of(
     picture: Path | np.ndarray | None,
     max_pixels: int = PIXEL_LIMIT,
 ) -> np.ndarray | None:
-    """The share of each pixel that is restored, float32 (height, width) in [0, 1]; None when all are.
+    """The share of the restored picture in each pixel, float32 (height, width) in [0, 1]; None restores everywhere.
 
     Args:
-        width, height: of the picture.
-        region: left, top, width, height; it fades at its border, inside.
+        width, height: size of the picture.
+        region: left, top, width, height; it fades inside its border.
         picture: a file of that size, white where to restore, or the shares themselves.
-        max_pixels: the most pixels of that file.
+        max_pixels: largest number of pixels of that file.
 
     Raises:
-        LncaError: a region outside the picture, a mask that cannot be read or has another size.
+        LncaError: the region lies outside the picture, or the mask cannot be read or has another size.
     """
     mask = None
     if region is not None:
@@ -51,7 +51,7 @@ def mask_of(
 
 
 def _faded(size: int, begin: int, length: int) -> np.ndarray:
-    """1 inside, 0 outside, and a ramp at each end that is not the picture's own."""
+    """1 inside, 0 outside, and a ramp at each end that is not an end of the picture."""
     place = np.arange(size) + 0.5
     end = min(begin + length, size)
     before = (place - begin) / FEATHER if begin else np.ones(size)

@@ -1,4 +1,4 @@
-"""Pictures restored by torch modules, each in one piece: on GPUs, and with architectures that only torch runs."""
+"""Restores whole pictures with torch modules: on GPUs, and for architectures that only torch supports."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from .deblurring import DeblurStreamer
 from .pictures import Rows
 from .streamer import IN_BANDS, Request, Streamer
 
-# Floats of each pixel that the cells of a deblurrer have in use at a time.
+# Floats a pixel that the cells of a deblurrer use at a time.
 FLOATS = 160
 
 
@@ -26,7 +26,7 @@ class ModuleStreamer(Streamer):
     """Restores with a module.
 
     Args:
-        module: in evaluation mode, on its device.
+        module: the module in evaluation mode, on its device.
     """
 
     def __init__(self, module: RestorationModel):
@@ -55,22 +55,22 @@ class ModuleStreamer(Streamer):
         return {"noise_level": self._tensor(request.level())} if self.takes_noise_level else {}
 
     def _tensor(self, x: np.ndarray) -> Tensor:
-        """On the module's device."""
+        """The array as a tensor on the module's device."""
         return torch.from_numpy(np.ascontiguousarray(x)).to(next(self.module.parameters()).device)
 
     @staticmethod
     def _taken(picture: Rows, restored_BCHW: Tensor) -> Any:
-        """What a module made of a picture, as the kind of it."""
+        """The output of a module, as the type of the picture."""
         room = picture.empty()
         picture.write(room, 0, restored_BCHW.permute(0, 2, 3, 1).float().cpu().numpy())
         return picture.finish(room)
 
 
 class ModuleCells(ModuleStreamer):
-    """An automaton on three lattices.
+    """The cells of an automaton on three lattices.
 
     Args:
-        module: in evaluation mode, on its device.
+        module: the module in evaluation mode, on its device.
     """
 
     module: PyramidAutomaton
@@ -83,26 +83,26 @@ class ModuleCells(ModuleStreamer):
 
     @torch.no_grad()
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """As `PyramidStreamer.clean`."""
+        """See `PyramidStreamer.clean`."""
         x = self._tensor(image_BCHW)
         return self.module(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().numpy()
 
     def bytes_of(self, height: int, width: int) -> int:
-        """As `PyramidStreamer.bytes_of`."""
+        """See `PyramidStreamer.bytes_of`."""
         return height * width * 4 * FLOATS
 
 
 def accelerated(
     module: RestorationModel, device: str, backend: Backend = "auto", precision: Precision = "float32"
 ) -> tuple[RestorationModel, str]:
-    """A module on a device, and how its steps are run there; raises `LncaError` as `accelerate`."""
+    """Moves a module to a device and accelerates it; returns it and its implementation. Raises like `accelerate`."""
     place = choose_device(device)
     module = module.to(place)
     return module, accelerate(module, place, backend, precision)
 
 
 def by_module(module: RestorationModel) -> Streamer:
-    """What restores with a module."""
+    """The streamer for a module."""
     if isinstance(module, Deblurrer):
         return DeblurStreamer(ModuleCells(module.cells), module.steps)
     return ModuleCells(module) if isinstance(module, PyramidAutomaton) else ModuleStreamer(module)

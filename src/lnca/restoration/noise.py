@@ -1,4 +1,4 @@
-"""Noise levels as people give them, and as models take them."""
+"""Converts noise levels from users to the form that models take."""
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 # A number or a map (H, W) in 255ths, pairs for each cell (h, w, 2), or "auto".
 NoiseLevel = Literal["auto"] | float | np.ndarray
-# Of independent noise in three channels, this much is in their brightness; in a grey picture all of it is.
+# Share of independent noise in three channels that is brightness noise; in a grey picture all noise is.
 SHARE_OF_LUMA = float(np.linalg.norm(LUMA))
 
 
 def level_map(noise_level: float | np.ndarray, rows: Rows) -> np.ndarray:
-    """Told noise levels as a model takes them, (1, 2, H / 8, W / 8), rounded up.
+    """Given noise levels in the form that models take, (1, 2, H / 8, W / 8), rounded up.
 
-    Noise of a grey picture, whose channels are equal, is all in its brightness.
+    All noise of a grey picture, whose channels are equal, is brightness noise.
 
     Args:
-        noise_level: a number, a map (H, W), or pairs (H / 8, W / 8, 2) as `Restorer.noise_levels` gives them, or such
-            pairs of several pictures (B, H / 8, W / 8, 2).
+        noise_level: a number, a map (H, W), or pairs (H / 8, W / 8, 2) from `Restorer.noise_levels`, or such pairs
+            of several pictures (B, H / 8, W / 8, 2).
 
     Raises:
-        LncaError: another kind, shape or size; values below 0 or above 255.
+        LncaError: the type, shape or size is wrong, or values are below 0 or above 255.
     """
     height, width = -(-rows.height // SIDE), -(-rows.width // SIDE)
     try:
@@ -63,15 +63,15 @@ def _found(array: np.ndarray) -> str:
 
 
 class Told(NamedTuple):
-    """Options of `Restorer.restore`, and the mean levels of brightness and colour noise in 255ths, of models that take
-    them."""
+    """Options of `Restorer.restore`, and the mean levels of brightness and colour noise in 255ths, for models with a
+    noise level."""
 
     options: dict[str, Any]
     mean: tuple[float, float] | None = None
 
 
 def told(noise: Noise, restorer: "Restorer", picture: Any) -> Told:
-    """What a model is told of one picture; raises `LncaError` as `Restorer.restore`."""
+    """The noise options for one picture; raises `LncaError` like `Restorer.restore`."""
     shares = {"luma": noise.luma, "chroma": noise.chroma}
     if not restorer.takes_noise_level:
         return Told({"noise_level": noise.level, "noise_scale": noise.scale, **shares})

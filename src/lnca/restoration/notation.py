@@ -1,4 +1,4 @@
-"""How regions, sizes and noise levels are written; needs nothing heavy."""
+"""Parses regions, sizes and noise levels; imports nothing heavy."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -34,13 +34,13 @@ def parse_bytes(text: str) -> int:
     return int(size)
 
 
-# Of noise levels, in 255ths.
+# Largest noise level, in 255ths.
 MAX_NOISE_LEVEL = 255.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """What is asked for of a picture's noise; see `lnca.restoration.restorer.Restorer.restore`.
+    """The user's settings for noise; see `lnca.restoration.restorer.Restorer.restore`.
 
     Args:
         level: standard deviation in 255ths, a map of them, or "auto".
@@ -55,7 +55,7 @@ class Noise:
 
 
 def parse_noise_level(text: str) -> Literal["auto"] | float:
-    """A noise level as it is typed; raises `LncaError` for anything but auto and numbers from 0 to 255."""
+    """Parses a noise level; raises `LncaError` for anything except auto and numbers from 0 to 255."""
     if text == "auto":
         return "auto"
     try:

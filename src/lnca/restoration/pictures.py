@@ -1,4 +1,4 @@
-"""PIL images, arrays and tensors as arrays (B, H, W, 3) of colours, and back to the same kind."""
+"""Converts PIL images, arrays and tensors to arrays (B, H, W, 3) of colours, and back to the same type."""
 
 import sys
 from collections.abc import Callable
@@ -17,29 +17,29 @@ from ..images.pillow import GREY_16, MODES
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The value of white.
+# Value of white, by data type.
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
-# So far beyond [0, 1] a value may be by rounding, as after a convolution.
+# Values may lie this far beyond [0, 1] by rounding, for example after a convolution.
 ROUNDING = 1e-3
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, "Tensor")
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether it is a tensor of torch, which is not imported for that."""
+    """Whether it is a torch tensor; does not import torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """What the values of floating-point pictures mean.
+    """The range of floating-point pictures.
 
     Args:
-        data_range: white, where black is 0; 1 when None.
-        clip: clip what lies outside.
-        open: leave it as it is, for models that are told how much noise there is.
+        data_range: value of white, if black is 0; 1 if None.
+        clip: clip values outside the range.
+        open: leave values outside the range unchanged, for models that get a noise level.
     """
 
     data_range: float | None = None
@@ -56,10 +56,10 @@ class Range:
         return 1.0 if self.data_range is None else float(self.data_range)
 
     def checked(self, x: np.ndarray) -> np.ndarray:
-        """Floating-point values divided by white, clipped where they may be.
+        """Divides floating-point values by white; clips small deviations, or all values if `clip` is true.
 
         Raises:
-            LncaError: NaN or infinite values; values farther outside [0, 1] than rounding brings them.
+            LncaError: there are NaN or infinite values, or values farther outside [0, 1] than by rounding.
         """
         x = x if self.data_range is None else x / x.dtype.type(self.white)
         if not x.size:
@@ -82,7 +82,7 @@ UNIT = Range()
 
 class Parts(NamedTuple):
     """A picture's colours (B, H, W, 3), uint8, uint16, or floating point in [0, 1]; its alpha channel (H, W), if it has
-    one, and whether it is grey. Colours that alpha hides are those of what is seen around."""
+    one; and whether it is grey. Transparent pixels get the colours of visible pixels around them."""
 
     colours: np.ndarray
     alpha: np.ndarray | None = None
@@ -97,7 +97,7 @@ def to_array(picture: Image.Image | np.ndarray, values: Range = UNIT) -> np.ndar
             (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1].
 
     Raises:
-        LncaError: another type or shape, a side below 8, NaN, values outside [0, 1].
+        LncaError: the type or shape is wrong, a side is shorter than 8, or values are NaN or outside [0, 1].
     """
     return np.array(_to_float(_parts(picture, values).colours)[0])
 
@@ -106,11 +106,11 @@ def to_tensor(picture: "Image.Image | np.ndarray | Tensor", values: Range = UNIT
     """A picture as a tensor (B, 3, H, W), float32 in [0, 1].
 
     Args:
-        picture: as of `to_array`; or a floating-point tensor (B, 3, H, W), (3, H, W), or grey (B, 1, H, W) or (1, H,
+        picture: see `to_array`; or a floating-point tensor (B, 3, H, W), (3, H, W), or grey (B, 1, H, W) or (1, H,
             W), in [0, 1].
 
     Raises:
-        LncaError: as `to_array`.
+        LncaError: see `to_array`.
     """
     import torch
 
@@ -119,12 +119,12 @@ def to_tensor(picture: "Image.Image | np.ndarray | Tensor", values: Range = UNIT
 
 
 def _to_float(x: np.ndarray) -> np.ndarray:
-    """float32 in [0, 1]."""
+    """Converts to float32 in [0, 1]."""
     return np.divide(x, np.float32(WHITE[x.dtype]), dtype=np.float32) if x.dtype in WHITE else x.astype(np.float32)
 
 
 def _parts(picture: Any, values: Range = UNIT) -> Parts:
-    """Raises as `to_tensor`."""
+    """Takes a picture apart; raises like `to_tensor`."""
     parts = _split(picture)
     x = parts.colours
     if min(x.shape[1:3]) < SMALLEST_SIDE:
@@ -178,7 +178,7 @@ def _split_array(array: np.ndarray) -> Parts:
     colours = planes[..., : count - 1] if count in (2, 4) else planes
     if count in (2, 4):
         colours = filled(colours, planes[..., -1] == 0)
-    # In the byte order of this machine, whatever that of a file was.
+    # Convert to the byte order of this machine.
     kept = np.array(colours, colours.dtype.newbyteorder("="))[None]
     return Parts(np.broadcast_to(kept, (*kept.shape[:3], 3)), planes[..., -1] if count in (2, 4) else None, count < 3)
 
@@ -194,31 +194,31 @@ def as_image(x_HWC: np.ndarray) -> Image.Image:
 
 
 def like(x_BCHW: "Tensor", picture: Any) -> Any:
-    """`x_BCHW`, clipped to [0, 1], as the kind, data type, channels and device of `picture`.
+    """`x_BCHW`, clipped to [0, 1], with the type, data type, channels and device of `picture`.
 
-    A grey picture gives a grey one, an alpha channel passes through, a palette and CMYK become RGB.
+    Grey stays grey, an alpha channel is copied, a palette and CMYK become RGB.
     """
     return _finished(x_BCHW.detach().cpu().clamp(0, 1).permute(0, 2, 3, 1).numpy(), picture, _split(picture))
 
 
 def like_array(x_HWC: np.ndarray, picture: Any) -> Any:
-    """As `like`, of one picture (H, W, 3)."""
+    """Like `like`, for one picture (H, W, 3)."""
     return _finished(np.clip(x_HWC, 0, 1)[None], picture, _split(picture))
 
 
 class Rows:
-    """A picture's pixels, handed out, and taken back, in bands of rows, so that no other copy of it need be made.
+    """Reads and writes a picture's pixels in bands of rows, without another copy of the picture.
 
     Args:
-        picture: as for `to_tensor`; or a list of them, of one size and depth, which `finish` gives back as a list.
-        strength: share of what is restored in what comes out, 0 to 1.
-        mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
+        picture: see `to_tensor`; or a list of pictures with one size and depth, which `finish` returns as a list.
+        strength: share of the restored picture in the output, 0 to 1.
+        mask: that share for each pixel, (H, W) in [0, 1], times `strength`; None restores everywhere.
         luma, chroma: shares of the correction in brightness and in colour, 0 to 1, times `strength`.
-        values: what floating-point values mean.
-        progress: is called with the share of the picture that is restored, after each band of rows.
+        values: range of floating-point values.
+        progress: called with the finished share of the picture after each band of rows.
 
     Raises:
-        LncaError: as `to_tensor`; several sizes or depths; a share outside [0, 1]; a mask of another size.
+        LncaError: see `to_tensor`; also different sizes or depths, a share outside [0, 1], or a mask of another size.
     """
 
     def __init__(
@@ -255,12 +255,12 @@ class Rows:
     def part(
         cls, pixels: np.ndarray, first: int, height: int, strength: float = 1.0, mask: np.ndarray | None = None
     ) -> "Rows":
-        """Rows of a picture that another process holds; all but `finish` works for them.
+        """Some rows of a picture that another process holds; all methods except `finish` work for them.
 
         Args:
-            pixels: (B, rows, W, 3), of the kind that `pixels` gives.
-            first, height: number of the first of these rows, and of the picture's rows.
-            strength, mask: as above, the mask of these rows only.
+            pixels: (B, rows, W, 3), with the data type of `pixels`.
+            first, height: number of the first of these rows, and number of rows of the picture.
+            strength, mask: as above; the mask has only these rows.
         """
         rows = cls.__new__(cls)
         rows._pixels, rows.first, rows.height, rows.strength, rows.mask = pixels, first, height, strength, mask
@@ -270,23 +270,23 @@ class Rows:
         return rows
 
     def pixels(self, begin: int, end: int) -> np.ndarray:
-        """Rows [begin, end) as they are kept: (B, rows, W, 3), uint8, uint16, or floating point."""
+        """Rows [begin, end) without conversion: (B, rows, W, 3), uint8, uint16, or floating point."""
         return self._pixels[:, begin - self.first : end - self.first]
 
     @property
     def bytes(self) -> int:
-        """Size of the pixels that are kept here."""
-        # Channels of a grey picture are the same numbers.
+        """Size of the pixels in bytes."""
+        # The channels of a grey picture share their memory.
         return self._pixels.nbytes // (3 if self._pixels.strides[3] == 0 else 1)
 
     @property
     def result_bytes(self) -> int:
-        """Size of what `empty` gives."""
+        """Size of the array of `empty` in bytes."""
         return self._pixels.size * (self._pixels.itemsize if self._pixels.dtype in WHITE else 4)
 
     def read(self, begin: int, end: int, width: int, left: int = 0) -> np.ndarray:
-        """Rows [begin, end) of columns [left, left + width), float32 (B, rows, width, 3) in [0, 1], mirrored beyond the
-        lower and the right border."""
+        """Rows [begin, end) of columns [left, left + width), float32 (B, rows, width, 3) in [0, 1], padded by mirroring
+        at the lower and right border."""
         rows, columns = _mirrored(begin, end, self.height), _mirrored(left, left + width, self.width)
         assert rows.min() >= self.first, f"rows from {begin} on reach above row {self.first}"
         low, high = int(rows.min()), int(rows.max()) + 1
@@ -299,13 +299,14 @@ class Rows:
         return np.ascontiguousarray(x)
 
     def empty(self, rows: int | None = None) -> np.ndarray:
-        """Room for a restored picture, or some rows of it: (B, H, W, 3), of the kind of the pixels, or float32."""
+        """An empty array for a restored picture or some rows of it: (B, H, W, 3), with the pixels' data type or
+        float32."""
         kind = self._pixels.dtype if self._pixels.dtype in WHITE else np.dtype(np.float32)
         return np.empty((self.batch, self.height if rows is None else rows, self.width, 3), kind)
 
     def write(self, room: np.ndarray, begin: int, values: np.ndarray, top: int = 0, left: int = 0) -> None:
-        """Puts restored rows (B, rows, columns, 3) from row `begin` and column `left` on into `room`, whose first row
-        is row `top`, as far as the picture goes."""
+        """Writes restored values (B, rows, columns, 3), from row `begin` and column `left`, into `room`, whose first
+        row is row `top`; ignores values beyond the border of the picture."""
         values = np.clip(values[:, : self.height - begin, : self.width - left], 0, 1)
         end, right = begin + values.shape[1], left + values.shape[2]
         if min(self.strength, self.luma, self.chroma) != 1 or self.mask is not None:
@@ -317,21 +318,21 @@ class Rows:
         self.say(self._written / (self.height * self.width))
 
     def say(self, share: float) -> None:
-        """Tells `progress` that so much is restored, 0 to 1, or what it was told before where that was more."""
+        """Reports the finished share, 0 to 1, to `progress`; it never falls."""
         self._said = max(self._said, share)
         if self.progress is not None:
             self.progress(self._said)
 
     def _mixed(self, restored: np.ndarray, begin: int, end: int, left: int, right: int) -> np.ndarray:
-        """The given rows and columns with the shares of the correction that are asked for. A correction that is the
-        same in all channels is of brightness, what is left of it changes colour only."""
+        """Mixes the given rows and columns with the restored ones by strength, mask, luma and chroma. The part of the
+        correction that is the same in all channels is brightness, the rest is colour."""
         given, share = self.read(begin, end, right - left, left), np.asarray(self.strength, np.float32)
         if self.mask is not None:
             share = share * self.mask[begin - self.first : end - self.first, left:right, None].astype(np.float32)
         correction = restored - given
         if self.luma == self.chroma:
             share = share * np.float32(self.luma)
-            # As exact at either end: all of the given picture, and all of the restored one.
+            # Exact at both ends: only the given picture, and only the restored one.
             return np.where(share < 0.5, given + share * correction, restored - (1 - share) * correction)
         luma = (correction @ np.array(LUMA, np.float32))[..., None]
         changed = np.float32(self.luma) * luma + np.float32(self.chroma) * (correction - luma)
@@ -344,7 +345,7 @@ class Rows:
         return bool((red == green).all() and (green == blue).all())
 
     def finish(self, room: np.ndarray) -> Any:
-        """The filled room as the kind of the picture."""
+        """Converts the filled array to the type of the picture."""
         if room.dtype not in WHITE and self.values.data_range is not None:
             room = room * room.dtype.type(self.values.white)
         if not isinstance(self.picture, list):
@@ -354,13 +355,13 @@ class Rows:
 
 
 def _mirrored(begin: int, end: int, size: int) -> np.ndarray:
-    """Places [begin, end) of a line of `size`, mirrored beyond its end."""
+    """Positions [begin, end) on a line of `size`, mirrored beyond its end."""
     place = np.arange(begin, end)
     return np.where(place < size, place, 2 * (size - 1) - place)
 
 
 def _finished(x_BHWC: np.ndarray, picture: Any, parts: Parts) -> Any:
-    """Colours in [0, 1], or of the kind of the parts' as they are, as the kind of the picture."""
+    """Converts colours in [0, 1], or with the data type of the parts, to the type of the picture."""
     if is_tensor(picture):
         return _tensor(x_BHWC, picture, parts)
     kind, values = parts.colours.dtype, x_BHWC[0]
@@ -381,7 +382,7 @@ def _finished(x_BHWC: np.ndarray, picture: Any, parts: Parts) -> Any:
 
 
 def _tensor(x_BHWC: np.ndarray, picture: "Tensor", parts: Parts) -> "Tensor":
-    """Colours as a tensor like another."""
+    """Converts colours to a tensor like `picture`."""
     import torch
 
     x = (x_BHWC.astype(np.float64) @ np.array(LUMA))[..., None] if parts.grey else x_BHWC
@@ -390,7 +391,7 @@ def _tensor(x_BHWC: np.ndarray, picture: "Tensor", parts: Parts) -> "Tensor":
 
 
 def _image(values_HWC: np.ndarray, picture: Image.Image, parts: Parts) -> Image.Image:
-    """uint8 colours as an image with the mode and alpha channel of `picture`."""
+    """Converts uint8 colours to an image with the mode and alpha channel of `picture`."""
     image = Image.fromarray(values_HWC)
     if parts.alpha is not None:
         image.putalpha(Image.fromarray(parts.alpha))

@@ -1,9 +1,10 @@
-"""Pictures of any size in bounded memory with an automaton on three lattices, with the same pixels as in one piece.
+"""Restores pictures of any size in bounded memory with an automaton on three lattices, with the same pixels as in one
+piece.
 
-The picture is restored from top to bottom; of every intermediate picture only the rows that are still needed are kept
-(`runtime.pyramid`). Where even those are too wide for the memory that is allowed, the picture is cut into strips of
-columns, which overlap as far as the automaton sees. The noise levels are found before, by a pass of their own whose
-bands are always the same.
+The picture is restored from top to bottom. Of every feature map only the rows that are still needed are kept
+(`runtime.pyramid`). If even these rows are too wide for the allowed memory, the picture is cut into strips of columns,
+which overlap by the receptive field of the automaton. A separate pass estimates the noise levels first, always in the
+same bands.
 """
 
 from collections.abc import Iterator
@@ -21,19 +22,19 @@ from .streamer import Request, Streamer
 
 COMFORTABLE_BAND = 128
 SMALLEST_BAND = 16
-# Share of the memory that is allowed that a plan uses; an allocator does not give all of the rest back at once.
+# Share of the allowed memory that a plan uses, since an allocator does not return all freed memory at once.
 USABLE_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
 class RollingPlan:
-    """How a picture is restored.
+    """A plan for restoring a picture.
 
     Args:
-        rows, columns: of cells of 8x8 pixels.
-        band: rows of pixels that are made at a time.
+        rows, columns: number of rows and columns of cells of 8x8 pixels.
+        band: rows of pixels that are computed at a time.
         strip: columns of cells that are restored at a time.
-        memory: the most bytes used at a time, beside the picture itself.
+        memory: peak memory in bytes, beside the picture itself.
     """
 
     rows: int
@@ -55,7 +56,7 @@ class PyramidStreamer(Streamer):
     """Restores with an automaton on three lattices.
 
     Args:
-        model: as it is run.
+        model: the model for inference.
     """
 
     steps: int
@@ -65,10 +66,10 @@ class PyramidStreamer(Streamer):
         self.model, self.bands, self.steps = model, model.bands, model.steps
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> RollingPlan:
-        """The quickest way to restore a picture within `max_memory` bytes.
+        """The fastest plan for restoring a picture within `max_memory` bytes.
 
         Raises:
-            LncaError: not even the smallest plan fits; or `settle`.
+            LncaError: not even the smallest plan fits, or `settle` is true.
         """
         if settle:
             _refuse()
@@ -117,14 +118,14 @@ class PyramidStreamer(Streamer):
             yield self.restore(picture, step, plan, level)
 
     def restore(self, picture: Rows, steps: int | None, plan: RollingPlan, level_BLhw: np.ndarray) -> Any:
-        """The picture restored, as the kind it came in."""
+        """The restored picture, as the type of the input."""
         room = picture.empty()
         for begin, left, restored in self._bands(picture, self._steps(steps), plan, level_BLhw):
             picture.write(room, begin, restored, left=left)
         return picture.finish(room)
 
     def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """A picture (B, 3, H, W), whose values may lie outside [0, 1], as the cells see it at a noise level in
+        """Denoises a picture (B, 3, H, W), whose values may lie outside [0, 1], with the cells at a noise level in
         255ths."""
         rows = Rows(list(image_BCHW.transpose(0, 2, 3, 1)), values=Range(open=True))
         plan = self.plan(rows)
@@ -132,11 +133,11 @@ class PyramidStreamer(Streamer):
         return np.stack(self.restore(rows, None, plan, levels)).transpose(0, 3, 1, 2)
 
     def bytes_of(self, height: int, width: int) -> int:
-        """Bytes that `clean` uses for a picture of such a size."""
+        """Bytes that `clean` uses for a picture of this size."""
         return self.plan(Rows(np.broadcast_to(np.zeros(3, np.float32), (height, width, 3)))).memory
 
     def _steps(self, steps: int | None) -> int:
-        """Steps that change something."""
+        """The number of steps that change something."""
         return min(self.model.steps if steps is None else steps, len(self.bands.rules))
 
     def _bands(
@@ -162,7 +163,7 @@ class PyramidStreamer(Streamer):
                 yield begin, left, restored[:, :, left - first : right - first]
 
     def settle(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises `LncaError`: each step has a rule of its own, so that no cell settles before the last one."""
+        """Raises `LncaError`: each step has its own rule, so no cell settles before the last step."""
         _refuse()
 
 

@@ -1,4 +1,4 @@
-"""A loaded model that restores whatever kind of picture it is given, and gives back the same kind."""
+"""A loaded model that restores pictures of several types, and returns the type of the input."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache, singledispatch
@@ -10,19 +10,16 @@ import numpy as np
 
 from ..catalogue import ModelInfo, locate
 from ..errors import HOW_TO_GET_TORCH, LncaError
-from ..runtime.deblurring import Blur
+from ..runtime.blur import Blur
 from ..runtime.engine import Numpy, engine_of
 from ..runtime.models import Deblurring, Latent, Model, Pyramid, load
 from ..runtime.native import Backend, NoKernelError, Precision
 from .axes import picture_by_picture
-from .deblurring import DeblurStreamer
 from .devices import device_named
 from .kernel import Kernel, kernel_of
-from .latent import LatentStreamer
 from .noise import NoiseLevel, level_map
 from .notation import parse_bytes
 from .pictures import Picture, Range, Rows
-from .pyramid import PyramidStreamer
 from .streamer import AnyPlan, Request, Streamer
 
 if TYPE_CHECKING:
@@ -34,34 +31,41 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 @singledispatch
 def streamer_of(model: Model) -> Streamer:
-    """What restores pictures with a model; a further kind registers its own."""
+    """The streamer for a model; other kinds of models register their own."""
     raise NotImplementedError
 
 
 @streamer_of.register
-def _(model: Latent) -> LatentStreamer:
+def _(model: Latent) -> Streamer:
+    from .latent import LatentStreamer
+
     return LatentStreamer(model)
 
 
 @streamer_of.register
-def _(model: Pyramid) -> PyramidStreamer:
+def _(model: Pyramid) -> Streamer:
+    from .pyramid import PyramidStreamer
+
     return PyramidStreamer(model)
 
 
 @streamer_of.register
-def _(model: Deblurring) -> DeblurStreamer:
+def _(model: Deblurring) -> Streamer:
+    from .deblurring import DeblurStreamer
+    from .pyramid import PyramidStreamer
+
     return DeblurStreamer(PyramidStreamer(model.cells), model.steps)
 
 
 @lru_cache(1)
 def loaded(model: Any) -> "Restorer":
-    """The restorer of a model's name or weight file; the last one stays loaded."""
+    """The restorer for a model's name or weight file; the last one stays loaded."""
     return Restorer(model)
 
 
 class Settled(NamedTuple):
-    """A picture restored until its cells settled, the steps that each cell took, int32 (B, rows, columns), and how many
-    pixels a cell's side has."""
+    """A picture that was restored until its cells settled, the steps of each cell, int32 (B, rows, columns), and the
+    side of a cell in pixels."""
 
     picture: Any
     steps: np.ndarray
@@ -75,19 +79,19 @@ class Restorer:
         name_or_path: a name from `lnca.models()`, or a weight file.
         device: "auto", "cpu", "cuda" or "mps".
         backend: "auto", "plain", "compiled" or "fused"; see `lnca.load`.
-        precision: "float32" or "bfloat16", of fused and compiled steps.
+        precision: precision of fused and compiled steps, "float32" or "bfloat16".
 
     Attributes:
-        backend: how its steps are run, such as "fused avx512 float32".
-        device: where, such as "cpu" or "cuda:0".
+        backend: implementation of its steps, such as "fused avx512 float32".
+        device: its device, such as "cpu" or "cuda:0".
         streamer: restores pictures, on the CPU in bounded memory.
         info: its `ModelInfo`, with the card.
-        steps: the model's own number; None of a model without steps.
-        takes_noise_level: whether the model is told how much noise there is.
-        takes_kernel: whether it can be told the blur kernel.
+        steps: the model's own number of steps; None for models without steps.
+        takes_noise_level: whether the model takes a noise level.
+        takes_kernel: whether the model takes a blur kernel.
 
     Raises:
-        LncaError: no such model, device or backend, or a weight file that cannot be used.
+        LncaError: the model, device or backend does not exist, or the weight file cannot be used.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Restorer:
         self.takes_kernel = self.streamer.takes_kernel
 
     def _found(self) -> tuple[Streamer, str, ModelInfo]:
-        """What restores, its name, and what the weight file says."""
+        """The streamer, the name of its backend, and the model's information from the weight file."""
         backend, precision = self._way
         if self.device == "cpu" and backend != "compiled":
             model, name, info = _without_torch(self._path, backend, precision)
@@ -123,8 +127,8 @@ class Restorer:
 
     @cached_property
     def module(self) -> "RestorationModel":
-        """The model as a `torch.nn.Module`, in evaluation mode, on the device; what is changed in it changes nothing
-        here.
+        """The model as a `torch.nn.Module` in evaluation mode, on the device. Changes of the module do not affect this
+        restorer.
 
         Raises:
             LncaError: PyTorch is not installed.
@@ -135,13 +139,13 @@ class Restorer:
         from .modules import accelerated
 
         backend, precision = self._way
-        # Models of dense convolutions have no fused steps as modules.
+        # Modules with dense convolutions have no fused steps.
         way: tuple[Backend, Precision] = ("plain", "float32") if self.takes_noise_level else (backend, precision)
         return accelerated(load_weights(self._path)[0], self.device, *way)[0]
 
     @property
     def stepped(self) -> "SteppedModel":
-        """The module, if it is one that works step by step; raises `LncaError` otherwise."""
+        """The module, if it works step by step; raises `LncaError` otherwise."""
         from ..nn.model import SteppedModel
 
         self._own_steps()
@@ -156,14 +160,14 @@ class Restorer:
     def noise_levels(
         self, picture: Picture, noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, **values: Any
     ) -> np.ndarray:
-        """The standard deviations of brightness and colour noise that `restore` takes, in 255ths: float32
-        (ceil(H / 8), ceil(W / 8), 2), a pair for each cell of 8x8 pixels, the mean of several pictures.
+        """The standard deviations of brightness and colour noise that `restore` would use, in 255ths: float32
+        (ceil(H / 8), ceil(W / 8), 2), a pair for each cell of 8x8 pixels; for several pictures their mean.
 
         Args:
             picture, noise_level, noise_scale, values: see `restore`.
 
         Raises:
-            LncaError: as `restore`; a model that takes no noise level.
+            LncaError: see `restore`; or the model takes no noise level.
         """
         if not self.takes_noise_level:
             raise LncaError(
@@ -174,14 +178,15 @@ class Restorer:
         return np.ascontiguousarray(self._level(rows, noise_level, noise_scale).mean(0).transpose(1, 2, 0))
 
     def blur(self, picture: Picture, noise_level: NoiseLevel = "auto", noise_scale: float = 1.0, **values: Any) -> Blur:
-        """The blur that `restore` finds in a picture, and takes as its `kernel`, so that it is looked for once;
-        `as_array` gives the kernel: float32 (K, K), not negative, of sum 1, its centre of gravity in the middle.
+        """Estimates the blur of a picture. `restore` accepts it as `kernel`, so it need not be estimated again.
+        `as_array` gives the kernel: float32 (K, K), not negative, with a sum of 1 and its centre of gravity in the
+        middle.
 
         Args:
             picture, noise_level, noise_scale, values: see `restore`.
 
         Raises:
-            LncaError: as `restore`; a model that takes no kernel, several pictures.
+            LncaError: see `restore`; or the model takes no kernel, or there are several pictures.
         """
         if not self.takes_kernel:
             raise LncaError(f"{self.info.name} takes no blur kernel; kernels are for photo-deblur")
@@ -209,41 +214,41 @@ class Restorer:
         channel_axis: int | Literal["auto"] | None = "auto",
         progress: Callable[[float], None] | None = None,
     ) -> Picture:
-        """The picture restored.
+        """Restores a picture.
 
         Args:
-            picture: a PIL image (grey stays grey, alpha passes through, a palette and CMYK become RGB); or an
+            picture: a PIL image (grey stays grey, alpha is copied, a palette and CMYK become RGB); or an
                 array (H, W), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1];
                 or a floating-point tensor (B, 3, H, W), (3, H, W), or grey (B, 1, H, W) or (1, H, W), in [0, 1].
-                Sides >= 8. Floating-point values may reach beyond [0, 1] where a noise level is told.
-            steps: steps of the automaton; the model's own number when None; "auto" stops where cells have settled, as
-                `settle` does.
-            max_memory: bytes, or "2GB", that restoring may use beside the picture itself; the result is the same, to
-                the bit. On the processor, for models that are not run by torch alone.
-            strength: share of the restored picture in what comes out, 0 to 1.
-            mask: where to restore: that share for each pixel, (H, W) in [0, 1], times `strength`; None is everywhere.
-            noise_level: standard deviation of the noise in 255ths, as papers give sigma, 0 to 255: a number; or a map
-                (H, W); or what `noise_levels` gives; "auto" lets the model estimate it. For models that take one.
-            noise_scale: factor of the noise level, above 0: more than 1 restores more.
+                Sides >= 8. With a given noise level, floating-point values may lie beyond [0, 1].
+            steps: steps of the automaton; the model's own number if None; "auto" skips cells that have settled, like
+                `settle`.
+            max_memory: memory limit beside the picture itself, in bytes or as "2GB"; the result is the same to the bit.
+                Only on the CPU, and not for models that only torch supports.
+            strength: share of the restored picture in the output, 0 to 1.
+            mask: that share for each pixel, (H, W) in [0, 1], times `strength`; None restores everywhere.
+            noise_level: standard deviation of the noise in 255ths, as papers give sigma, 0 to 255: a number, a map
+                (H, W), or the result of `noise_levels`; "auto" lets the model estimate it. Only for models with a
+                noise level.
+            noise_scale: factor of the noise level, above 0; a factor above 1 restores more.
             luma, chroma: shares of the correction in brightness and in colour, 0 to 1, times `strength`.
-            data_range: what white is among floating-point values whose black is 0; 1 when None.
+            data_range: value of white in floating-point pictures, whose black is 0; 1 if None.
             clip: clip floating-point values that lie outside [0, data_range].
-            kernel: the blur kernel or point spread function, (K, L), not negative, of any sum and size, its middle
-                being where nothing is moved; or what `blur` gives, with the noise level that it was found with; "auto"
-                lets the model estimate it. For models that take one.
-            channel_axis: of an array: which axis is that of the channels, or None for grey. The last two others are
-                rows and columns, any before them count pictures, as in a stack (Z, H, W), which are restored one by
-                one. Three channels are restored together, any other number as so many grey pictures; none is alpha.
-                "auto" takes an array as `picture` says.
-            progress: is called with the share of the picture that is restored, 0 to 1, after each band of rows; not
-                with "auto" steps.
+            kernel: the blur kernel or point spread function, (K, L), not negative, of any sum and size; its middle
+                means no shift. Or the result of `blur`, with the same noise level. "auto" lets the model estimate it.
+                Only for models with a kernel.
+            channel_axis: for arrays, the axis of the channels, or None for grey. The last two other axes are rows and
+                columns. Axes before them count pictures, as in a stack (Z, H, W); these are restored one by one.
+                Three channels are restored together, any other number as grey pictures; none is alpha. "auto" reads
+                an array as described under `picture`.
+            progress: called with the finished share, 0 to 1, after each band of rows; not with "auto" steps.
 
         Returns:
-            The same kind, shape and data type.
+            The restored picture with the type, shape and data type of the input.
 
         Raises:
-            LncaError: another shape or type, NaN, values or a share outside [0, 1], a mask or map of another size, a
-                noise level or kernel for a model that takes none, or a picture too large for the memory.
+            LncaError: the shape or type is wrong; values are NaN; values or a share lie outside [0, 1]; a mask or map
+                has another size; the model takes no noise level or kernel; or the picture is too large for the memory.
         """
         if channel_axis != "auto":
             return self._each(
@@ -274,7 +279,7 @@ class Restorer:
     def _each(
         self, picture: Any, channel_axis: int | None, progress: Callable[[float], None] | None, **options: Any
     ) -> Any:
-        """`restore` of each picture in an array."""
+        """Restores each picture in an array."""
         if not isinstance(picture, np.ndarray):
             raise LncaError(f"channel_axis is for numpy arrays, not for {type(picture).__name__}; leave it out")
         return picture_by_picture(
@@ -295,8 +300,8 @@ class Restorer:
         chroma: float = 1.0,
         kernel: Kernel | Blur = "auto",
     ) -> list[Picture]:
-        """Several pictures of one size and depth, restored in one batch, which is quicker where they are small;
-        otherwise as `restore`, with the fused kernels to the bit."""
+        """Restores several pictures with one size and depth in one batch, which is faster if they are small. The
+        results are those of `restore`, with the fused kernels to the bit."""
         rows = self._rows(list(pictures), strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)
         return self._restored(rows, steps, max_memory, noise_level, noise_scale, kernel)
 
@@ -317,12 +322,12 @@ class Restorer:
         return Rows(picture, strength, mask, luma=luma, chroma=chroma, values=values)
 
     def _level(self, rows: Rows, noise_level: NoiseLevel, noise_scale: float) -> np.ndarray:
-        """The map that the model is given, (B or 1, 2, rows of cells, columns of cells)."""
+        """The map of noise levels for the model, (B or 1, 2, rows of cells, columns of cells)."""
         level = self.streamer.levels(rows) if isinstance(noise_level, str) else level_map(noise_level, rows)
         return level * np.float32(noise_scale)
 
     def _check_level(self, noise_level: NoiseLevel, noise_scale: float) -> None:
-        """Raises `LncaError` for what cannot be a level or scale, and for either where the model takes none."""
+        """Raises `LncaError` for an invalid level or scale, or if the model takes none."""
         automatic = isinstance(noise_level, str) and noise_level == "auto"
         if not self.takes_noise_level and not (automatic and noise_scale == 1):
             raise LncaError(f"{self.info.name} is not told how much noise there is; leave the noise level out")
@@ -340,7 +345,7 @@ class Restorer:
         noise_scale: float,
         kernel: Kernel | Blur,
     ) -> Request:
-        """What is asked for, checked."""
+        """The checked request."""
         if steps is not None:
             self._own_steps()
         self._check_level(noise_level, noise_scale)
@@ -367,7 +372,7 @@ class Restorer:
             raise self._explained(error, rows.width, rows.height) from error
 
     def _told_kernel(self, kernel: Kernel | Blur, rows: Rows) -> np.ndarray | Blur | None:
-        """What is told of the blur: a kernel of sum 1, or all of it; None where the model finds it, or takes none."""
+        """The given kernel with a sum of 1, or a complete blur; None if the model estimates it or takes none."""
         told = kernel if isinstance(kernel, Blur) else kernel_of(kernel, rows.height, rows.width)
         if told is not None and not self.takes_kernel:
             raise LncaError(f"{self.info.name} takes no blur kernel; kernels are for photo-deblur")
@@ -384,17 +389,18 @@ class Restorer:
         strength: float = 1.0,
         mask: np.ndarray | None = None,
     ) -> Settled:
-        """The picture restored, leaving out cells that have settled: those that, like all their neighbours, changed by
-        no more than `tolerance` in their last step. For latent models with the fused kernels.
+        """Restores a picture and skips cells that have settled: cells that, like all their neighbours, changed by at
+        most `tolerance` in their last step. Only for latent models with the fused kernels.
 
         Args:
             picture, max_memory, strength, mask: see `restore`.
-            steps: at most so many; the model's own number (64) when None.
-            tolerance: of the cells' channels, whose values lie between about -10 and 10; 0 gives the same picture as
-                `restore`, to the bit; 0.01 when None, 0.03 in bfloat16, where rounding keeps cells moving.
+            steps: largest number of steps; the model's own number (64) if None.
+            tolerance: largest change in the cells' channels, whose values lie between about -10 and 10; 0 gives the
+                picture of `restore`, to the bit; None means 0.01, or 0.03 in bfloat16, where rounding keeps cells
+                changing.
 
         Raises:
-            LncaError: as `restore`; a negative tolerance; another model or backend.
+            LncaError: see `restore`; or the tolerance is negative, or the model or backend does not support settling.
         """
         return self._settled(self._rows(picture, strength, mask), steps, tolerance, max_memory)
 
@@ -423,13 +429,13 @@ class Restorer:
         chroma: float = 1.0,
         kernel: Kernel | Blur = "auto",
     ) -> Iterator[Picture]:
-        """Yields the picture as it is decoded after 0, 1, ..., `steps` steps; otherwise as `restore`."""
+        """Yields the decoded picture after 0, 1, ..., `steps` steps; for the arguments see `restore`."""
         steps = self._own_steps() if steps is None else self._checked(steps)
         rows = self._rows(picture, strength, mask, noise_level=noise_level, luma=luma, chroma=chroma)
         yield from self.streamer.states(rows, self._request(rows, steps, None, noise_level, noise_scale, kernel))
 
     def plan(self, picture: Rows, max_memory: str | int | None = None, settle: bool = False) -> AnyPlan:
-        """How `restore` or `settle` goes about a picture; raises `LncaError` when it does not fit into `max_memory`."""
+        """The plan of `restore` or `settle` for a picture; raises `LncaError` if it does not fit into `max_memory`."""
         return self.streamer.plan(picture, _bytes(max_memory), settle)
 
     def _checked(self, steps: int | None) -> int | None:
@@ -438,7 +444,7 @@ class Restorer:
         return steps
 
     def _explained(self, error: RuntimeError | MemoryError, width: int, height: int) -> Exception:
-        """The error itself, or a sentence when memory ran out."""
+        """The error itself, or a clear message if there was not enough memory."""
         if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
             return LncaError(
                 f"a picture of {width}x{height} pixels does not fit into the memory of {self.device}; "
@@ -448,7 +454,7 @@ class Restorer:
 
 
 def _without_torch(path: Path, backend: Backend, precision: Precision) -> tuple[Model | None, str, ModelInfo]:
-    """A model as it is run here, how, and what its weight file says; None for an architecture of torch alone."""
+    """The model for inference, its backend, and its information; None for an architecture that only torch supports."""
     engine = engine_of(backend, precision)
     try:
         model, info = load(path, engine)

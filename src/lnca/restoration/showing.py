@@ -1,4 +1,4 @@
-"""Showing how a picture was restored: before and after in one picture, the steps as a film, the steps of each cell."""
+"""Shows how a picture was restored: before and after in one picture, the steps as a film, the steps of each cell."""
 
 import io
 from collections.abc import Iterable
@@ -25,12 +25,12 @@ def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
 
 
 def draw_heat_map(steps: np.ndarray, side: int, mask: np.ndarray | None = None) -> Image.Image:
-    """A picture of the steps that each cell took: black for none, over red to white for the most.
+    """A picture of the steps that each cell took: from black for none, over red, to white for the most.
 
     Args:
-        steps: (rows, columns).
-        side: pixels of a cell.
-        mask: where the picture was restored, (height, width); cells none of whose pixels were are black.
+        steps: steps of each cell (rows, columns).
+        side: side of a cell in pixels.
+        mask: where the picture was restored, (height, width); cells without restored pixels are black.
     """
     if mask is not None:
         rows, columns = steps.shape
@@ -49,7 +49,7 @@ def save_film(frames: Iterable[Image.Image], path: Path, stamp: Stamp = NEW) -> 
         stamp: permissions and times of the files.
 
     Raises:
-        LncaError: another suffix, no library for films, or they cannot be written there.
+        LncaError: the suffix is wrong, the library for films is missing, or the files cannot be written.
     """
     match path.suffix.lower():
         case ".gif":
@@ -64,7 +64,7 @@ def save_film(frames: Iterable[Image.Image], path: Path, stamp: Stamp = NEW) -> 
 
 
 def _gif(frames: list[Image.Image]) -> memoryview:
-    """The first and the last frame stay longer; all share one palette, so that nothing flickers."""
+    """A GIF whose first and last frame stay longer; all frames share one palette, so that nothing flickers."""
     palette = Image.fromarray(np.concatenate([np.asarray(frames[0]), np.asarray(frames[-1])])).quantize(256)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [LAST_FRAME_MS // 2, *[FRAME_MS] * (len(frames) - 2), LAST_FRAME_MS]
@@ -82,7 +82,7 @@ def _mp4(frames: Iterable[Image.Image]) -> memoryview:
     with av.open(room, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=RATE)
         for number, frame in enumerate(frames):
-            # The format wants even sides.
+            # The format requires even sides.
             width, height = (side // 2 * 2 for side in frame.size)
             if not number:
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -1,9 +1,9 @@
-"""One picture over several processes, each with a device: every one has a band of the lattice of cells.
+"""Restores one picture with several processes, each with a device and a band of the lattice of cells.
 
-A band is encoded, run and decoded where it is. Before every few steps neighbours exchange as many rows of cells as
-steps follow, and before decoding as many as a decoder depends on. The first process holds the picture and its result,
-hands out pixels, and takes what was made of them. All is computed by the arithmetic of `streaming`, so that on CPUs
-with the fused kernels the result is that of one process, to the bit.
+Each process encodes, runs and decodes its band. Every few steps, neighbours exchange one row of cells for each of the
+following steps, and before decoding as many rows as the receptive field of the decoder needs. The first process holds
+the picture and the result, sends pixels, and receives restored pixels. The arithmetic is that of a single process, so
+on CPUs with the fused kernels the result is the same to the bit.
 """
 
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ from .latent import LatentStreamer
 from .pictures import Rows
 from .restorer import Restorer
 
-# A border is at most this share of a band: what it adds to the work, on either side.
+# Largest size of a border relative to its band, on either side: the additional work.
 BORDER_SHARE = 1 / 32
 
 
 def split(restorer: Restorer, peers: Peers) -> None:
-    """Has a restorer share each picture with the other processes; the others are to `follow`.
+    """Lets a restorer share each picture with the other processes, which have to call `follow`.
 
     Raises:
-        LncaError: a model without a lattice of cells that can be cut.
+        LncaError: the model has no lattice of cells that can be cut.
     """
     model = restorer.streamer.model if isinstance(restorer.streamer, LatentStreamer) else None
     if model is None and restorer.device != "cpu":
@@ -41,7 +41,7 @@ def split(restorer: Restorer, peers: Peers) -> None:
 
 
 def by_its_module(restorer: Restorer) -> Latent | None:
-    """A latent automaton that is run by its torch module, as on GPUs; None of another model."""
+    """The latent automaton of a restorer that runs its torch module, as on GPUs; None for other models."""
     from ..kernels.cpu import rule_of
     from ..kernels.windows import ModuleRun, WindowedCoder
     from ..nn.latent import LatentAutomaton
@@ -55,7 +55,7 @@ def by_its_module(restorer: Restorer) -> Latent | None:
 
 
 def follow(restorer: Restorer) -> None:
-    """Works on shares of pictures, until the first process says that there are no more."""
+    """Works on shares of pictures until the first process has no more."""
     streamer = restorer.streamer
     assert isinstance(streamer, SplitStreamer)
     while streamer.work_along():
@@ -63,10 +63,10 @@ def follow(restorer: Restorer) -> None:
 
 
 class SplitStreamer(LatentStreamer):
-    """Restores a picture together with other processes, which all have one of their own.
+    """Restores a picture together with other processes, each with its own `SplitStreamer`.
 
     Args:
-        model: as it is run, on any device.
+        model: the model for inference, on any device.
         peers: all processes.
     """
 
@@ -75,10 +75,10 @@ class SplitStreamer(LatentStreamer):
         self.peers = peers
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> Plan:
-        """How the widest share is restored, in `max_memory` bytes of its process.
+        """The plan for the widest share, in `max_memory` bytes of its process.
 
         Raises:
-            LncaError: it does not fit; cells that settle were asked for.
+            LncaError: the share does not fit, or `settle` is true.
         """
         if settle:
             _refuse("--steps auto")
@@ -90,7 +90,7 @@ class SplitStreamer(LatentStreamer):
             plan = self.planned(widest, max_memory)
         except LncaError:
             plan = None
-        # A share that does not lie in memory is no longer quick to exchange.
+        # Borders of a share in a file are slow to exchange, so shares must fit into memory.
         if plan is None or plan.block is not None:
             assert max_memory is not None
             raise LncaError(
@@ -100,7 +100,7 @@ class SplitStreamer(LatentStreamer):
         return plan
 
     def restore(self, picture: Rows, steps: int | None = None, plan: Plan | None = None, seed: int = 0) -> Any:
-        """The picture restored, as the kind it came in; in the first process."""
+        """Restores a picture in the first process; returns the type of the input."""
         steps, plan = self.model.steps if steps is None else steps, plan or self.plan(picture)
         bands = share(self.lattice_of(picture)[0], self.peers.count)
         pixels = picture.pixels(0, picture.height)
@@ -130,7 +130,7 @@ class SplitStreamer(LatentStreamer):
         return picture.finish(room)
 
     def work_along(self) -> bool:
-        """Restores this process's share of the next picture; False when there is none."""
+        """Restores this process's share of the next picture; returns False if there is none."""
         task = self.peers.hear()
         if task is None:
             return False
@@ -153,10 +153,10 @@ class SplitStreamer(LatentStreamer):
         _refuse("frames")
 
     def _window(self, band: range, picture: Rows | int) -> range:
-        """Rows of pixels that a band is made of."""
+        """The rows of pixels of a band."""
         height = picture.height if isinstance(picture, Rows) else picture
         multiple = self.coder.multiple
-        # One row of cells more: what lies beyond the picture's lower border is mirrored.
+        # One more row of cells, because the lower border of the picture is padded by mirroring.
         cells = widened(band, self.coder.reach + 1, -(-height // multiple))
         return self._pixel_rows(cells, height)
 
@@ -165,7 +165,7 @@ class SplitStreamer(LatentStreamer):
         return range(min(band.start * multiple, height), min(band.stop * multiple, height))
 
     def _restore_band(self, picture: Rows, bands: list[range], steps: int, rows_at_once: int, seed: int) -> np.ndarray:
-        """Restored pixels of this process's band, which take `steps` steps together with the others."""
+        """Restores the pixels of this process's band, in `steps` steps together with the other processes."""
         band, height = bands[self.peers.number], bands[-1].stop
         stride = max(1, min(BLOCK_STEPS, steps, int(len(bands[-1]) * BORDER_SHARE)))
         here = widened(band, stride, height)

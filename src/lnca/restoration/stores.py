@@ -1,7 +1,7 @@
-"""Pictures in object stores, by fsspec: which there are, where each goes, and reading and writing them whole.
+"""Pictures in object stores, by fsspec: finding them, planning their outputs, and reading and writing whole files.
 
-An address has a protocol, such as s3://bucket/folder; anything else is a path here. How a store is reached, and with
-which key, fsspec takes from its own settings and environment.
+An address has a protocol, such as s3://bucket/folder; anything else is a path on this machine. fsspec takes the access
+to a store and its keys from its own settings and environment.
 """
 
 import io
@@ -24,16 +24,16 @@ from ..images.photo import Photo
 from ..images.writing import write_photo
 from .jobs import plan
 
-# Stores whose objects appear whole or not at all.
+# Protocols of stores whose objects appear whole or not at all.
 WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory")
-# Seconds after which lines of a manifest are stored.
+# Seconds after which lines of a manifest are written to the store.
 MANIFEST_EVERY = 60.0
 
 
 @dataclass(frozen=True)
 class StoredJob:
-    """One picture to restore, and where it goes: addresses or paths; `root` is the folder that the output lies in or
-    below."""
+    """A picture to restore and its output, as addresses or paths; `root` is the folder of the outputs or a parent of
+    it."""
 
     source: str
     output: str
@@ -42,8 +42,8 @@ class StoredJob:
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What is to be done, what has been done already, address or path of the folder that all outputs lie in, if there
-    is one, and what is no picture."""
+    """The jobs, the jobs that are already done, the address or path of the folder of all outputs if there is one, and
+    the files that are left out."""
 
     jobs: list[StoredJob]
     done: list[StoredJob]
@@ -52,21 +52,21 @@ class StoredPlan:
 
 
 def is_address(text: str) -> bool:
-    """Whether it names something in a store, and not a path."""
+    """Whether it is the address of a store and not a path."""
     return "://" in text
 
 
 def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
-    """One job a picture, as `jobs.plan` makes them: a folder's outputs form the same tree.
+    """One job for each picture, like `jobs.plan`: the outputs of a folder have the same tree.
 
     Args:
-        sources: addresses or paths of pictures, and of folders with some.
+        sources: addresses or paths of pictures and folders.
         output: address or path of a folder.
-        overwrite: do again what is done.
+        overwrite: restore pictures again that are already done.
 
     Raises:
-        LncaError: no pictures, two that would become one, a name that leads out of the folder, a store that cannot be
-            reached.
+        LncaError: there are no pictures, two would have the same output, a name leads out of the folder, or a store
+            cannot be reached.
     """
     folder = _absolute(output).rstrip("/")
     outputs: dict[str, str] = {}
@@ -96,7 +96,7 @@ def plan_stored(sources: list[str], output: str, overwrite: bool) -> StoredPlan:
 
 
 def plan_files(sources: list[Path], output: Path | str | None, overwrite: bool) -> StoredPlan:
-    """`jobs.plan`, with paths that all machines that share the folders can use."""
+    """Like `jobs.plan`, with paths that are valid on all machines that share the folders."""
     planned = plan(sources, output, overwrite)
     left = {job.output for job in planned.jobs}
     jobs: dict[bool, list[StoredJob]] = {True: [], False: []}
@@ -112,7 +112,7 @@ def _absolute(text: str) -> str:
 
 
 def _opened(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path there."""
+    """The file system of an address, and the path in it."""
     try:
         return fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
@@ -120,13 +120,13 @@ def _opened(address: str) -> tuple[Any, str]:
 
 
 def _names(folder: str) -> list[str]:
-    """Names of all files in a folder and those below it, from the folder on; none where there is no folder."""
+    """Names of all files in a folder and its subfolders, relative to the folder; none if it does not exist."""
     files, root = _opened(folder)
     try:
         found = files.find(root)
     except FileNotFoundError:
         return []
-    # Every store has errors of its own.
+    # Every store has its own errors.
     except Exception as error:
         raise LncaError(f"{folder} cannot be listed: {in_short(error)}") from error
     start = root.rstrip("/") + "/"
@@ -134,8 +134,8 @@ def _names(folder: str) -> list[str]:
 
 
 def _pictures(source: str) -> tuple[list[str], list[LeftOut]]:
-    """Names of the pictures in a folder, sorted, "" for a picture itself; and what is left out. To look into files
-    would take a request for each, so that here the suffix says what one is."""
+    """Sorted names of the pictures in a folder, or "" for a picture itself, and the files that are left out. Only
+    suffixes count here, since reading the first bytes would need a request for each file."""
     found = _names(source)
     if not found:
         raise LncaError(f"{source} does not exist, or is empty")
@@ -154,7 +154,7 @@ def _pictures(source: str) -> tuple[list[str], list[LeftOut]]:
 
 
 def read_bytes(address: str) -> bytes:
-    """A file's content; raises `LncaError` when it cannot be read."""
+    """A file's content; raises `LncaError` if it cannot be read."""
     files, path = _opened(address)
     try:
         return files.cat_file(path)
@@ -165,7 +165,8 @@ def read_bytes(address: str) -> bytes:
 
 
 def write_bytes(address: str, content: bytes, stamp: Stamp = NEW) -> None:
-    """Writes a file, whole or not at all; raises `LncaError` when it cannot be written. The stamp is for paths here."""
+    """Writes a file, whole or not at all; raises `LncaError` if it cannot be written. Only local paths get the
+    stamp."""
     files, path = _opened(address)
     protocols = (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
     if "file" in protocols:
@@ -191,7 +192,7 @@ def write_bytes(address: str, content: bytes, stamp: Stamp = NEW) -> None:
 
 
 def save_stored(photo: Photo, address: str, stamp: Stamp = NEW) -> list[str]:
-    """`save_photo` for an address."""
+    """Like `save_photo`, for an address."""
     room = io.BytesIO()
     notes = write_photo(photo, room, FORMATS[PurePosixPath(address).suffix.lower()], address)
     write_bytes(address, room.getvalue(), stamp)
@@ -199,11 +200,11 @@ def save_stored(photo: Photo, address: str, stamp: Stamp = NEW) -> list[str]:
 
 
 class StoredManifest:
-    """The lines of a manifest in a store, which cannot add to a file: some in each of lnca-000000.jsonl, ...
+    """A manifest in a store, which cannot append to a file: its lines are divided among lnca-000000.jsonl, ...
 
     Args:
         folder: address of the folder of outputs.
-        every: seconds after which lines are stored, so that little is missing when this process is killed.
+        every: seconds after which lines are written, so that little is lost if this process is killed.
     """
 
     def __init__(self, folder: str, every: float = MANIFEST_EVERY):
@@ -217,12 +218,12 @@ class StoredManifest:
         self._lines.append(text)
 
     def flush(self) -> None:
-        """Stores lines, when it is time."""
+        """Writes lines to the store, if it is time."""
         if time.monotonic() - self._stored >= self.every:
             self.close()
 
     def close(self) -> None:
-        """Stores the lines that are not."""
+        """Writes the remaining lines to the store."""
         if self._lines:
             stem, suffix = MANIFEST.split(".")
             write_bytes(f"{self.folder}/{stem}-{self._number:06d}.{suffix}", "".join(self._lines).encode())
@@ -231,14 +232,14 @@ class StoredManifest:
 
 
 def written_down(addresses: list[str]) -> Iterator[str]:
-    """The outputs that some manifests tell of, those that failed left out."""
+    """The outputs in some manifests, without failed ones."""
     for address in addresses:
         for line in read_bytes(address).decode("utf-8", "replace").splitlines():
             try:
                 record = json.loads(line)
                 if record["error"] is None:
                     yield record["output"]
-            # The last line of a process that was killed.
+            # An incomplete last line of a process that was killed.
             except (ValueError, TypeError, KeyError):
                 continue
 

@@ -1,4 +1,4 @@
-"""What every way to restore pictures with one model has in common."""
+"""The interface of streamers, which restore pictures with one model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -8,28 +8,28 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import LncaError
-from ..runtime.deblurring import Blur
+from ..runtime.blur import Blur
 from ..runtime.native import Precision
 from ..runtime.settling import NEEDED
 from .pictures import Rows
 
-# What is said of those that are not.
+# End of messages for models that cannot be restored in bands.
 IN_BANDS = "models that are restored in bands, on the CPU; this one is restored in one piece"
 
-# Noise levels (B or 1, 2, H / 8, W / 8) in 255ths, when they are wanted.
+# A function that returns noise levels (B or 1, 2, H / 8, W / 8) in 255ths.
 Levels = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of a restoration, beside the picture.
+    """A request to restore a picture.
 
     Args:
-        steps: of the model; its own number when None.
-        max_memory: bytes that may be used beside the picture.
-        levels: of models that are told how much noise there is.
-        kernel: a blur kernel (K, L) of sum 1, or all that is known of the blur, of models that take one; None has the
-            model find it.
+        steps: steps of the model; its own number if None.
+        max_memory: memory limit in bytes, beside the picture.
+        levels: noise levels, for models that take them.
+        kernel: for models that take one, a blur kernel (K, L) with a sum of 1, or a complete blur; None lets the model
+            estimate it.
     """
 
     steps: int | None = None
@@ -44,21 +44,21 @@ class Request:
 
 
 class AnyPlan(Protocol):
-    """How a picture is restored; printed, it says so."""
+    """A plan for restoring a picture; its string describes it."""
 
     @property
     def memory(self) -> int:
-        """The most bytes used at a time, beside the picture itself."""
+        """Peak memory in bytes, beside the picture itself."""
 
 
 class Streamer(ABC):
     """Restores pictures with one model.
 
     Attributes:
-        steps: the model's own number; None of a model without steps.
-        takes_noise_level: whether the model is told how much noise there is.
-        takes_kernel: whether it can be told the blur kernel.
-        side: pixels of the side of a cell; 1 of a model without a lattice.
+        steps: the model's own number of steps; None for models without steps.
+        takes_noise_level: whether the model takes a noise level.
+        takes_kernel: whether the model takes a blur kernel.
+        side: side of a cell in pixels; 1 for models without a lattice.
     """
 
     steps: int | None = None
@@ -69,43 +69,43 @@ class Streamer(ABC):
 
     @abstractmethod
     def restored(self, picture: Rows, request: Request) -> Any:
-        """The picture restored, as the kind it came in.
+        """The restored picture, as the type of the input.
 
         Raises:
-            LncaError: it does not fit into the memory that is allowed.
+            LncaError: it does not fit into the allowed memory.
         """
 
     @abstractmethod
     def states(self, picture: Rows, request: Request) -> Iterator[Any]:
-        """Yields the picture as it is restored after 0, 1, ..., `request.steps` steps."""
+        """Yields the restored picture after 0, 1, ..., `request.steps` steps."""
 
     def plan(self, picture: Rows, max_memory: int | None = None, settle: bool = False) -> AnyPlan:
-        """How a picture is restored within `max_memory` bytes, or settled.
+        """The plan for restoring or settling a picture within `max_memory` bytes.
 
         Raises:
-            LncaError: it does not fit, or this way of restoring has no plans.
+            LncaError: the picture does not fit, or this streamer has no plans.
         """
         raise LncaError(f"a plan is for {IN_BANDS}")
 
     def settle(
         self, picture: Rows, tolerance: float | None, steps: int | None = None, max_memory: int | None = None
     ) -> tuple[Any, np.ndarray]:
-        """The picture restored without the steps of settled cells, and the steps of each, int32 (B, rows, columns).
+        """Restores a picture and skips settled cells; also returns the steps of each cell, int32 (B, rows, columns).
 
         Args:
-            tolerance: see `lnca.runtime.settling.Settling`; the usual one when None.
-            steps: at most so many; the model's own number when None.
+            tolerance: see `lnca.runtime.settling.Settling`; the default if None.
+            steps: largest number of steps; the model's own number if None.
             max_memory: see `plan`.
 
         Raises:
-            LncaError: as `plan`; cells of such a model do not settle.
+            LncaError: see `plan`; or cells of this model do not settle.
         """
         raise LncaError(NEEDED)
 
     def levels(self, picture: Rows) -> np.ndarray:
-        """The noise levels that the picture itself tells, (B, 2, H / 8, W / 8) in 255ths, rounded up."""
+        """The estimated noise levels of a picture, (B, 2, H / 8, W / 8) in 255ths, sizes rounded up."""
         raise NotImplementedError
 
     def blurs(self, picture: Rows, level_BLhw: np.ndarray, kernel: np.ndarray | None = None) -> list[Blur]:
-        """What is known of each picture's blur: the kernel (K, L) that is told, or else its own estimate."""
+        """The blur of each picture: from the given kernel (K, L), or else estimated."""
         raise NotImplementedError

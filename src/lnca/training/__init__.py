@@ -1,1 +1,1 @@
-"""The paper's section 3.2: losses, replay pool, the two phases, and the run that holds them together."""
+"""The paper's section 3.2: losses, replay pool, the phases, and the run that executes them."""

@@ -13,7 +13,7 @@ from .world import ALONE, World
 
 
 class AutoencoderTrainer:
-    """Phase 1: the automaton is by-passed; two gradient steps a batch."""
+    """Phase 1: bypasses the automaton; takes two gradient steps a batch."""
 
     def __init__(
         self, model: LatentAutomaton, recipe: Recipe, phase: AutoencoderPhase, batches: int, world: World = ALONE
@@ -51,7 +51,7 @@ class AutoencoderTrainer:
         return self._descend(terms)
 
     def second_step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """Equation (6): clean and corrupted latents swapped."""
+        """Equation (6): swaps clean and corrupted latents."""
         autoencoder = self.model.autoencoder
         latent, skip = autoencoder.encode(torch.cat([batch.anchor, batch.positive]))
         latent_A, latent_P = latent.chunk(2)
@@ -77,7 +77,7 @@ class AutoencoderTrainer:
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """What phase 1 is validated by: D(clean latent, corrupted skip), the ceiling of phase 2."""
+        """The pictures that validate phase 1: D(clean latent, corrupted skip), the ceiling of phase 2."""
         autoencoder = self.model.eval().autoencoder
         return autoencoder.decode(autoencoder.encode(anchor)[0], autoencoder.encode(positive)[1])
 

@@ -29,9 +29,9 @@ class PoolTrainer(ABC):
         model: the whole model.
         automaton: its automaton.
         trained: the part of the model that is trained.
-        recipe, phase: what to do.
-        batches: how many there will be in all.
-        world: who shares each batch.
+        recipe, phase: settings of the training and of this phase.
+        batches: total number of batches of the phase.
+        world: the processes that share each batch.
     """
 
     def __init__(
@@ -61,20 +61,19 @@ class PoolTrainer(ABC):
         """Rows and columns of the cells of a picture."""
 
     def about(self, entries: Entries) -> Any:
-        """What the losses have to know of the whole batch, of which `entries` are this process's, when they are given
-        parts of it."""
+        """Statistics of the whole batch that the losses of its parts need; `entries` are this process's share of it."""
         return None
 
     @abstractmethod
     def losses(self, entries: Entries, about: Any, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
-        """Encodes the entries, lets the cells `run`, and gives each loss with its weight, and the cells."""
+        """Encodes the entries and lets the cells `run`; returns each loss with its weight, and the cells."""
 
     @abstractmethod
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """The whole model after its steps (64)."""
+        """Restores with the whole model and its number of steps (64)."""
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The step from fresh seeds and the one from the pool; returns the unweighted losses of the first."""
+        """Takes a gradient step from fresh seeds and one from the pool; returns the unweighted losses of the first."""
         self.prepare()
         shape = (len(batch.anchor), *self.lattice(batch.anchor), self.automaton.input_channels)
         state = self.automaton.seed(batch.anchor.new_zeros(shape))[..., self.automaton.input_channels :]
@@ -91,7 +90,7 @@ class PoolTrainer(ABC):
     def _descend(
         self, whole: Entries, generator: torch.Generator, slots: Tensor | None = None
     ) -> tuple[dict[str, float], Entries]:
-        """A gradient step on a batch; its unweighted losses, and the batch as it is afterwards."""
+        """Takes a gradient step on a batch; returns its unweighted losses, and the batch with its new cells."""
         fewest, most = self.bounds
         steps = int(torch.randint(fewest, most + 1, (), generator=generator, device=generator.device))
         seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
@@ -122,7 +121,8 @@ class PoolTrainer(ABC):
         return values, Entries(whole.positive, whole.anchor, state, whole.sample, whole.age + steps)
 
     def _run(self, cells: Tensor, steps: int, seed: int) -> Tensor:
-        """`Automaton.run` with the step that may be compiled, in the recipe's precision; the cells keep their type."""
+        """Like `Automaton.run`, with a step that may be compiled, in the recipe's precision; the cells keep their
+        type."""
         with torch.autocast(cells.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             masks = [self.automaton.mask(seed, step, cells) for step in range(steps)]
             return unroll(self.step, cells, masks, self.backward, self.automaton.input_channels).to(cells.dtype)
@@ -157,7 +157,7 @@ class Clean(NamedTuple):
 class AutomatonTrainer(PoolTrainer):
     """Phase 2 of the latent models; the autoencoder is frozen.
 
-    With `joint` the autoencoder is trained too; its batch norms keep their statistics all the same.
+    With `joint` the autoencoder is trained too, but its batch norms keep their statistics.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class AutomatonTrainer(PoolTrainer):
         return Clean(low, high, variance if phase.standardise_latent else 1.0)
 
     def losses(self, entries: Entries, about: Clean, run: Run) -> tuple[dict[str, tuple[float, Tensor]], Tensor]:
-        """Equations (7), (8) and (9), and what the recipe adds."""
+        """Equations (7), (8) and (9), and the additional losses of the recipe."""
         phase, model = self.phase, self.model
         with torch.set_grad_enabled(self.joint):
             latent, skip = model.autoencoder.encode(entries.positive)

@@ -1,4 +1,4 @@
-"""What a trainer is given, and what all trainers use."""
+"""The batch that a trainer gets, and functions that all trainers use."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from .world import World
 
 @dataclass
 class Batch:
-    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and, where a phase
-    asks for them, the levels (B, 2, h, w) of their noise in 255ths."""
+    """Clean tiles (`anchor`), their corrupted versions (`positive`), the tiles' numbers (`sample`), and, if a phase
+    needs them, the levels (B, 2, h, w) of their noise in 255ths."""
 
     anchor: Tensor
     positive: Tensor
@@ -23,7 +23,7 @@ class Batch:
     level: Tensor | None = None
 
     def of(self, rows: slice) -> "Batch":
-        """Some of the samples."""
+        """A batch of some of the samples."""
         return Batch(
             self.anchor[rows],
             self.positive[rows],
@@ -32,7 +32,7 @@ class Batch:
         )
 
     def parts(self, count: int) -> Iterator["Batch"]:
-        """At most so many micro-batches, none of them empty."""
+        """At most `count` micro-batches, none of them empty."""
         for (rows,) in split([torch.arange(len(self.sample))], count):
             yield self.of(slice(int(rows[0]), int(rows[-1]) + 1))
 
@@ -42,18 +42,18 @@ class Exploded(Exception):
 
 
 def shared(values: dict[str, Tensor], world: World) -> dict[str, float]:
-    """Means over the processes of what each found on its share."""
+    """Means over the processes of the values that each computed on its share."""
     means = world.mean(torch.stack([value.detach().float() for value in values.values()]))
     return dict(zip(values, means.tolist(), strict=True))
 
 
 def derangement(count: int, generator: torch.Generator) -> Tensor:
-    """A random permutation of 0 ... count - 1 that leaves nothing in its place.
+    """A random permutation of 0 ... count - 1 that moves every element.
 
     A random cyclic order sends each element to the next one, so one draw is enough for any count >= 2.
 
     Raises:
-        LncaError: a batch of 1 has none.
+        LncaError: `count` is 1.
     """
     if count < 2:
         raise LncaError("a batch of 1 has no negative samples; use a batch size of at least 2")
@@ -70,11 +70,11 @@ def split(tensors: Sequence[Tensor], parts: int) -> Iterator[tuple[Tensor, ...]]
 
 
 class Trainer(Protocol):
-    """What one phase does with a batch."""
+    """Trains one phase, batch by batch."""
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient steps of one batch, which is the same in all processes; returns the total "loss" and its
-        unweighted terms, of the whole batch.
+        """Takes the gradient steps of one batch, which all processes share; returns the total "loss" and its
+        unweighted terms for the whole batch.
 
         Raises:
             Exploded: the loss is not a number or too large.
@@ -82,13 +82,14 @@ class Trainer(Protocol):
         """
 
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """What the phase is validated by: restored pictures (B, 3, H, W)."""
+        """The restored pictures (B, 3, H, W) that validate the phase."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model that a resumed run needs, with however many processes; all of them have to ask."""
+        """Everything except the model that a resumed run needs, for any number of processes; all processes must call
+        it."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what `state_dict` gave."""
+        """Restores the state that `state_dict` returned."""
 
 
 def dissimilarity(image: Tensor, reference: Tensor) -> Tensor:
@@ -101,5 +102,5 @@ MOST = 60.0
 
 
 def decibels(image: Tensor, reference: Tensor) -> Tensor:
-    """PSNR of each picture, (B,), at most 60 dB: a picture that has no error would hide all others in a mean."""
+    """PSNR of each picture, (B,), at most 60 dB, so that a picture without error does not dominate a mean."""
     return metrics.psnr(image, reference).clamp(max=MOST)

@@ -1,4 +1,4 @@
-"""Batch norm over the batches of all processes, or with the statistics it has."""
+"""Batch norm with statistics over all processes, or with frozen statistics."""
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 
 
 def synchronise(model: nn.Module, world: World) -> None:
-    """Makes the batch norms of a model those of all processes; parameters and buffers stay the same tensors."""
+    """Replaces the batch norms of a model by synchronised ones; parameters and buffers stay the same tensors."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d and world.size > 1:

@@ -20,19 +20,19 @@ KEPT = 3
 
 
 class Damaged(Exception):
-    """A checkpoint that cannot be read, or is not what was written."""
+    """A checkpoint cannot be read, or its checksum is wrong."""
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Newest first."""
+    """The checkpoints in a folder, newest first."""
     return sorted(folder.glob(PATTERN), reverse=True)
 
 
 def write_checkpoint(folder: Path, step: int, content: dict[str, Any]) -> None:
-    """Writes the checkpoint after so many batches, tensors and plain data only, and removes all but the last `KEPT`.
+    """Writes the checkpoint after batch `step`, with only tensors and plain data, and removes all but the last `KEPT`.
 
     Raises:
-        LncaError: it cannot be written; those that are there stay.
+        LncaError: it cannot be written; existing checkpoints stay.
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -44,7 +44,7 @@ def write_checkpoint(folder: Path, step: int, content: dict[str, Any]) -> None:
 
 
 def open_checkpoint(path: Path) -> dict[str, Any]:
-    """What was written; raises `Damaged`."""
+    """The content of a checkpoint; raises `Damaged`."""
     try:
         content = path.read_bytes()
         mark, digest, payload = content.split(b"\n", 2)
@@ -54,7 +54,7 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
         if not isinstance(saved, dict) or not isinstance(saved.get("plan"), dict):
             raise ValueError("this is no checkpoint of a run")
     except Exception as error:
-        # torch says in paragraphs how to load what it does not trust.
+        # torch's message is paragraphs of advice on how to load a file that it does not trust.
         untrusted = isinstance(error, pickle.UnpicklingError)
         said = "it holds more than tensors and plain data" if untrusted else in_short(error, 120)
         raise Damaged(said) from error
@@ -62,10 +62,10 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(folder: Path, plan: Plan, resume: bool) -> dict[str, Any] | None:
-    """The folder's newest checkpoint that is whole, or None where a new run begins; a damaged one is reported.
+    """The newest whole checkpoint of a folder, or None if a new run begins; reports damaged ones.
 
     Raises:
-        LncaError: there is one and `resume` was not asked for, all are damaged, or it belongs to another plan.
+        LncaError: there is a checkpoint but `resume` is false, all are damaged, or it belongs to another plan.
     """
     paths = checkpoints(folder)
     if not paths:
@@ -87,12 +87,12 @@ def read_checkpoint(folder: Path, plan: Plan, resume: bool) -> dict[str, Any] | 
 
 
 def _settings(plan: dict[str, Any]) -> dict[str, Any]:
-    """What a resumed run has to have in common with the one that began: all but how much memory a batch takes."""
+    """The settings that a resumed run must share with the first one: all except those for the memory of a batch."""
     recipe = plan.get("recipe")
     return plan | {"recipe": recipe | {"micro_batches": 1} if isinstance(recipe, dict) else recipe}
 
 
 def last_good(folder: Path) -> str:
-    """Where a run that failed can be continued from, for its error."""
+    """For error messages: the checkpoint from which a failed run can resume."""
     paths = checkpoints(folder)
     return f"the last good checkpoint is {paths[0]}" if paths else "there is no checkpoint yet"

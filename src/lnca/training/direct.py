@@ -1,4 +1,4 @@
-"""NAFNet and Restormer are trained in one phase, from corrupted to clean."""
+"""The one phase of NAFNet and Restormer: from corrupted to clean pictures."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ LOSSES = {"psnr": negative_psnr, "l1": absolute}
 
 
 class DirectTrainer:
-    """One gradient step a batch."""
+    """Takes one gradient step a batch."""
 
     def __init__(self, model: RestorationModel, recipe: Recipe, phase: DirectPhase, batches: int, world: World = ALONE):
         self.model, self.recipe, self.world = model, recipe, world
@@ -35,7 +35,7 @@ class DirectTrainer:
         self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches, world)
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient step; returns its loss."""
+        """Takes the gradient step; returns its loss."""
         self.model.train()
         batch = batch.of(self.world.part(len(batch.anchor)))
         values: list[float] = []
@@ -53,7 +53,7 @@ class DirectTrainer:
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """The whole model."""
+        """Restores with the whole model."""
         self.model.eval()
         return self._restored(positive).clamp(0, 1)
 

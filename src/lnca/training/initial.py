@@ -1,4 +1,4 @@
-"""Trainings that begin with the weights of another."""
+"""Begins a training run with the weights of a model."""
 
 import sys
 from pathlib import Path
@@ -12,18 +12,20 @@ from ..nn.weights_file import load_weights
 
 
 def begin_with(model: RestorationModel, path: Path, seed: int) -> str:
-    """Gives a model the weights of a file, as far as names and shapes are the same; the others stay random. A map with
-    more inputs than it had begins with zeros for them, one with more outputs with random ones.
+    """Copies the weights of a file into a model wherever names and shapes agree; the others stay random.
+
+    If a linear map has more inputs than in the file, the weights of the new inputs are zero. If it has more outputs,
+    the weights of the new outputs are random.
 
     Args:
-        seed: of the training. Weights that were trained with another one, and on the same pictures, have seen some that
-            this training's split keeps for validation and test: a warning says so, and so does what is returned.
+        seed: seed of this run. Weights that were trained with another seed on the same pictures have seen pictures
+            that are now in the validation or test split: a warning and the result say so.
 
     Returns:
-        How many, such as "36 of 48 tensors of lnca-denoise".
+        The number of tensors, such as "36 of 48 tensors of lnca-denoise".
 
     Raises:
-        LncaError: not half of them are the same.
+        LncaError: fewer than half of the tensors agree.
     """
     own = model.state_dict()
     module, info = load_weights(path)

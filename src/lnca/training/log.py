@@ -1,4 +1,4 @@
-"""What a run leaves to look at: JSON lines, TensorBoard, contact sheets."""
+"""The logs of a run: JSON lines, TensorBoard, contact sheets."""
 
 import io
 import json
@@ -19,16 +19,16 @@ from ..restoration.pictures import to_image
 
 
 class Events:
-    """TensorBoard's events of one process, a file of its own; some are kept until `flush` adds them to the file.
+    """TensorBoard events in a file of this process; events wait in memory until `flush` adds them to the file.
 
-    TensorBoard's own writer works in a thread, whose errors end it with a traceback and lose what waited.
+    TensorBoard's own writer uses a thread: an error there ends it with a traceback and loses the waiting events.
 
     Args:
-        folder: gets the file.
-        step: batches done so far; TensorBoard does not show what an earlier process logged after them.
+        folder: folder for the file.
+        step: batches done so far; TensorBoard hides what an earlier process logged after them.
 
     Raises:
-        LncaError: no TensorBoard here, or the file cannot be written, also by `flush`.
+        LncaError: TensorBoard is not installed, or the file cannot be written; `flush` raises it too.
     """
 
     def __init__(self, folder: Path, step: int):
@@ -57,7 +57,7 @@ class Events:
         self._add(step=step, summary=scalar(name, value))
 
     def flush(self) -> None:
-        """Adds what was kept to the file, all of it or nothing."""
+        """Adds the waiting events to the file, all or none."""
         with Appended(self._path) as file:
             file.write(self._kept.getvalue())
         self._kept.seek(0)
@@ -69,10 +69,10 @@ class Log:
 
     Args:
         folder: the run's folder.
-        step: batches done so far; what a killed run logged after them is dropped.
+        step: batches done so far; lines that a killed run logged after them are dropped.
 
     Raises:
-        LncaError: no TensorBoard here, or the logs cannot be written, also by the methods.
+        LncaError: TensorBoard is not installed, or the logs cannot be written; the methods raise it too.
     """
 
     def __init__(self, folder: Path, step: int):
@@ -84,12 +84,12 @@ class Log:
         self.events = Events(folder / "tensorboard", step)
 
     def scalars(self, phase: str, step: int, values: dict[str, float]) -> None:
-        """The losses of one batch."""
+        """Logs the losses of one batch."""
         for name, value in values.items():
             self.events.scalar(f"{phase}/{name}", value, step)
 
     def epoch(self, step: int, record: dict[str, Any]) -> None:
-        """The means of one epoch and its validation."""
+        """Logs the means of one epoch and its validation."""
         with Appended(self.path) as file:
             file.write(json.dumps({"step": step, **record}) + "\n")
         for name, value in record.items():
@@ -102,13 +102,13 @@ class Log:
 
 
 class ContactSheet:
-    """Pictures in rows: clean, corrupted, restored."""
+    """Writes pictures in rows: clean, corrupted, restored."""
 
     def __init__(self, folder: Path, zoom: int = 3):
         self.folder, self.zoom = folder, zoom
 
     def save(self, name: str, rows: list[Tensor]) -> None:
-        """`rows` are batches (B, 3, H, W) in [0, 1] of equal shape."""
+        """Writes a sheet; `rows` are batches (B, 3, H, W) in [0, 1] of equal shape."""
         picture = to_image(torch.cat([torch.cat(list(row), -1) for row in rows], -2))
         size = (picture.width * self.zoom, picture.height * self.zoom)
         save_picture(picture.resize(size, Image.Resampling.NEAREST), self.folder / name)

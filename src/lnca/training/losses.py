@@ -1,5 +1,5 @@
-"""The losses: equations (3) to (9), one function each, and below them those of models beyond the paper. They take
-tensors and return a scalar, except where a note says otherwise.
+"""The losses: one function for each of equations (3) to (9), then those of models beyond the paper. They take
+tensors and return a scalar unless a docstring says otherwise.
 
 Suffixes: A anchor (clean), P positive (the anchor corrupted), N negative (another clean picture). `x` are pictures
 (B, 3, H, W) in [0, 1], `latent` the encoder's latents (B, H', W', C).
@@ -24,11 +24,11 @@ def distance(
     margin: float = 1.0,
     mean: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> Tensor:
-    """Equation (4): max(0, MSE(A, P) - MSE(A, N) + margin), so that a picture's latent lies nearer to its corrupted
-    version's than to another picture's.
+    """Equation (4): max(0, MSE(A, P) - MSE(A, N) + margin), so that the latent of a picture is closer to that of its
+    corrupted version than to that of another picture.
 
     Args:
-        mean: over the parts of a batch that several processes share.
+        mean: computes the mean over the parts of a batch that several processes share.
     """
     return (mean(F.mse_loss(latent_A, latent_P) - F.mse_loss(latent_A, latent_N)) + margin).clamp(min=0)
 
@@ -44,7 +44,7 @@ def task(x_P: Tensor, reconstructed_P: Tensor, mask: Tensor) -> Tensor:
 
 
 def equivalence(x_A: Tensor, swapped_A: Tensor, x_P: Tensor, swapped_P: Tensor, mask: Tensor) -> Tensor:
-    """Equation (6): clean latent + corrupted skip must give the anchor, corrupted latent + clean skip the positive.
+    """Equation (6): clean latent + corrupted skip decode to the anchor, corrupted latent + clean skip to the positive.
 
     `swapped_A` is D(latent_A + epsilon, skip_P) and `swapped_P` is D(latent_P, skip_A).
     """
@@ -67,23 +67,23 @@ def overflow(values: Tensor, low: float | Tensor, high: float | Tensor) -> Tenso
     return (values - values.clamp(low, high)).abs().mean()
 
 
-# Mean absolute error of a picture whose weight `balanced_error` does not change.
+# The mean absolute error at which `balanced_error` leaves the weight of a picture unchanged.
 TYPICAL_ERROR = 0.02
 
 
 def balanced_error(y: Tensor, restored: Tensor, balance: float = 0.0) -> Tensor:
-    """Mean absolute error, of which a picture's share is divided by its own error to the power `balance` (a constant).
+    """Mean absolute error; each picture's error is divided by itself (as a constant) to the power `balance`.
 
-    At 0 it is the mean absolute error, which is made of the worst pictures; at 1 a picture counts by the share of its
-    error that goes away, as it does in decibels.
+    With 0 it is the mean absolute error, which the worst pictures dominate. With 1 it is the relative reduction of a
+    picture's error that counts, as in decibels.
     """
     errors = (restored - y).abs().flatten(1).mean(1)
     return (errors * (errors.detach().clamp(min=TYPICAL_ERROR / 100) / TYPICAL_ERROR) ** -balance).mean()
 
 
-# Squared difference of a pixel, in [0, 1], below which `charbonnier` is round.
+# Squared difference of a pixel, in [0, 1], below which `charbonnier` is smooth.
 ROUND = 1e-6
-# Levels of noise in 255ths: one whose pictures' weight is 1, and what is added to all.
+# Noise levels in 255ths: the level with a weight of 1, and the offset that is added to all levels.
 TYPICAL_LEVEL, LEAST_LEVEL = 20.0, 3.0
 
 
@@ -94,19 +94,19 @@ def charbonnier(y: Tensor, restored: Tensor) -> Tensor:
 
 
 def level_weights(level_BLhw: Tensor) -> Tensor:
-    """Weights (B,) of pictures with such noise, in 255ths: the error that is left grows about as the square root of the
-    level, so that all levels count alike."""
+    """Weights (B,) of pictures by their noise level in 255ths. The remaining error grows about as the square root of
+    the level, so the weights make all levels count alike."""
     level = level_BLhw.flatten(1).mean(1)
     return ((TYPICAL_LEVEL + LEAST_LEVEL) / (level + LEAST_LEVEL)).sqrt()
 
 
-# Of a noise level that is estimated too low and too high; what is added to levels before their logarithm, in 255ths.
+# Weights of noise levels that are too low and too high; offset of levels before their logarithm, in 255ths.
 TOO_LOW, TOO_HIGH, FAINT = 1.3, 0.7, 0.7
 
 
 def level_error(true_BLhw: Tensor, estimated_BLhw: Tensor) -> Tensor:
     """Mean of |e| + e^2 / 2 of each picture, (B,), where e is the difference of log(level + 0.7); too low counts 1.3,
-    too high 0.7: noise that is left is worse than a little smoothing."""
+    too high 0.7, since remaining noise is worse than a little smoothing."""
     error = (estimated_BLhw + FAINT).log() - (true_BLhw + FAINT).log()
     weight = torch.where(error < 0, TOO_LOW, TOO_HIGH)
     return (weight * (error.abs() + error.square() / 2)).flatten(1).mean(1)

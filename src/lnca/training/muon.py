@@ -1,9 +1,9 @@
-"""Muon: momentum, made orthogonal, for weights that are matrices (Jordan et al., "Muon: An optimizer for hidden layers
+"""Muon: orthogonalised momentum, for weights that are matrices (Jordan et al., "Muon: An optimizer for hidden layers
 in neural networks", 2024).
 
-A step moves a matrix in all its directions equally far, however small the gradient is in some of them. The nearest
-orthogonal matrix would need a singular value decomposition; five steps of Newton and Schulz with the coefficients of
-the authors take singular values near enough to 1 (0.7 to 1.2) at the price of a few matrix products.
+A step moves a matrix equally far in all directions, even if the gradient is small in some of them. The nearest
+orthogonal matrix would need a singular value decomposition. Five Newton-Schulz steps with the authors' coefficients
+bring singular values close enough to 1 (0.7 to 1.2) and only cost a few matrix products.
 """
 
 from collections.abc import Iterable
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# Of x -> a x + b x^3 + c x^5: as steep at 0 as goes with staying near 1.
+# Coefficients of x -> a x + b x^3 + c x^5: as steep as possible at 0, while values near 1 stay near 1.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
 @dataclass(frozen=True)
 class MuonSettings:
-    """Of `Muon`.
+    """Settings of `Muon`.
 
     Args:
-        learning_rate: its highest value.
-        momentum: share of the old mean of gradients in the new one.
+        learning_rate: highest learning rate.
+        momentum: weight of the old mean of gradients in the new one.
         weight_decay: decoupled, as in AdamW.
     """
 
@@ -45,10 +45,10 @@ def orthogonalised(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices, or convolutions, which are matrices of output channels by all that one of them sees.
+    """The optimizer, for matrices and for convolutions, which are matrices of output channels x kernel elements.
 
     Args:
-        parameters: of two dimensions or more.
+        parameters: tensors with two dimensions or more.
         settings: see `MuonSettings`.
     """
 
@@ -58,7 +58,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step on the gradients that the parameters have, those without one stay."""
+        """Takes one step with the gradients of the parameters; parameters without a gradient stay."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -69,9 +69,9 @@ class Muon(torch.optim.Optimizer):
         if "mean" not in state:
             state["mean"] = torch.zeros_like(parameter)
         mean = state["mean"].lerp_(gradient, 1 - momentum)
-        # Nesterov's: a look ahead along the mean.
+        # Nesterov momentum.
         ahead = gradient.lerp(mean, momentum).flatten(1)
-        # A tall matrix has rows shorter than 1; it moves as far as a square one.
+        # The rows of a tall orthogonal matrix are shorter than 1; the factor makes it move as far as a square one.
         size = max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5
         parameter.mul_(1 - rate * decay)
         parameter.add_(orthogonalised(ahead).view(parameter.shape), alpha=-rate * size)

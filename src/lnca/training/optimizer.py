@@ -1,4 +1,4 @@
-"""Optimizer, learning-rate schedule and what happens to gradients before a step (paper 4.2)."""
+"""Optimizer, learning-rate schedule, and normalisation and clipping of gradients (paper 4.2)."""
 
 import math
 from collections.abc import Iterable
@@ -13,17 +13,18 @@ from .world import ALONE, World
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
-    """Adam, whose learning rate falls to 0.
+    """Adam with a learning rate that falls to 0.
 
     Args:
-        learning_rate: its highest value.
-        warmup: share of the steps during which it rises linearly to that (0: starts there, as in the paper).
-        decay: share of the steps, the last ones, during which it falls linearly to 0, after having been constant; None:
-            it falls as a cosine does, as soon as it has risen.
-        betas: how much of the old means of gradients and of their squares the new ones keep.
+        learning_rate: highest learning rate.
+        warmup: share of the steps in which the learning rate rises linearly (0: it starts at its highest value, as in
+            the paper).
+        decay: share of the steps, at the end, in which it falls linearly to 0 after being constant; None: it falls
+            along a cosine right after the warm-up.
+        betas: weights of the old means of gradients and of their squares in the new ones.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
         normalise_gradients: divide every gradient tensor by its own L2 norm, as the authors do.
-        clip_norm: limit of the L2 norm of all gradients together; None leaves them.
+        clip_norm: limit of the L2 norm of all gradients together; None does not clip.
     """
 
     learning_rate: float = 1e-2
@@ -36,8 +37,8 @@ class OptimizerSettings:
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float, decay: float | None = None) -> float:
-    """Share of the highest learning rate in optimizer step 0, 1, ..., `steps` - 1; `warmup` and `decay` as in
-    `OptimizerSettings`."""
+    """The learning rate of optimizer step 0, 1, ..., `steps` - 1, divided by the highest one; for `warmup` and `decay`
+    see `OptimizerSettings`."""
     rise = warmup * steps
     if step < rise:
         return (step + 1) / (rise + 1)
@@ -54,15 +55,15 @@ def normalise(gradients: Iterable[Tensor]) -> None:
 
 
 class NotFinite(Exception):
-    """A gradient is infinite or not a number; the parameters are as they were."""
+    """A gradient is infinite or not a number; the parameters are unchanged."""
 
 
 class Optimizer:
-    """Adam as `OptimizerSettings` says, for `steps` optimizer steps in all; gradients are means over a world.
+    """Adam with `OptimizerSettings`, for `steps` optimizer steps; gradients are means over a world.
 
     Args:
-        parameters: that Adam moves.
-        matrices: that Muon moves, as `muon` says and with Adam's schedule.
+        parameters: the parameters that Adam updates.
+        matrices: the parameters that Muon updates, with the settings `muon` and Adam's schedule.
     """
 
     def __init__(
@@ -91,14 +92,14 @@ class Optimizer:
         self.schedules = [torch.optim.lr_scheduler.LambdaLR(each, factor) for each in self.optimizers]
 
     def step(self, loss: Tensor) -> None:
-        """One gradient descent step on `loss`."""
+        """Takes one gradient step on `loss`."""
         self.step_on_sum([loss])
 
     def step_on_sum(self, losses: Iterable[Tensor]) -> None:
-        """One gradient descent step on a sum, whose parts may be made one after the other.
+        """Takes one gradient step on a sum of losses, which may be computed one after the other.
 
         Raises:
-            NotFinite: of a gradient that is no number.
+            NotFinite: a gradient is infinite or not a number.
         """
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)

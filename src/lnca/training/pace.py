@@ -1,5 +1,5 @@
-"""How much training fits into some minutes: measured before it begins, so that the run itself knows no clock, and ends
-with the same bytes however often it is interrupted."""
+"""Computes how much training fits into some minutes. It measures before the run begins, so the run itself does not
+depend on a clock and gives the same bytes however often it is interrupted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from ..errors import LncaError
 
 
 class Cost(NamedTuple):
-    """Seconds of a batch and of one validation in a phase of so many epochs."""
+    """Seconds of a batch and of a validation in a phase, and its number of epochs."""
 
     epochs: int
     batch: float
@@ -16,10 +16,10 @@ class Cost(NamedTuple):
 
 
 def batches_within(minutes: float, costs: Sequence[Cost]) -> int:
-    """Batches an epoch, the same in all phases, that take so many minutes together with the validations.
+    """The number of batches an epoch, the same in all phases, that fits into `minutes` together with validation.
 
     Raises:
-        LncaError: validations leave no time.
+        LncaError: validation leaves no time for training.
     """
     left = 60 * minutes - sum(cost.epochs * cost.validation for cost in costs)
     batches = int(left / sum(cost.epochs * cost.batch for cost in costs))

@@ -1,6 +1,6 @@
-"""The replay pool (paper 2.1 and 4.2): states of earlier roll-outs, from which training goes on.
+"""The replay pool (paper 2.1 and 4.2): states of earlier roll-outs, from which training continues.
 
-It makes the clean picture an attractor: the rule learns to stay there, not only to get there.
+It makes the clean picture an attractor: the rule learns not only to reach it but to stay there.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from .world import ALONE, World
 
 @dataclass
 class Entries:
-    """Some samples on their way: `state` are the output and hidden channels (B, H', W', C) after `age` (B,) steps,
-    `sample` (B,) the numbers of the clean tiles, `positive` and `anchor` the pictures (B, 3, H, W)."""
+    """Samples in the middle of a roll-out: `state` are the output and hidden channels (B, H', W', C) after `age` (B,)
+    steps, `sample` (B,) the numbers of the clean tiles, `positive` and `anchor` the pictures (B, 3, H, W)."""
 
     positive: Tensor
     anchor: Tensor
@@ -26,8 +26,8 @@ class Entries:
 class ReplayPool:
     """At most `size` samples; a new one replaces the oldest when the pool is full.
 
-    All processes of a world see the same pool. Each keeps every so-many-th slot of it, and they send one another what
-    is drawn.
+    All processes of a world see the same pool. Of n processes each keeps every n-th slot, and they send each other
+    the entries that are drawn.
 
     Attributes:
         entries: this process's slots.
@@ -42,7 +42,7 @@ class ReplayPool:
         return min(self.pushed, self.size)
 
     def push(self, new: Entries) -> None:
-        """Adds samples; of a batch larger than the pool only the last ones stay."""
+        """Adds samples; if the batch is larger than the pool, only its last samples stay."""
         tensors = {name: value.detach()[-self.size :] for name, value in vars(new).items()}
         count = len(tensors["age"])
         if self.entries is None:
@@ -53,7 +53,7 @@ class ReplayPool:
         self.pushed += count
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Entries]:
-        """`count` different slots at random, and what lies there."""
+        """Draws `count` different slots at random; returns them and their entries."""
         assert self.entries is not None
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         slots = order[:count].to(self.entries.age.device)
@@ -73,7 +73,7 @@ class ReplayPool:
             getattr(self.entries, name)[places] = value.detach()[mine]
 
     def _own(self, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Which of some slots this process keeps, and where."""
+        """The slots among `slots` that this process keeps, and their positions there."""
         mine = (slots % self.world.size == self.world.rank).nonzero()[:, 0]
         return mine, slots[mine] // self.world.size
 
@@ -88,7 +88,7 @@ class ReplayPool:
         return {"pushed": self.pushed, "entries": entries}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what `state_dict` gave, in a world of any size."""
+        """Restores the state that `state_dict` returned, in a world of any size."""
 
         def own(whole: Tensor) -> Tensor:
             missing = -self.size % self.world.size

@@ -1,6 +1,7 @@
-"""An automaton on three lattices is trained in two phases: its estimator of noise levels, then all the rest, which is
-told the true levels. So neither learns to make up for the other's mistakes, and who knows the level of a picture can
-say it.
+"""Trains an automaton on three lattices in two phases: first its estimator of noise levels, then all other parts.
+
+The second phase gets the true levels. So neither learns to compensate for the other's errors, and a user who knows the
+noise level of a picture can set it.
 """
 
 from abc import abstractmethod
@@ -20,7 +21,7 @@ from .world import ALONE, World
 
 
 class LevelTrainer:
-    """One gradient step a batch, of pictures that come with the levels of their noise.
+    """Takes one gradient step a batch, on pictures that come with their noise levels.
 
     Attributes:
         kept: the model that is validated and saved.
@@ -31,11 +32,11 @@ class LevelTrainer:
 
     def __init__(self, model: PyramidAutomaton, recipe: Recipe, world: World):
         self.model, self.recipe, self.world = model, recipe, world
-        # Convolutions are a quarter faster so.
+        # Convolutions are a quarter faster in this layout.
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient step; returns its loss."""
+        """Takes the gradient step; returns its loss."""
         self.model.train()
         batch = batch.of(self.world.part(len(batch.anchor)))
         total = 0.0
@@ -57,30 +58,30 @@ class LevelTrainer:
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """What is to become small, a mean over the pictures."""
+        """The loss, a mean over the pictures."""
 
     @abstractmethod
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """What the phase is validated by, of each picture, beside what its restored pictures tell."""
+        """Validation scores of each picture, beside those of its restored picture."""
 
     @abstractmethod
     def value(self, quality: dict[str, float]) -> float:
-        """How good the means of these scores are; the best epoch is kept."""
+        """One number for the means of these scores, higher is better; the best epoch is kept."""
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """The whole model, which estimates the levels."""
+        """Restores with the whole model, which estimates the levels."""
         return torch.cat([self._kept(part) for (part,) in self._few(positive)])
 
     def _kept(self, *given: Tensor | None) -> Tensor:
-        """What the kept model makes of a picture and, where they are told, its levels."""
+        """Restores a picture with the kept model and, if they are given, its levels."""
         image, level = (*given, None)[:2]
         assert image is not None
         with self._autocast(image):
             return self.kept.eval()(image, noise_level=level).float()
 
     def _few(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """As many at a time as a batch has."""
+        """Splits tensors into parts of at most the size of a batch."""
         return split(tensors, -(-len(tensors[0]) // self.recipe.batch_size))
 
     def _autocast(self, x: Tensor) -> torch.autocast:
@@ -94,7 +95,7 @@ class LevelTrainer:
 
 
 class NoiseLevelTrainer(LevelTrainer):
-    """The estimator; the rest stays."""
+    """Trains the estimator; the other parameters stay."""
 
     def __init__(
         self, model: PyramidAutomaton, recipe: Recipe, phase: NoiseLevelPhase, batches: int, world: World = ALONE
@@ -119,7 +120,7 @@ class NoiseLevelTrainer(LevelTrainer):
 
 
 class PyramidTrainer(LevelTrainer):
-    """All but the estimator; kept is an exponential mean of the weights."""
+    """Trains all except the estimator; keeps an exponential moving average of the weights."""
 
     def __init__(
         self, model: PyramidAutomaton, recipe: Recipe, phase: PyramidPhase, batches: int, world: World = ALONE
@@ -137,7 +138,8 @@ class PyramidTrainer(LevelTrainer):
         self.kept = kept
 
     def _mean_of(self, mean: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
-        """A young mean forgets faster, so that what the training began with does not stay in it."""
+        """One update of the moving average. A young average forgets faster, so the initial weights do not stay in
+        it."""
         return mean.lerp(now, 1 - min(self.phase.memory, (1 + int(count)) / (10 + int(count))))
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
@@ -146,7 +148,7 @@ class PyramidTrainer(LevelTrainer):
         return values
 
     def loss(self, batch: Batch) -> Tensor:
-        """Of the picture after every step, of which the last one counts most."""
+        """The loss of the picture after every step; the last step counts most."""
         assert batch.level is not None
         image = batch.positive.contiguous(memory_format=torch.channels_last)
         _, *restored = self.model.unrolled(image, batch.level, len(self.model.rules))

@@ -1,7 +1,7 @@
-"""A recipe holds a whole experiment as data: model settings, corruption, the phases, their losses and optimizers.
+"""Recipes: a whole experiment as data, with model settings, corruption, phases, their losses and optimizers.
 
-Recipes are YAML files with the fields of `Recipe`; those that are shipped are `paper` (literal), `stable` (the
-default), and the ones that shipped models were trained by.
+Recipes are YAML files with the fields of `Recipe`; the package has `paper` (literal), `stable` (the
+default), and those that trained the shipped models.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
 
 
 Backward = typing.Literal["keep", "recompute", "segments", "budget"]
-# Characters of a recipe's file, values in it, and how deep they lie.
+# Limits of a recipe's file: its characters, its values, and their depth of nesting.
 LONGEST, MOST, DEEPEST = 1_000_000, 10_000, 20
 
 
@@ -39,8 +39,8 @@ class AutoencoderPhase:
         margin: alpha of equation (4).
         perturbation: standard deviation of epsilon in equation (6).
         ssim: weight of 1 - SSIM, added for D(clean latent, corrupted skip) beside equation (6) (0 in the paper).
-        batch_norm: "synchronised": by the statistics of a batch, of all processes together; "frozen": by those that the
-            weights it begins with have.
+        batch_norm: "synchronised" uses the statistics of the whole batch, over all processes; "frozen" uses those of
+            the initial weights.
     """
 
     epochs: int = 20
@@ -57,16 +57,17 @@ class AutoencoderPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class AutomatonPhase:
-    """Phase 2 (paper 3.2.2), and the optional third one that trains all parts together.
+    """Phase 2 (paper 3.2.2), and the optional third phase, which trains all parts together.
 
     Args:
         epochs: passes over the training tiles; 0 leaves the phase out.
-        reconstruction, latent, output_overflow, hidden_overflow: weights of equations (7), (8) and twice (9).
+        reconstruction, latent, output_overflow, hidden_overflow: weights of equations (7), (8), and (9) for output and
+            hidden channels.
         l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture (0 in the paper).
         standardise_latent: divide equation (8) by the variance of the clean latents.
         output_range: interval of equation (9) for the output channels; "latent" takes the range of the clean latents.
-        fewest_steps, most_steps: bounds of the number of steps, drawn anew for every batch.
-        pool: samples in the replay pool; 0 trains on fresh samples only.
+        fewest_steps, most_steps: bounds of the number of steps, which is drawn for every batch.
+        pool: samples in the replay pool; 0 trains only on fresh samples.
     """
 
     epochs: int = 20
@@ -86,10 +87,11 @@ class AutomatonPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class PixelPhase:
-    """The one phase of ViTCA in pixel space.
+    """The only phase of ViTCA in pixel space.
 
     Args:
-        reconstruction, overflow: weights of the mean absolute error and (twice) of equation (9).
+        reconstruction, overflow: weights of the mean absolute error and of equation (9) (for output and hidden
+            channels).
         epochs, fewest_steps, most_steps, pool: as in `AutomatonPhase`.
     """
 
@@ -104,7 +106,7 @@ class PixelPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class DirectPhase:
-    """The one phase of NAFNet ("psnr": negative PSNR) or Restormer ("l1": mean absolute error)."""
+    """The only phase of NAFNet ("psnr": negative PSNR) or Restormer ("l1": mean absolute error)."""
 
     loss: typing.Literal["psnr", "l1"]
     epochs: int = 20
@@ -113,19 +115,19 @@ class DirectPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class ResidualPhase:
-    """The one phase of a latent automaton beside a path at full resolution: all parts together.
+    """The only phase of a latent automaton with a path at full resolution: trains all parts together.
 
     Args:
         epochs, fewest_steps, most_steps: as in `AutomatonPhase`.
         l1, ssim: weights of the mean absolute error and of 1 - SSIM of the restored picture.
-        balance: power of its own mean absolute error by which a picture's error is divided (`losses.balanced_error`).
-        overflow: weight of equation (9) for output and hidden channels, whose interval is [-3, 3].
-        settled: share of the batches whose cells first run for up to `longest` steps without a gradient, so that the
-            rule learns to keep what it has restored.
+        balance: a picture's error is divided by its own mean absolute error to this power (`losses.balanced_error`).
+        overflow: weight of equation (9) for output and hidden channels, with the interval [-3, 3].
+        settled: share of the batches whose cells first run up to `longest` steps without a gradient, so that the rule
+            learns to keep a restored picture.
         longest: see `settled`.
-        rest: weight of the mean absolute change that one more step makes to the cells of those batches, so that the
-            rule comes to rest.
-        fixed: parts that keep the weights they begin with, by how their names begin, such as "autoencoder.features".
+        rest: weight of the mean absolute change of these batches' cells in one more step, so that the cells come to
+            rest.
+        fixed: prefixes of the names of parameters that are not trained, such as "autoencoder.features".
     """
 
     epochs: int = 20
@@ -150,8 +152,8 @@ class NoiseLevelPhase:
 
     Args:
         epochs: passes over `training_tiles` crops.
-        crops: sides of the crops in the beginning and in the end, in pixels, multiples of 8; they grow evenly.
-        plain: share of the crops that have plain noise (`lnca.degradation.plain_noise`), and not what cameras do.
+        crops: sides of the crops at the beginning and at the end, in pixels, multiples of 8; they grow evenly.
+        plain: share of the crops with plain noise (`lnca.degradation.plain_noise`) instead of camera degradations.
     """
 
     epochs: int = 2
@@ -164,14 +166,14 @@ class NoiseLevelPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidPhase:
-    """The second phase: all the rest, which is told the true levels.
+    """The second phase of an automaton on three lattices: all other parts, which get the true levels.
 
     Args:
         epochs, crops, plain: as in `NoiseLevelPhase`.
-        earlier: weight of the error after each step before the last one, whose weight is 1.
-        memory: share of its old value in the mean of the weights, once that is old.
-        muon: for the convolutions of the rules.
-        optimizer: for all else, and the schedule of both.
+        earlier: weight of the error after each step except the last one, which has a weight of 1.
+        memory: decay of the exponential moving average of the weights, after its first updates.
+        muon: optimizer of the convolutions of the rules.
+        optimizer: optimizer of the other parameters, and the schedule of both.
     """
 
     epochs: int = 12
@@ -187,24 +189,24 @@ class PyramidPhase:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """See the fields of the phases; the rest:
+    """A whole experiment. Each phase is a field; the other fields are:
 
     Args:
         batch_size: samples in a batch.
-        tile: side of the square cut from a picture, in its pixels; it is shrunk to 32x32.
-        crop: side of the crops of photographs, which are not shrunk, for the tasks of photographs, where a phase does
-            not say it; `training_tiles` of them make an epoch.
-        augment: turn and mirror the tiles at random.
-        training_tiles: at most that many tiles are trained on; None takes all.
-        validation_tiles: at most that many tiles are validated on after each epoch.
+        tile: side in pixels of the squares that are cut from pictures and shrunk to 32x32.
+        crop: for photographs, side of the crops if the phase does not set it; crops are not shrunk, and
+            `training_tiles` of them are an epoch.
+        augment: rotate and mirror the tiles at random.
+        training_tiles: largest number of training tiles; None takes all.
+        validation_tiles: largest number of tiles for the validation after each epoch.
         precision: "float32", or "bfloat16" for matrix products (the cells stay float32).
         compile: compile the automaton's step (needs a C++ compiler).
         backward: what back-propagation through the steps keeps. "keep": everything; "recompute": the cells after every
-            step, and each step is computed again; "segments": the cells after every sqrt(n) steps, from which the rest
-            is computed again; "budget": as little as the compiler can do with (needs compile).
-        micro_batches: parts a batch is cut into, one after the other, for the same gradient in less memory, in every
-            phase but the autoencoder's, whose batch norms and negatives take the whole batch. A run may be resumed with
-            another number.
+            step, and it computes each step again; "segments": the cells after every sqrt(n) steps, and it computes
+            the others again; "budget": as little as the compiler needs (requires compile).
+        micro_batches: number of parts of a batch that are computed one after the other: the same gradient in less
+            memory. The autoencoder phase ignores it, since its batch norms and negatives need the whole batch. A run
+            may be resumed with another number.
         denoise, deblur: see `Curriculum`.
         checkpoint_every: batches between checkpoints.
         sheet_every: epochs between contact sheets.
@@ -242,7 +244,7 @@ class Recipe:
     model: dict[str, dict] = field(default_factory=dict)
 
     def curriculum(self, task: Task | PhotoTask) -> Curriculum:
-        """The curriculum of a task; photographs have none, and a difficulty that says nothing."""
+        """The curriculum of a task; photographs have none, and ignore the difficulty."""
         curricula: dict[str, Curriculum] = {"denoise": self.denoise, "deblur": self.deblur}
         return curricula.get(task, Curriculum(1, 1, 1, 1))
 
@@ -258,7 +260,7 @@ def shipped_recipes() -> list[str]:
 
 
 class OneOfEach(yaml.SafeLoader):
-    """Refuses a mapping that has a field twice, of which YAML's own reader takes the last without a word."""
+    """Refuses a mapping with a duplicate field; YAML's own reader silently takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[typing.Hashable, typing.Any]:
         seen = set()
@@ -271,7 +273,7 @@ class OneOfEach(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> typing.Any:
-    """What a text in YAML says, in plain types; raises `yaml.YAMLError`."""
+    """Parses YAML into plain types; raises `yaml.YAMLError`."""
     return OneOfEach(text).get_single_data()
 
 
@@ -282,7 +284,7 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
         overrides: "automaton.optimizer.learning_rate=1e-3" and the like, applied in order.
 
     Raises:
-        LncaError: no such recipe, or a field that is unknown or of the wrong type.
+        LncaError: the recipe does not exist, or a field is unknown or of the wrong type.
     """
     if name_or_path in shipped_recipes():
         text = (resources.files("lnca") / "recipes" / f"{name_or_path}.yaml").read_text("utf-8")
@@ -302,14 +304,14 @@ def load_recipe(name_or_path: str, overrides: typing.Iterable[str] = ()) -> Reci
             _override(data, override)
     except RecursionError as error:
         raise LncaError(f"recipe {name_or_path!r} is nested too deeply") from error
-    # ValueError: of a date or a number that is none.
+    # An invalid date or number raises ValueError.
     except (yaml.YAMLError, ValueError) as error:
         raise LncaError(f"recipe {name_or_path!r} is not valid YAML: {in_short(error, 300)}") from error
     return parse_recipe(data)
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with that many epochs in every phase it has."""
+    """The recipe with this number of epochs in all its phases."""
     phases = {name: getattr(recipe, name) for name in sorted(set().union(*PHASES.values()))}
     changed = {name: dataclasses.replace(phase, epochs=epochs) for name, phase in phases.items() if phase.epochs}
     return dataclasses.replace(recipe, **changed)
@@ -322,7 +324,7 @@ def parse_recipe(data: object) -> Recipe:
 
 
 def _check_plain(data: object) -> None:
-    """Raises `LncaError` for what cannot be written down as JSON, and what aliases make endless (each use counts)."""
+    """Raises `LncaError` for values that JSON cannot hold, and for aliases that make it endless (each use counts)."""
     left, found = [(data, 0)], 0
     while left:
         value, depth = left.pop()

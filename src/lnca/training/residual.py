@@ -1,5 +1,4 @@
-"""Latent automata beside a path at full resolution are trained in one phase, all parts together, to be good after any
-number of steps."""
+"""Trains latent automata with a path at full resolution: one phase, all parts together, for any number of steps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,7 @@ OVERFLOW = 3
 
 
 class ResidualTrainer:
-    """One gradient step a batch."""
+    """Takes one gradient step a batch."""
 
     def __init__(
         self, model: LatentAutomaton, recipe: Recipe, phase: ResidualPhase, batches: int, world: World = ALONE
@@ -31,12 +30,12 @@ class ResidualTrainer:
         self.optimizer = Optimizer(model.parameters(), phase.optimizer, batches, world)
         self.backward = checked(recipe.backward, recipe.compile)
         automaton, coder = model.automaton, model.autoencoder
-        # Convolutions are a quarter faster so.
+        # Convolutions are a quarter faster in this layout.
         coder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.step: Step = compiled(automaton.change, self.backward) if recipe.compile else automaton.change
 
     def train_batch(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """The gradient step; returns the unweighted losses, without those of weight 0."""
+        """Takes the gradient step; returns the unweighted losses, without those of weight 0."""
         self.model.train()
         phase = self.phase
         batch = batch.of(self.world.part(len(batch.anchor)))
@@ -65,7 +64,7 @@ class ResidualTrainer:
         return values
 
     def _losses(self, batch: Batch, before: int, steps: int, seed: int) -> dict[str, Tensor]:
-        """Of so many steps, from cells that have run some `before` without a gradient."""
+        """The losses after `steps` steps, from cells that ran `before` steps without a gradient."""
         model, phase = self.model, self.phase
         with self._autocast(batch.positive):
             latent, skip = model.autoencoder.encode(batch.positive.contiguous(memory_format=torch.channels_last))
@@ -100,7 +99,7 @@ class ResidualTrainer:
 
     @torch.no_grad()
     def restore(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """The whole model after its steps."""
+        """Restores with the whole model and its number of steps."""
         return self.model.eval()(positive)
 
     def state_dict(self) -> dict[str, Any]:

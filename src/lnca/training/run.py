@@ -1,8 +1,8 @@
 """A training run: tiles, phases, epochs, checkpoints, logs. Interrupted anywhere, it continues to the same weights.
 
-Nothing random is carried along: every batch draws from generators made of (draws, phase, epoch, batch). `draws` is the
-seed; of a training that begins with another's weights it is made of both, so that it sees other crops and other noise
-than the one that made them.
+No generator state is carried along: every batch seeds its generators with (draws, phase, epoch, batch). `draws` is the
+seed or, if the run begins with given weights, derived from the seed and a hash of those weights. So it sees other crops
+and other noise than the run that trained those weights.
 """
 
 import copy
@@ -48,17 +48,17 @@ from .samples import draw_batch, open_samples
 from .trainers import trainer_of
 from .world import ALONE, World
 
-# Of a phase, when its pace is measured: batches and seconds at least, and samples that are validated.
+# Measuring the pace of a phase: least batches, least seconds, and validation samples.
 PILOT_BATCHES, PILOT_SECONDS, PILOT_SAMPLES = 3, 5.0, 16
 NO_SCORE: dict[str, Any] = {"score": None, "ssim": None, "epoch": None, "model": None}
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, was saved, and can be resumed.
+    """The run was asked to stop. It is saved and can be resumed.
 
     Args:
-        signal: SIGINT, of Ctrl-C, or SIGTERM, as batch systems send it.
-        weights: the best weights so far, where the run was in its last phase; before that they are no whole model's.
+        signal: SIGINT, from Ctrl-C, or SIGTERM, from a batch system.
+        weights: the best weights so far if the run was in its last phase; before that no model is complete.
     """
 
     def __init__(self, number: int, weights: Path | None = None):
@@ -67,12 +67,12 @@ class Interrupted(Exception):
 
 
 class Run:
-    """One training in one folder.
+    """One training run in one folder.
 
     Args:
         plan: what is trained.
-        folder: gets checkpoint, logs, contact sheets and, in the end, the weights.
-        device: where.
+        folder: gets checkpoints, logs, contact sheets and, at the end, the weights.
+        device: device of the training.
         resume: continue from the folder's newest checkpoint; without it the folder must not hold one.
         skip_broken: leave out pictures that cannot be read, and say so.
         progress: called as progress(phase, done, total, values) after every batch.
@@ -140,7 +140,7 @@ class Run:
         self.sheet = ContactSheet(folder / "sheets")
 
     def _data_sets(self, phases: tuple[str, ...], skip_broken: bool) -> tuple[TileSet | CropSet, TileSet | CropSet]:
-        """Of training and of validation; raises `Unreadable` with what is broken of both."""
+        """The training and validation sets; raises `Unreadable` with the broken files of both."""
         found, problems = [], []
         splits: tuple[Split, Split] = ("train", "validation")
         for split in splits:
@@ -159,7 +159,7 @@ class Run:
 
     @property
     def megapixels_per_second(self) -> float:
-        """Of pictures that were trained on, by all processes together; without validation."""
+        """Speed of training of all processes together, without validation."""
         return self.pixels / self.seconds / 1e6 if self.seconds else 0.0
 
     def epochs(self, phase: str) -> int:
@@ -178,7 +178,7 @@ class Run:
         return self._finish()
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        """Ends the run, as that signal does, after the batch in progress."""
+        """Ends the run after the current batch, like that signal."""
         self.stop = number
 
     def _phase(self, phase: str) -> None:
@@ -195,7 +195,7 @@ class Run:
         self._save()
 
     def _trainer(self, phase: str) -> Trainer:
-        """What trains a phase."""
+        """The trainer of a phase."""
         return trainer_of(phase, self.model, self.recipe, self.epochs(phase) * self.batches_per_epoch, self.world)
 
     def _epoch(self, phase: str, epoch: int) -> None:
@@ -226,10 +226,10 @@ class Run:
     def _step(
         self, phase: str, sample: Tensor, difficulty: float, share: float, key: tuple[int | str, ...], where: str
     ) -> dict[str, float]:
-        """Trains on one batch, which is drawn by `key` when a share of the phase is done; returns its losses."""
+        """Trains on one batch, which is drawn with `key` after a `share` of the phase; returns its losses."""
         assert self.trainer is not None
         start, draw = time.perf_counter(), generator(self.device, *key)
-        # Of several processes each has its own.
+        # Each process has its own generators.
         torch.manual_seed(derive(*key, "dropout", *[self.world.rank] * (self.world.size > 1)))
         try:
             batch = draw_batch(
@@ -250,7 +250,7 @@ class Run:
         return values
 
     def _fit(self, minutes: float) -> None:
-        """Gives an epoch as many crops as can be trained on in these minutes, by measuring on a copy of the model."""
+        """Sets the number of crops of an epoch to what fits into these minutes, measured on a copy of the model."""
         if not isinstance(self.train, CropSet):
             raise LncaError("--minutes is for the tasks of photographs, whose crops have no end; give --epochs instead")
         model, self.model = self.model, copy.deepcopy(self.model)
@@ -262,7 +262,7 @@ class Run:
     def _cost(self, phase: str) -> Cost:
         self.trainer = self._trainer(phase)
         times: list[float] = []
-        # The first batch, which has memory to find, is left out; that all processes do as many is up to the first one.
+        # The first batch allocates memory and does not count. The first process decides how many batches all measure.
         while len(times) <= PILOT_BATCHES or self.world.told(sum(times) < PILOT_SECONDS)[0]:
             before, key = self.seconds, (self.draws, phase, "pace", len(times))
             sample = torch.arange(self.recipe.batch_size)
@@ -274,7 +274,7 @@ class Run:
         return Cost(self.epochs(phase), sum(times[1:]) / len(times[1:]), validation)
 
     def _smaller(self, phase: str) -> str:
-        """What to do about a batch that does not fit."""
+        """Advice for a batch that does not fit into memory."""
         anew = "begin again with a smaller --batch-size"
         parts = 2 * self.recipe.micro_batches
         if phase == "autoencoder" or parts > self.recipe.batch_size // self.world.size:
@@ -282,7 +282,7 @@ class Run:
         return f"--resume with --set micro_batches={parts}, which cuts it into parts, or {anew}"
 
     def _batches(self, phase: str, epoch: int) -> Iterator[tuple[int, Tensor]]:
-        """The epoch's batches from the current position on: their numbers and the numbers of their tiles."""
+        """The remaining batches of the epoch: their numbers and the numbers of their tiles."""
         size = self.recipe.batch_size
         order = torch.randperm(len(self.train), generator=generator("cpu", self.draws, phase, epoch, "order"))
         for batch in range(self.position["batch"], self.batches_per_epoch):
@@ -312,15 +312,15 @@ class Run:
         self._save()
 
     def _kept(self) -> RestorationModel:
-        """The model that is validated and saved, which may be a mean of the trained one."""
+        """The model that is validated and saved, which may be a moving average of the trained one."""
         return self.trainer.kept if isinstance(self.trainer, LevelTrainer) else self.model
 
     def _score(self, quality: dict[str, float]) -> float:
         return self.trainer.value(quality) if isinstance(self.trainer, LevelTrainer) else quality["ssim"]
 
     def validate(self, phase: str, most: int | None = None) -> tuple[dict[str, float], list[Tensor]]:
-        """SSIM and PSNR over the validation tiles, or the first ones, at the test difficulty, what else the phase's
-        trainer says of them, and eight examples (clean, corrupted, restored)."""
+        """SSIM and PSNR over the validation tiles (at most `most`) at the test difficulty, further scores of the
+        phase's trainer, and eight examples (clean, corrupted, restored)."""
         assert self.trainer is not None
         scores: dict[str, list[Tensor]] = {}
         examples: list[Tensor] = []
@@ -343,7 +343,7 @@ class Run:
         return {name: torch.cat(values).mean().item() for name, values in scores.items()}, examples
 
     def _restored(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """By all processes, in equal shares as far as they go."""
+        """Restores a batch with all processes, in equal shares as far as possible."""
         assert self.trainer is not None
         world = self.world
         shared = len(anchor) // world.size * world.size
@@ -368,7 +368,7 @@ class Run:
         return self.folder / f"{self.plan.name}-so-far.safetensors"
 
     def _so_far(self, phase: str) -> Path | None:
-        """Writes the best weights of the last phase, before its first validation those there are."""
+        """Writes the best weights of the last phase, or the current ones before its first validation."""
         if phase != [name for name in self.phases if self.epochs(name)][-1]:
             return None
         if self.world.first:
@@ -380,7 +380,7 @@ class Run:
         return self._path_so_far
 
     def _description(self) -> dict[str, Any]:
-        """The plan, and the crops of an epoch where minutes decided on them."""
+        """The plan, and the crops of an epoch if --minutes determined them."""
         return {**self.plan.describe(), **({} if self.plan.minutes is None else {"crops": len(self.train)})}
 
     def _card(self) -> dict[str, Any]:
@@ -413,7 +413,7 @@ class Run:
             self._continue(saved)
         except LncaError:
             raise
-        # A checksum says that a checkpoint is as it was written, not that a run of this version wrote it.
+        # A right checksum does not prove that a run of this version wrote the checkpoint.
         except Exception as error:
             said = f"{type(error).__name__}: {in_short(error, 120)}"
             raise LncaError(
@@ -439,7 +439,7 @@ class Run:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the run after the batch in progress; a second one ends it at once."""
+        """Makes Ctrl-C and SIGTERM end the run after the current batch, and a second one at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -462,5 +462,5 @@ class Run:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of the processor or of a GPU, was not enough."""
+    """Whether an error means that there is not enough memory, on the CPU or on a GPU."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""What trains each phase of a recipe."""
+"""The trainer of each phase of a recipe."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from .recipe import Recipe
 from .residual import ResidualTrainer
 from .world import ALONE, World
 
-# By the phases' names, which are fields of the recipe; `recipe.PHASES` says which an architecture has.
+# Phases are fields of the recipe; `recipe.PHASES` has those of each architecture.
 TRAINERS: dict[str, Callable[..., Trainer]] = {
     "autoencoder": AutoencoderTrainer,
     "automaton": AutomatonTrainer,
@@ -29,11 +29,11 @@ TRAINERS: dict[str, Callable[..., Trainer]] = {
 
 
 def trainer_of(phase: str, model: RestorationModel, recipe: Recipe, batches: int, world: World = ALONE) -> Trainer:
-    """What trains a model in one phase of a recipe.
+    """The trainer of a model for one phase of a recipe.
 
     Args:
-        phase: one of those of the model's architecture.
-        batches: how many the phase has.
+        phase: name of a phase of the model's architecture.
+        batches: number of batches of the phase.
     """
     settings: Any = getattr(recipe, phase)
     return TRAINERS[phase](model, recipe, settings, batches, world)

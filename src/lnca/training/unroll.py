@@ -1,4 +1,4 @@
-"""Back-propagation through many steps in little memory: a trade of memory for time (Chen et al., "Training Deep Nets
+"""Back-propagation through many steps in little memory, which takes more time (Chen et al., "Training Deep Nets
 with Sublinear Memory Cost", arXiv:1604.06174)."""
 
 import math
@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import LncaError
 from .recipe import Backward
 
-# Input channels, the other channels and a mask -> the other channels, as `Automaton.change`.
+# Input channels, other channels and a mask -> other channels, like `Automaton.change`.
 Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def compiled(step: Step, backward: Backward) -> Step:
-    """The step compiled; with "budget" it recomputes in its backward pass all that it can."""
+    """The compiled step; with "budget" its backward pass recomputes as much as possible."""
     if backward == "budget":
         import torch._functorch.config as config
 
@@ -26,7 +26,7 @@ def compiled(step: Step, backward: Backward) -> Step:
 
 
 def checked(backward: Backward, compile: bool) -> Backward:
-    """Raises `LncaError` for a setting that asks for a compiler where none is used."""
+    """Raises `LncaError` for a setting that needs compiled steps without `compile`."""
     if backward == "budget" and not compile:
         raise LncaError('backward "budget" works for compiled steps only; set compile: true as well')
     return backward
@@ -35,14 +35,14 @@ def checked(backward: Backward, compile: bool) -> Backward:
 def unroll(
     step: Step, cells_BHWC: Tensor, masks: Sequence[Tensor | None], backward: Backward, input_channels: int
 ) -> Tensor:
-    """The cells after one step for each mask; the gradient is the same whatever `backward` is.
+    """The cells after one step for each mask; the gradient is the same for each `backward`.
 
     The input channels, which no step changes, are kept once.
 
     Args:
         step: `Automaton.change`, compiled or not.
         backward: see `Recipe`.
-        input_channels: of the cells.
+        input_channels: number of the cells' input channels.
     """
     image, state = (x.contiguous() for x in cells_BHWC.tensor_split([input_channels], -1))
     if not torch.is_grad_enabled() or backward in ("keep", "budget"):

@@ -1,9 +1,10 @@
-"""The processes that train one model together, and what they tell each other.
+"""The processes that train one model together, and their communication.
 
-Every process draws the whole batch, so that the order of the data and everything random are those of one process, and
-computes on its share. Gradients are those of the whole batch's losses: what is not a mean over pictures (the hinge of
-equation (4), the range of equation (9), statistics of batch norms) is computed from all shares. Fabric brings devices,
-processes and collectives; it wraps no model, because a batch takes several descents through parts of one.
+Every process draws the whole batch, so the order of the data and all random numbers are those of one process. It then
+computes on its share. Gradients are those of the whole batch's losses: values that are not means over pictures (the
+hinge of equation (4), the range of equation (9), statistics of batch norms) are computed from all shares. Fabric
+provides devices, processes and collectives. It wraps no model, because a batch takes several gradient steps through
+parts of a model.
 """
 
 import os
@@ -21,25 +22,25 @@ T = TypeVar("T")
 
 
 class World:
-    """One process alone.
+    """A world of a single process.
 
     Attributes:
         rank: number of this process, from 0.
-        size: how many there are.
+        size: number of processes.
     """
 
     rank, size = 0, 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and prints messages."""
         return self.rank == 0
 
     def part(self, count: int) -> slice:
-        """Which of `count` rows of a batch are this process's.
+        """The rows of a batch of `count` that this process computes.
 
         Raises:
-            LncaError: they cannot be shared equally.
+            LncaError: the rows cannot be shared equally.
         """
         if count % self.size:
             raise LncaError(
@@ -61,14 +62,14 @@ class World:
         return value
 
     def extremes(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Least and largest over the processes."""
+        """Minimum of `low` and maximum of `high` over the processes."""
         return low, high
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each by its mean over the processes."""
+        """Replaces each tensor by its mean over the processes, in place."""
 
     def told(self, value: T) -> list[T]:
-        """A picklable value of each process, by rank."""
+        """Sends a picklable value to all processes; returns the values of all, by rank."""
         return [value]
 
 
@@ -76,7 +77,7 @@ ALONE = World()
 
 
 class _Mean(torch.autograd.Function):
-    """Mean over the processes, which is also what it makes of their gradients."""
+    """Mean over the processes; the backward pass averages the gradients too."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ class _Mean(torch.autograd.Function):
 
 
 class Together(World):
-    """One of several processes of a process group that exists."""
+    """A world of several processes, in an existing process group."""
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
@@ -131,16 +132,16 @@ class Together(World):
 def launch(device: torch.device, devices: int) -> Iterator[tuple[World, torch.device]]:
     """The world this process belongs to, and its device.
 
-    Started by torchrun or by SLURM's srun, it joins the others; otherwise Fabric starts `devices` - 1 more of the same
-    command. Processors speak gloo, GPUs nccl. Leaving it ends the connections: a process that exits with them may
-    abort.
+    If torchrun or SLURM's srun started this process, it joins the others. Otherwise Fabric starts `devices` - 1 more
+    processes with the same command. CPUs use gloo, GPUs nccl. Leaving the context closes the connections: a process
+    that exits with open connections may abort.
 
     Args:
         device: kind of device.
-        devices: of this machine; what torchrun and SLURM say goes before.
+        devices: number of processes on this machine; torchrun and SLURM override it.
 
     Raises:
-        LncaError: Fabric is not installed, or there are not so many GPUs.
+        LncaError: Fabric is not installed, or there are too few GPUs.
     """
     nodes = 1
     if "TORCHELASTIC_RUN_ID" in os.environ:

@@ -1,4 +1,4 @@
-"""The data sets of the paper, and yours: one reader each."""
+"""The readers of data sets: those of the paper, and your own folders."""
 
 from ...catalogue import unknown
 from ..source import DataSet
@@ -28,7 +28,7 @@ SETS: dict[str, DataSet] = {each.name: each for each in ALL}
 
 
 def data_set(name: str) -> DataSet:
-    """The reader of that name; raises `LncaError` when there is none."""
+    """The reader of that name; raises `LncaError` if there is none."""
     if name.startswith(PREFIX):
         return hub_set(name)
     if name not in SETS:

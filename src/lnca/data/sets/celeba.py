@@ -17,10 +17,10 @@ ABOUT = About(
 
 
 def scan(root: Path) -> Found:
-    """The aligned pictures, from the folder or, when there is none, from the zip archive."""
+    """The aligned pictures, from the folder or, without one, from the zip archive."""
     folder = below(root, "img_align_celeba")
     if folder is not None:
-        # The archive holds a folder of its own name, which some tools unpack into another one.
+        # The archive contains a folder of the same name, which some tools unpack into yet another one.
         files = pictures(folder) or pictures(folder / folder.name)
         found = Found([Sample(path.name, path.name, FilePicture(path)) for path in files])
     else:

@@ -75,7 +75,7 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How Python 3 pickles bytes in the old protocols."""
+    """The function by which Python 3 pickles bytes in the old protocols."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes are never pickled as {encoding}")
     return text.encode("latin1")
@@ -117,13 +117,13 @@ READERS: dict[str, Callable[[Path], np.ndarray]] = {
 
 @lru_cache(6)
 def read_batch(path: Path, kind: str) -> np.ndarray:
-    """All pictures of one file; raises `LncaError` when it is broken."""
+    """All pictures of one file; raises `LncaError` if it is broken."""
     try:
         return READERS[kind](path)
     except LncaError:
         raise
     except Exception as error:
-        # An unpickler, like a parquet reader, meets damaged bytes with exceptions of any kind.
+        # An unpickler or a parquet reader raises exceptions of any kind for damaged bytes.
         raise LncaError(f"{path} is no {kind} batch of CIFAR-10: {error}") from error
 
 
@@ -177,7 +177,7 @@ def scan(root: Path) -> Found:
 
 
 def _encoded(root: Path) -> dict[str, Picture]:
-    """Picture files below a folder, by names such as train/cat/0001.jpg."""
+    """Picture files in a folder and its subfolders, with names such as train/cat/0001.jpg."""
     return {
         f"{part}/{name}/{path.name}": FilePicture(path)
         for part in PER_CLASS
@@ -187,7 +187,7 @@ def _encoded(root: Path) -> dict[str, Picture]:
 
 
 def _archive(path: Path) -> Found:
-    """Those in a zip archive, which may have a folder around them."""
+    """Picture files in a zip archive, which may have a folder around them."""
     found, known = Found(), dict[str, Picture]()
     try:
         members = [name for suffix in ENCODED for name in archived(path, suffix, found)]
@@ -205,7 +205,7 @@ def _archive(path: Path) -> Found:
 
 
 def _named(files: Mapping[str, Picture], root: Path) -> Found:
-    """Samples of pictures by their names, such as train/cat/0001.jpg."""
+    """Samples from pictures with names such as train/cat/0001.jpg."""
     if not files:
         return missing(ABOUT, root, "holds no pictures of CIFAR-10")
     found = Found()

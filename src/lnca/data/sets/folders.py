@@ -1,4 +1,4 @@
-"""Your own pictures: a folder of clean ones, or two folders of pairs."""
+"""Your own pictures: a folder of clean pictures, or two folders of pairs."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def scan_folder(root: Path) -> Found:
 
 
 def scan_pairs(root: Path) -> Found:
-    """Pairs by their names below the two folders; every pair is a group of its own."""
+    """Pairs of files with equal names in the two folders; every pair is a group of its own."""
     clean = next((root / name for name in CLEAN if (root / name).is_dir()), None)
     corrupted = next((root / name for name in CORRUPTED if (root / name).is_dir()), None)
     if clean is None or corrupted is None:

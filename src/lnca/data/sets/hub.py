@@ -28,7 +28,7 @@ ABOUT = About(
 
 @dataclass(frozen=True)
 class Address:
-    """What "hf:..." says."""
+    """The parts of an address "hf:..."."""
 
     name: str
     config: str | None = None
@@ -61,7 +61,7 @@ def load(address: Address) -> Any:
             return datasets.load_dataset("parquet", data_files={address.split: address.name}, split=address.split)
         return datasets.load_dataset(address.name, address.config, split=address.split)
     except Exception as error:
-        # A library of many parts, which reach over a network: there is no common class for what it raises.
+        # The library has many parts that use the network; its exceptions have no common class.
         raise LncaError(f"{address.name} cannot be read from the hub or the disk: {in_short(error, 300)}") from error
 
 

@@ -1,4 +1,4 @@
-"""RealBlur (Rim et al., ECCV 2020): pairs through a beam splitter, from the camera's JPEG (J) and its raw files (R)."""
+"""RealBlur (Rim et al., ECCV 2020): pairs taken through a beam splitter, as the camera's JPEG (J) and raw files (R)."""
 
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +25,7 @@ def about(kind: str) -> About:
 
 
 def scan(root: Path, kind: str) -> Found:
-    """The pairs in the list files, each a line "sharp blurred"; a group is a scene."""
+    """The pairs in the list files, which have lines "sharp blurred"; a group is a scene."""
     top = next((path for path in (root, root / "RealBlur") if (path / FOLDERS[kind]).is_dir()), None)
     if top is None:
         return missing(about(kind), root, f"holds no {FOLDERS[kind]}")

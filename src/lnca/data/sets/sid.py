@@ -1,4 +1,4 @@
-"""SID, See in the Dark (Chen et al., CVPR 2018): raw pictures of short and long exposure."""
+"""SID, See in the Dark (Chen et al., CVPR 2018): raw pictures with short and long exposure."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class RawPicture:
     """A raw file, developed by LibRaw with the camera's white balance and without automatic brightening.
 
     Args:
-        path: ARW, RAF, DNG or anything LibRaw reads.
+        path: ARW, RAF, DNG or any other format of LibRaw.
         gain: factor on the linear values, before gamma.
     """
 

@@ -1,4 +1,4 @@
-"""Formats of picture files, one record each. A further format is a module with a `Format`, and a line below."""
+"""Formats of picture files, one record each. A new format is a module with a `Format`, and a line below."""
 
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from .tga import TGA, is_tga
 from .tiff import TIFF
 from .webp import WEBP
 
-# In the order in which files are asked what they are.
+# In the order in which a file is compared with them.
 ALL: tuple[Format, ...] = (
     JPEG,
     PNG,
@@ -39,10 +39,10 @@ ALL: tuple[Format, ...] = (
     RAW,
 )
 BY_NAME = {each.name: each for each in ALL}
-# Formats that are written, by suffix: their names.
+# Names of the formats that can be written, by suffix.
 FORMATS = {suffix: each.name for each in ALL if each.write is not None for suffix in each.suffixes}
 READ_SUFFIXES = tuple(suffix for each in ALL for suffix in each.suffixes)
-# Content that is known, and that is not read.
+# First bytes of known formats that cannot be read.
 OTHERS = {
     b"%PDF": "a PDF document; save its pages as pictures first",
     b"8BPS": "a Photoshop document; save it as TIFF or PNG first",
@@ -60,7 +60,7 @@ FILMS = (b"mp4", b"iso", b"M4V", b"qt  ", b"avc1", b"3gp", b"dash")
 
 
 def format_of(file: BinaryIO, suffix: str, raw: bool = True) -> Format | None:
-    """The format of a file that is read, by its first bytes; by its suffix where those are raw files' or TGA's.
+    """The format of a file, by its first bytes, or by its suffix for raw files and TGA.
 
     Args:
         raw: a file without a suffix may be a camera's raw file.
@@ -75,7 +75,7 @@ def format_of(file: BinaryIO, suffix: str, raw: bool = True) -> Format | None:
 
 
 def other_kind(file: BinaryIO) -> str | None:
-    """What a file is that is not read, and what to do with it; None where that is not known."""
+    """The kind of a file that cannot be read, and what to do with it; None if unknown."""
     head = _head(file)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, what in OTHERS.items():

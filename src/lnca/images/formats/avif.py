@@ -1,4 +1,4 @@
-"""AVIF, still and animated: by Pillow, and beyond 8 bits by imagecodecs."""
+"""AVIF, still and animated: read and written by Pillow; more than 8 bits read by imagecodecs."""
 
 import io
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ UNSPECIFIED = 2
 
 
 def recognise(head: bytes) -> bool:
-    """By the first brand, or by those it may be read as."""
+    """Recognises a file by its main brand or its compatible brands."""
     return head[4:8] == b"ftyp" and (head[8:12] in BRANDS or b"avif" in head[16 : head[3]])
 
 
@@ -28,7 +28,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
     if bits > 8:
         photo.frames = _deep_frames(content, bits, photo)
     photo.sampling = sampling
-    # Sequences go on for ever.
+    # Image sequences repeat forever.
     photo.loop = 0 if photo.durations else None
     for each in properties:
         if each.kind == b"colr" and each.data.startswith(b"nclx") and len(each.data) >= 11:
@@ -41,13 +41,13 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _properties(content: bytes) -> list[Box]:
-    """What is told of the pictures in a file."""
+    """The properties of the pictures in a file."""
     found = inner(content, b"meta", b"iprp", b"ipco")
     return [] if found is None else list(boxes(found.data))
 
 
 def _coding(properties: list[Box]) -> tuple[int, str | None]:
-    """Bits and sampling of the colours, of `av1C`."""
+    """Bit depth and chroma subsampling, from `av1C`."""
     for each in properties:
         if each.kind == b"av1C" and len(each.data) >= 4:
             flags = each.data[2]
@@ -92,6 +92,6 @@ AVIF = Format(
     read=read,
     write=write,
     keeps=DESCRIPTION | {Part.ALPHA, Part.ANIMATION},
-    library="imagecodecs (beyond 8 bits, which is only read)",
-    coded="with loss, at 95",
+    library="imagecodecs (more than 8 bits, read only)",
+    coded="lossy, quality 95",
 )

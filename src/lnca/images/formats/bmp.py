@@ -8,14 +8,14 @@ from ..photo import Photo
 from ..pillow import images_of, read_with_pillow, rest_of, save_with_pillow
 from .record import Format, Part
 
-# Version 5 of the header: where it has the kind of colours, and place and size of a profile.
+# Header version 5: positions of the colour space, and of offset and size of a profile.
 FILE_HEAD, VERSION_5, KIND, PLACE = 14, 124, 56, 112
 HEADS = (12, 16, 40, 52, 56, 64, 108, VERSION_5)
 EMBEDDED = b"DEBM"
 
 
 def recognise(head: bytes) -> bool:
-    """By the two letters, which a text may begin with, and the size of the header behind them."""
+    """Recognises a file by its two letters, which a text may begin with too, and by the size of its header."""
     return head.startswith(b"BM") and int.from_bytes(head[FILE_HEAD : FILE_HEAD + 4], "little") in HEADS
 
 

@@ -9,10 +9,10 @@ from ..pillow import images_of, lazily_opened, read_with_pillow, save_with_pillo
 from .jpeg import COMMENT, comment_of
 from .record import Format, Part, begins
 
-# The tag that says how a picture was restored begins so.
+# Beginning of the text that says how a picture was restored.
 OWN = "lnca "
 TO_BACKGROUND = 2
-# Extensions that say how often an animation is repeated.
+# Extensions with the number of repetitions of an animation.
 LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -42,7 +42,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
             options["duration"] = photo.durations
         if photo.loop is not None:
             options["loop"] = photo.loop
-        # Each frame is whole; what was before would show through it.
+        # Each frame is complete; without disposal, the previous frame would show through.
         if any(image.mode == "RGBA" for image in images):
             options["disposal"] = TO_BACKGROUND
     save_with_pillow(images, file, "GIF", **options)
@@ -50,7 +50,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
 
 
 def _lost_in_palette(images: list[Image.Image]) -> list[str]:
-    """What a palette of 256 colours for each frame, one of them transparent, does not hold; one phrase each."""
+    """What is lost in palettes of 256 colours a frame, one of them transparent; one phrase each."""
     notes = []
     coloured = [image for image in images if image.mode != "L"]
     if any(image.getcolors(256) is None or _in_palette(image) != image.tobytes() for image in coloured):
@@ -61,7 +61,7 @@ def _lost_in_palette(images: list[Image.Image]) -> list[str]:
 
 
 def _in_palette(image: Image.Image) -> bytes:
-    """The pixels of an image, as a palette has them."""
+    """The pixels of an image after conversion to a palette."""
     return image.convert("P", palette=Image.Palette.ADAPTIVE).convert(image.mode).tobytes()
 
 

@@ -1,4 +1,4 @@
-"""HEIC, with one picture or several, by pillow-heif."""
+"""HEIC, with one or several pictures, by pillow-heif."""
 
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"
 BITS = 12
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 SAMPLINGS = {420: "4:2:0", 422: "4:2:2", 444: "4:4:4"}
-# Where PNG's chunk cICP has nothing to say.
+# The value of PNG's chunk cICP that means unspecified.
 UNSPECIFIED = 2
 
 
@@ -70,7 +70,7 @@ def _describe(info: dict[str, Any], photo: Photo) -> None:
 
 
 def _note_others(info: dict[str, Any], photo: Photo) -> None:
-    """Notes what of an image is not read."""
+    """Notes the parts of an image that are not read."""
     for key, what in (("depth_images", "a map of depths was left out"), ("thumbnails", "the thumbnail was left out")):
         if info.get(key):
             photo.note(what)
@@ -107,7 +107,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
 
 
 def _chroma(photo: Photo) -> int:
-    """Sampling of colours: the source's, where that had less of them."""
+    """Chroma subsampling: that of the source if it has less than full resolution."""
     return {text: number for number, text in SAMPLINGS.items()}.get(photo.sampling or "", 444)
 
 
@@ -121,6 +121,6 @@ HEIC = Format(
     keeps=DESCRIPTION | {Part.DEEP, Part.ALPHA, Part.PAGES},
     signals=frozenset({"cICP"}),
     library="pillow-heif",
-    coded="with loss, at 95, 16 bits as 12",
+    coded="lossy, quality 95, 16 bits as 12",
     frames_differ=True,
 )

@@ -1,4 +1,4 @@
-"""JPEG, and the first picture of the MPO files of telephones."""
+"""JPEG, and the first picture of MPO files from phones."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ from .record import DESCRIPTION, Format, Part, begins
 COMMENT = "Comment"
 PHOTOSHOP = b"Photoshop 3.0\0"
 XMP, MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
-# Segments that are read, or that say how the file is coded; by marker and first bytes.
+# Segments that are read or describe the coding, by marker and first bytes.
 KNOWN: dict[int, tuple[bytes, ...]] = {
     0xE0: (b"JFIF\0", b"JFXX\0"),
     0xE1: (b"Exif\0", XMP),
@@ -26,7 +26,7 @@ KNOWN: dict[int, tuple[bytes, ...]] = {
     0xEE: (b"Adobe",),
     0xFE: (b"",),
 }
-# What is left out of others, by their first bytes; XMP speaks of the first two.
+# Names of other segments, which are left out, by their first bytes; XMP refers to the first two.
 FURTHER, MORE, FILM = (
     "further pictures, such as a gain map, were left out",
     "XMP beyond 64 kB was left out",
@@ -61,7 +61,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _check(parts: Jpeg, name: str, limit: int) -> None:
-    """Raises `LncaError` for sizes, and kinds of JPEG, that are not handled."""
+    """Raises `LncaError` for sizes and kinds of JPEG that are not supported."""
     for marker, data in parts.segments:
         if marker in FRAMES and data[:1] not in (b"", b"\x08"):
             raise LncaError(f"{name} is a JPEG of {data[0]} bits; convert it to 16-bit PNG or TIFF first")
@@ -73,7 +73,7 @@ def _check(parts: Jpeg, name: str, limit: int) -> None:
 
 
 def _behind(rest: bytes, photo: Photo) -> None:
-    """Notes what lies behind the picture: other pictures, a film, or no more than filling."""
+    """Notes data after the picture: other pictures or a film, but not padding."""
     if not rest.strip(b"\0\xff"):
         return
     if b"ftyp" in rest[:64] or b"MotionPhoto_Data" in rest:
@@ -94,7 +94,7 @@ def _set_coding(content: bytes, photo: Photo) -> None:
 
 
 def _take(segment: Segment, photo: Photo) -> None:
-    """Takes what Pillow does not from a segment, and notes what nobody takes."""
+    """Reads from a segment what Pillow does not read, and notes segments that are left out."""
     marker, data = segment
     if marker == 0xFE:
         text = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
@@ -133,7 +133,7 @@ def comment_of(photo: Photo) -> str:
 
 
 def _finer(source: JpegCoding, mode: str) -> list[list[int]]:
-    """Quantisation tables no coarser than the source's, nor than those of `QUALITY`."""
+    """Quantisation tables that are no coarser than those of the source and those of `QUALITY`."""
     room = io.BytesIO()
     Image.new(mode, (8, 8)).save(room, "JPEG", quality=QUALITY)
     own = JpegImagePlugin.JpegImageFile(io.BytesIO(room.getvalue())).quantization
@@ -145,7 +145,7 @@ def _finer(source: JpegCoding, mode: str) -> list[list[int]]:
 
 
 def _segments(marker: int, head: bytes, data: bytes) -> bytes:
-    """Data in as many segments as it takes."""
+    """Splits data into as many segments as they need."""
     most = 65533 - len(head)
     parts = [head + data[at : at + most] for at in range(0, len(data), most)]
     return b"".join(bytes((0xFF, marker)) + (len(part) + 2).to_bytes(2, "big") + part for part in parts)
@@ -160,5 +160,5 @@ JPEG = Format(
     mend=mended_jpeg,
     write=write,
     keeps=DESCRIPTION | {Part.IPTC, Part.COMMENTS},
-    coded="with loss, at 95 or as finely as the source",
+    coded="lossy, quality 95, or finer if the source is",
 )

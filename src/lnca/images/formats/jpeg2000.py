@@ -1,4 +1,4 @@
-"""JPEG 2000: by Pillow, written and beyond 8 bits read by imagecodecs, and what lies in its boxes, which are ISO's."""
+"""JPEG 2000: read by Pillow, written and with more than 8 bits read by imagecodecs; metadata from its ISO boxes."""
 
 import io
 import struct
@@ -20,10 +20,10 @@ EXIF = b"JpgTiffExif->JP2"
 XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 GEO = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
-# Boxes of the picture itself.
+# Boxes that belong to the picture itself.
 KNOWN = (b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"free")
 RESTRICTED, ANY_PROFILE = 2, 3
-# Of channels in the box `cdef`.
+# Types of channels in the box `cdef`.
 OPACITY, PREMULTIPLIED = 1, 2
 
 
@@ -49,7 +49,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _check_alpha(content: bytes, photo: Photo, name: str) -> None:
-    """Raises `LncaError` where nothing says that the last channel is alpha (box `cdef`)."""
+    """Raises `LncaError` if no box `cdef` says that the last channel is alpha."""
     frame = photo.frames[0]
     if not has_alpha(frame):
         return
@@ -63,8 +63,8 @@ def _check_alpha(content: bytes, photo: Photo, name: str) -> None:
 
 
 def _size(content: bytes) -> tuple[int, int, int, bool]:
-    """Width, height, bits of the first component, and whether it has a sign, of the codestream's marker SIZ; raises
-    `struct.error` without one. A container says them once more, and may lie."""
+    """Width, height, bits and sign of the first component, from the codestream's marker SIZ; raises `struct.error`
+    without one. The container repeats these values, but may be wrong."""
     at = content.index(CODESTREAM)
     right, bottom, left, top = struct.unpack_from(">4I", content, at + 8)
     (depth,) = struct.unpack_from("B", content, at + 42)
@@ -72,7 +72,7 @@ def _size(content: bytes) -> tuple[int, int, int, bool]:
 
 
 def _take(each: Box, photo: Photo) -> None:
-    """Takes what Pillow does not from a box, and notes what nobody takes."""
+    """Reads from a box what Pillow does not read, and notes boxes that are left out."""
     kind, data, _ = each
     if kind == b"jp2h":
         colours = [inside.data for inside in boxes(data) if inside.kind == b"colr"]
@@ -109,7 +109,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
 
 
 def _header(data: bytes, photo: Photo) -> bytes:
-    """The boxes of the header, with the profile in place of the kind of colours, and the resolution."""
+    """The boxes of the header, with the profile instead of the enumerated colour space, and the resolution."""
     parts = []
     for each in boxes(data):
         profile = each.kind == b"colr" and photo.icc
@@ -120,7 +120,7 @@ def _header(data: bytes, photo: Photo) -> bytes:
         told = [*colours, (len(colours), OPACITY, 0)]
         parts.append(box(b"cdef", struct.pack(">H", len(told)) + b"".join(struct.pack(">3H", *each) for each in told)))
     if dpi := resolution_of(photo.exif):
-        # Pixels a metre, down before across, as fractions.
+        # Pixels a metre as fractions, vertical before horizontal.
         across, down = (round(each / 0.0254 * 100) for each in dpi)
         parts.append(box(b"res ", box(b"resc", struct.pack(">HHHHbb", *_fraction(down), *_fraction(across), 0, 0))))
     return b"".join(parts)
@@ -151,5 +151,5 @@ JP2 = Format(
     read=read,
     write=write,
     keeps=DESCRIPTION | {Part.DEEP, Part.ALPHA, Part.IPTC},
-    library="imagecodecs (to write, and beyond 8 bits)",
+    library="imagecodecs (to write, and for more than 8 bits)",
 )

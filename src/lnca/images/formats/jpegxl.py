@@ -1,10 +1,10 @@
-"""JPEG XL: pixels by imagecodecs, the colour profile by pillow-jxl-plugin, and its boxes, which are ISO's."""
+"""JPEG XL: pixels by imagecodecs, the colour profile by pillow-jxl-plugin, metadata from its ISO boxes."""
 
 import io
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from ...errors import LncaError
 from ..colours import from_light
@@ -17,9 +17,9 @@ from .jxl_header import ALPHA, CODESTREAM, LINEAR, SRGB, Header, read_header, wi
 from .record import Format, Part, begins
 
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
-# The profiles that libjxl makes of sRGB, and of grey like it.
+# The profiles that libjxl makes for sRGB and for grey with the same curve.
 PLAIN = ("sRGB", "RGB_D65_SRG_Rel_SRG", "RGB_D65_SRG_Per_SRG", "Gra_D65_Rel_SRG", "Gra_D65_Per_SRG")
-# Bytes of EXIF and of XMP.
+# Largest number of bytes of EXIF and of XMP.
 MOST = 2**24
 KNOWN = (b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp", b"jxli", b"Exif", b"xml ", b"brob", b"jbrd")
 
@@ -53,7 +53,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _header(content: bytes) -> Header:
-    """What the codestream's head says; raises `ValueError` where that cannot be read."""
+    """The header of the codestream; raises `ValueError` if it cannot be read."""
     stream = content
     if content.startswith(CONTAINER):
         parts = [each for each in boxes(content) if each.kind in (b"jxlc", b"jxlp")]
@@ -62,9 +62,11 @@ def _header(content: bytes) -> Header:
 
 
 def _profile(icc: bytes | None) -> bytes | None:
-    """A profile that says other than sRGB."""
+    """The profile, if it is not sRGB."""
     if icc is None:
         return None
+    from PIL import ImageCms
+
     try:
         name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc))).strip()
     except (ImageCms.PyCMSError, OSError):
@@ -78,7 +80,7 @@ def _take(kind: bytes, data: bytes, photo: Photo) -> None:
         data = needed("imagecodecs", "JPEG XL pictures").brotli_decode(packed, out=MOST)
     if kind == b"Exif":
         content = Image.Exif()
-        # Some leave out where in the box it begins.
+        # Some encoders leave out the offset at which EXIF begins in the box.
         whole = data.startswith((b"II*\0", b"MM\0*"))
         content.load(data if whole else data[4 + int.from_bytes(data[:4], "big") :])
         describe(photo, content)
@@ -92,7 +94,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
     codecs = needed("imagecodecs", "JPEG XL pictures")
     content = codecs.jpegxl_encode(np.ascontiguousarray(photo.frames[0]), lossless=True, usecontainer=True)
     parts = list(boxes(content))
-    # Before the first that has pixels.
+    # Before the first box with pixels.
     first = next(number for number, each in enumerate(parts) if each.kind in (b"jxlc", b"jxlp"))
     for number, each in enumerate(parts):
         if number == first:

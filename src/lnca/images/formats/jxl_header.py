@@ -1,14 +1,13 @@
-"""The header of a JPEG XL codestream (ISO 18181-1, annexes A to E): its size, and what its values stand for.
+"""The header of a JPEG XL codestream (ISO 18181-1, annexes A to E): its size, and its transfer function.
 
-libjxl's encoders take everything beyond 8 bits for linear light, and leave no choice; so the header is changed after
-them.
+libjxl's encoders always mark more than 8 bits as linear light. So lnca changes the header after encoding.
 """
 
 from typing import NamedTuple
 
 CODESTREAM = b"\xff\x0a"
 LINEAR, SRGB = 8, 13
-# Distributions of numbers: a constant, or a count of bits and what is added to them; two bits choose.
+# Encodings of numbers, chosen by two bits: a constant, or a number of bits and an offset.
 Choice = int | tuple[int, int]
 ENUM: tuple[Choice, ...] = (0, 1, (4, 2), (6, 18))
 XY: tuple[Choice, ...] = ((19, 0), (19, 524288), (20, 1048576), (21, 2097152))
@@ -19,8 +18,8 @@ RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class Header(NamedTuple):
-    """Width, height, kinds of channels beyond the colours, the transfer function (None of a profile, and of one
-    exponent), and the bit at which its 4 bits stand, if it has some."""
+    """Width, height, types of channels beyond the colours, the transfer function (None for a profile or a gamma), and
+    the position of its 4 bits, if there are any."""
 
     width: int
     height: int
@@ -30,7 +29,7 @@ class Header(NamedTuple):
 
 
 class _Bits:
-    """Reads numbers from the lowest bit on."""
+    """Reads numbers, lowest bit first."""
 
     def __init__(self, content: bytes):
         self.value, self.at, self.end = int.from_bytes(content, "little"), 0, 8 * len(content)
@@ -54,7 +53,7 @@ def read_header(stream: bytes) -> Header:
     """The header of a codestream; its first kilobyte is enough.
 
     Raises:
-        ValueError: no such header, or one with a preview.
+        ValueError: the header is not valid, or has a preview.
     """
     if not stream.startswith(CODESTREAM):
         raise ValueError("no codestream of JPEG XL")
@@ -73,7 +72,7 @@ def read_header(stream: bytes) -> Header:
 
 
 def with_transfer(stream: bytes, transfer: int) -> bytes:
-    """A codestream whose values stand for other light; as it is where its header has no room for that."""
+    """The codestream with another transfer function; unchanged if its header has no room for one."""
     place = read_header(stream).place
     if place is None:
         return stream
@@ -96,7 +95,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
 
 
 def _skip_extra_fields(bits: _Bits) -> None:
-    """Orientation, the size that is meant, a preview and an animation."""
+    """Skips orientation, intrinsic size, preview and animation."""
     bits.take(3)
     if bits.flag():
         _size(bits)
@@ -118,7 +117,7 @@ def _skip_depth(bits: _Bits) -> None:
 
 
 def _channel(bits: _Bits) -> int:
-    """The kind of a channel beyond the colours."""
+    """Reads the type of a channel beyond the colours."""
     if bits.flag():
         return ALPHA
     kind = bits.choose(ENUM)
@@ -135,7 +134,7 @@ def _channel(bits: _Bits) -> int:
 
 
 def _transfer(bits: _Bits) -> tuple[int | None, int | None]:
-    """The transfer function and where it stands."""
+    """Reads the transfer function and its position."""
     if bits.flag():
         return SRGB, None
     profile, space = bits.flag(), bits.choose(ENUM)

@@ -1,4 +1,4 @@
-"""Netpbm: PBM, PGM, PPM and PAM of whole numbers, PFM of floating point."""
+"""Netpbm: PBM, PGM, PPM and PAM with integers, PFM with floating point."""
 
 import io
 import re
@@ -16,13 +16,13 @@ from .jpeg import COMMENT, comment_of
 from .record import HEAD, Format, Part
 
 KINDS = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}
-COMMENTS = re.compile(rb"^#[ \t]?([^\n\r]*)", re.M)
+COMMENTS = rb"(?m)^#[ \t]?([^\n\r]*)"
 
 
 def recogniser(kinds: bytes) -> Callable[[bytes], bool]:
-    """Recognises a P, one of some letters, and a number, a comment, or a word of PAM, which few texts have there."""
-    start = re.compile(rb"P[%s]4?(\s*#|\s+\d|(?<=7)\s*\n\s*[A-Z])" % kinds)
-    return lambda head: start.match(head) is not None
+    """Recognises a P, one of `kinds`, and then a number, a comment or a word of PAM, which few texts have there."""
+    start = rb"P[%s]4?(\s*#|\s+\d|(?<=7)\s*\n\s*[A-Z])" % kinds
+    return lambda head: re.match(start, head) is not None
 
 
 WHOLE, FLOATING = b"1-7", b"Ff"
@@ -33,7 +33,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
     library = needed("netpbmfile", "Netpbm pictures")
     content = rest_of(file)
     photo, at, pixels = Photo([]), 0, 0
-    # Pictures may follow each other in one file.
+    # A file may contain several pictures, one after the other.
     while not photo.frames or ANY(content[at : at + HEAD]):
         with library.NetpbmFile(io.BytesIO(content[at:])) as found:
             pixels = check_size(found.width, found.height, name, limit, pixels)
@@ -51,7 +51,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _size(found: Any, most: int) -> int:
-    """Bytes of a picture with its header; of one in digits, all there are."""
+    """Number of bytes of a picture with its header; the whole file for pictures in decimal digits."""
     if found.magicnumber in ("P1", "P2", "P3"):
         return most
     if found.depth not in KINDS:
@@ -71,7 +71,7 @@ def _frame(found: Any, photo: Photo, name: str) -> np.ndarray:
     if found.magicnumber == "P7" and found.depth in (2, 4) and not str(found.tupltype).endswith("ALPHA"):
         raise LncaError(no_alpha(name, found.depth))
     if photo.kind == "PFM":
-        # Rows begin at the bottom.
+        # The first row is the bottom one.
         return np.ascontiguousarray(values[::-1], np.float32)
     if found.magicnumber in ("P1", "P4"):
         return np.where(values, 0, 255).astype(np.uint8)
@@ -82,7 +82,7 @@ def _frame(found: Any, photo: Photo, name: str) -> np.ndarray:
 
 
 def _take_comments(head: bytes, photo: Photo) -> None:
-    lines = [line.decode("utf-8", "surrogateescape") for line in COMMENTS.findall(head)]
+    lines = [line.decode("utf-8", "surrogateescape") for line in re.findall(COMMENTS, head)]
     if lines:
         photo.comments[COMMENT] = "\n".join(filter(None, (photo.comments.get(COMMENT), *lines)))
 
@@ -114,7 +114,7 @@ def write_floats(photo: Photo, file: BinaryIO) -> list[str]:
     frame = as_floats(frame) if frame.dtype.kind == "u" else values_of(photo, frame)
     height, width = frame.shape[:2]
     file.write((b"Pf" if frame.ndim == 2 else b"PF") + b"\n%d %d\n-1.0\n" % (width, height))
-    # Rows begin at the bottom.
+    # The first row is the bottom one.
     file.write(frame[::-1].astype("<f4").tobytes())
     return []
 

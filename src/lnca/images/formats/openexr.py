@@ -1,4 +1,4 @@
-"""OpenEXR: linear light, of half or whole floating point."""
+"""OpenEXR: linear light, with 16- or 32-bit floating point."""
 
 import io
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ from .record import Format, Part, begins
 MAGIC = b"\x76\x2f\x31\x01"
 COLOURS = ("RGBA", "RGB", "YA", "Y")
 CHANNELS, ATTRIBUTES = "channels of OpenEXR that are no colours", "attributes of OpenEXR"
-# Attributes that say how the pixels lie in a file, and those that every file has.
+# Attributes for the layout of pixels in a file, and attributes that every file has.
 STRUCTURAL = (
     "channels",
     "compression",
@@ -75,7 +75,7 @@ def _usual(key: str, value: Any) -> bool:
 
 
 def _whole(header: dict[str, Any]) -> bool:
-    """Whether the pixels are the whole picture, from its corner on."""
+    """Whether the pixels are the whole picture and begin at its corner."""
     data, display = (np.asarray(header[key]) for key in ("dataWindow", "displayWindow"))
     return bool((data == display).all() and not data[0].any())
 

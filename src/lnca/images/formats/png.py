@@ -16,19 +16,19 @@ from ..pillow import images_of, lazily_opened, read_with_pillow, rest_of, save_w
 from .record import DESCRIPTION, Format, Part, begins
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
-# Chunks that say what the colours mean, in the order of writing; a later one gives way to an earlier.
+# Chunks that define the colours, in the order of writing; an earlier one overrides a later one.
 SIGNAL = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-# Chunks of the pixels themselves, and those that Pillow reads.
+# Chunks of the pixels, and chunks that Pillow reads.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf", b"pHYs")
 MOST_TEXT = 2**24
-# Texts that Pillow takes for XMP and EXIF.
+# Keywords of texts that Pillow reads as XMP and EXIF.
 TAKEN = (XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1")
 
 
 def read(file: BinaryIO, name: str, limit: int) -> Photo:
     content = rest_of(file)
-    # Bit depth and colour type: Pillow makes 8 bits of all but grey.
+    # Bit depth and colour types that Pillow reduces to 8 bits: all except grey.
     deep = len(content) > 25 and content[24] == 16 and content[25] != 0
     photo = (
         _read_deep(content, name, limit) if deep else read_with_pillow(io.BytesIO(content), name, limit, "PNG", True)
@@ -39,7 +39,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _read_deep(content: bytes, name: str, limit: int) -> Photo:
-    """Colours of 16 bits."""
+    """Reads colours of 16 bits."""
     photo = read_with_pillow(io.BytesIO(content), name, limit, "PNG", pixels=False)
     with lazily_opened(io.BytesIO(content), "PNG") as picture:
         orientation = picture.getexif().get(ORIENTATION, 1)
@@ -51,7 +51,7 @@ def _read_deep(content: bytes, name: str, limit: int) -> Photo:
 
 
 def _take(chunk: Chunk, photo: Photo) -> None:
-    """Takes what Pillow does not from a chunk, and notes what nobody takes."""
+    """Reads from a chunk what Pillow does not read, and notes chunks that are left out."""
     name, data, _ = chunk
     if name in SIGNAL:
         photo.signal[name.decode()] = data
@@ -70,7 +70,7 @@ def _take(chunk: Chunk, photo: Photo) -> None:
 
 
 def _text(name: bytes, data: bytes) -> tuple[str, str]:
-    """Keyword and text of a chunk of texts."""
+    """Keyword and text of a text chunk."""
     keyword, _, rest = data.partition(b"\0")
     if name == b"tEXt":
         return keyword.decode("latin-1"), rest.decode("latin-1")
@@ -111,9 +111,9 @@ def _times(photo: Photo) -> dict[str, Any]:
 
 
 def _beside(photo: Photo) -> list[Chunk]:
-    """Chunks of what goes with the pixels."""
+    """The chunks of the metadata."""
     signal = ((name, photo.signal[name.decode()]) for name in SIGNAL if name.decode() in photo.signal)
-    # A profile says the same as sRGB, and more.
+    # A profile replaces the chunk sRGB.
     chunks = [Chunk(name, data) for name, data in signal if not (name == b"sRGB" and photo.icc)]
     if photo.icc:
         chunks.append(Chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc)))

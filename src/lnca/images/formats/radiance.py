@@ -1,4 +1,4 @@
-"""Radiance HDR: linear light, of which three colours share an exponent."""
+"""Radiance HDR: linear light, with one exponent for three colours."""
 
 import re
 from typing import BinaryIO
@@ -34,7 +34,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _header(content: bytes, name: str) -> tuple[list[bytes], "re.Match[bytes]"]:
-    """The lines of a header, and what it says of the size."""
+    """The lines of a header, and its line with the size."""
     head, found, rest = content[:MOST_HEADER].partition(b"\n\n")
     size = SIZE.match(rest)
     if not found or size is None:
@@ -45,7 +45,7 @@ def _header(content: bytes, name: str) -> tuple[list[bytes], "re.Match[bytes]"]:
 def write(photo: Photo, file: BinaryIO) -> list[str]:
     frame = in_colour(photo.frames[0])
     values = from_srgb(as_floats(frame)) if frame.dtype.kind == "u" else values_of(photo, frame)
-    # The encoder cuts off what is below the unit of a pixel's exponent.
+    # The encoder truncates to the unit of a pixel's exponent.
     brightest = values.max(-1, keepdims=True)
     values = values + np.where(brightest > 0, np.exp2(np.frexp(brightest)[1] - 9.0), 0)
     height, width = values.shape[:2]
@@ -68,7 +68,7 @@ HDR = Format(
     write=write,
     keeps=frozenset({Part.FLOAT}),
     library="imagecodecs",
-    coded="8 bits a colour and a common exponent",
+    coded="8 bits a colour and a shared exponent",
     colour_only=True,
     any_values=True,
 )

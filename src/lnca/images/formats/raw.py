@@ -1,7 +1,6 @@
-"""Cameras' raw files, which are developed, and read only."""
+"""Raw files of cameras: developed, and only read."""
 
 import itertools
-import logging
 from typing import Any, BinaryIO
 
 from ..exif import DESCRIPTIVE, XMP_TAG, describe, directory_of, xmp_bytes
@@ -10,15 +9,15 @@ from ..pillow import check_size, lazily_opened
 from .record import Format, Part
 from .tiff import MAGIC, MOST_REDUCED
 
-# First bytes of raw files of Fujifilm, Olympus and Panasonic; what Canon's have behind 4 and behind 8.
+# First bytes of raw files of Fujifilm, Olympus and Panasonic; bytes of Canon's files at 4 and at 8.
 RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 CR3_MAGIC, CR2_MAGIC = b"ftypcrx", b"CR"
-# What tells a raw file from other TIFF: a tag of DNG, and the kinds of colours of a mosaic and of what is made of one.
+# What distinguishes a raw file from other TIFF: a tag of DNG, and the photometric values of a mosaic and of linear raw.
 DNG_VERSION, SENSOR = 50706, (32803, 34892)
 
 
 def recognise(head: bytes) -> bool:
-    """Whether the first bytes are those of raw files alone."""
+    """Whether only raw files begin with these bytes."""
     return (
         head.startswith(RAW_MAGIC)
         or head[4:].startswith(CR3_MAGIC)
@@ -27,12 +26,14 @@ def recognise(head: bytes) -> bool:
 
 
 def is_raw(file: BinaryIO, head: bytes) -> bool:
-    """Whether a file is a camera's raw file, by its first bytes or, of those that begin as TIFF does, its pages."""
+    """Whether a file is a camera's raw file, by its first bytes or, if it begins like TIFF, by its pages."""
     if recognise(head):
         return True
     if not head.startswith(MAGIC):
         return False
     try:
+        import logging
+
         import tifffile
     except ImportError:
         return False
@@ -49,20 +50,20 @@ def is_raw(file: BinaryIO, head: bytes) -> bool:
 
 
 def _of_raw_file(page: Any) -> bool:
-    """Whether a page is of DNG, or it or a picture below it is what a sensor saw."""
+    """Whether a page is DNG, or it or one of its subpictures is sensor data."""
     below = itertools.islice(page.pages or (), MOST_REDUCED)
     return DNG_VERSION in page.tags or any(each.photometric in SENSOR for each in (page, *below))
 
 
 def read(file: BinaryIO, name: str, limit: int) -> Photo:
-    """A raw file, developed to 16 bits with the camera's white balance."""
+    """Reads a raw file, developed to 16 bits with the camera's white balance."""
     rawpy = needed("rawpy", "raw files")
     with rawpy.imread(file) as raw:
         check_size(raw.sizes.iwidth, raw.sizes.iheight, name, limit)
         photo = Photo([raw.postprocess(use_camera_wb=True, output_bps=16)])
     photo.note("the raw data were developed; what is told of the sensor was left out")
     file.seek(0)
-    # Only what is told of the picture is wanted of what has been developed already.
+    # The pixels are already developed; read only the tags of the picture.
     try:
         if file.read(4) in MAGIC:
             content = directory_of(file)

@@ -1,4 +1,4 @@
-"""What a format of picture files is to the rest: one record."""
+"""The record of a format of picture files, its interface to the other modules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ..photo import Photo, has_alpha
 
 
 class Part(Enum):
-    """What a picture file may hold beside 8-bit pixels; the value is its name in notes and tables."""
+    """Parts of a picture file beside 8-bit pixels; the value is the name in notes and tables."""
 
     DEEP = "16 bits"
     FLOAT = "floating point"
@@ -31,7 +31,7 @@ class Part(Enum):
     GEO = "the place on the map (GeoTIFF)"
 
 
-# Whether a picture has them; those that are nobody's pixels, and are left out where a format has no room for them.
+# Whether a picture has a part; only parts that are not pixels, which are left out if a format has no room for them.
 BESIDE: dict[Part, Callable[[Photo], bool]] = {
     Part.EXIF: lambda photo: bool(tags_of(photo.exif)) or any(map(tags_of, photo.pages)),
     Part.XMP: lambda photo: photo.xmp is not None,
@@ -56,22 +56,22 @@ class Format:
     """A format of picture files.
 
     Args:
-        name: in capitals, as `Photo.kind` has it.
-        suffixes: of its files, the usual one first.
-        media: its media type.
-        recognise: whether a file is of the format, by its first `HEAD` bytes.
-        read: a picture, of an open file, the name that errors call it, and the most pixels.
-        mend: the file as it is read, without what is damaged in it where that changes no pixel, and what was found; of
-            an open file, its name, the most pixels, and whether to look for damage that shows by decoding alone.
-        write: writes a picture that holds nothing but `keeps`, and gives what could not stay as it was; None where
-            the format is only read.
-        keeps: what of a picture is the same after writing and reading.
-        signals: chunks of `Photo.signal` that are kept.
-        library: what has to be installed beside the package; "" for nothing.
-        coded: how colours are written: "the same", "with loss", "as the source was", "256 colours".
-        frames_differ: frames may have sizes and depths of their own.
-        colour_only: has no grey.
-        any_values: holds floating point of any range, linear light among it.
+        name: name in capitals, as in `Photo.kind`.
+        suffixes: suffixes of its files, the usual one first.
+        media: media type.
+        recognise: whether a file has the format, from its first `HEAD` bytes.
+        read: reads a picture from an open file; takes its name for errors and the largest number of pixels.
+        mend: repairs damage that changes no pixel; returns the repaired file and the damage. Takes an open file, its
+            name, the largest number of pixels, and whether to look for damage that only decoding shows.
+        write: writes a picture that has only the parts in `keeps`, and returns what it could not keep; None if the
+            format is only read.
+        keeps: parts of a picture that are the same after writing and reading.
+        signals: chunks of `Photo.signal` that it keeps.
+        library: the packages that the format needs; "" for none.
+        coded: how colours are written: "the same", or what they lose, such as "lossy, quality 95".
+        frames_differ: whether frames may have different sizes and depths.
+        colour_only: whether it has no grey.
+        any_values: whether it holds floating point of any range, such as linear light.
     """
 
     name: str
@@ -91,16 +91,16 @@ class Format:
 
 
 def left_out(photo: Photo, fmt: Format) -> list[Part]:
-    """What goes with a picture and has no room in a format."""
+    """The parts of a picture for which a format has no room."""
     parts = [part for part, there in BESIDE.items() if part not in fmt.keeps and there(photo)]
     signal = {name: data for name, data in photo.signal.items() if name not in fmt.signals}
     return parts + ([Part.SIGNAL] if unlike_srgb(signal) else [])
 
 
-# First bytes of a file that `Format.recognise` is shown.
+# Number of bytes that `Format.recognise` gets.
 HEAD = 64
 
 
 def begins(*magics: bytes, at: int = 0) -> Callable[[bytes], bool]:
-    """Recognises files that have one of some bytes at a place."""
+    """Returns a function that recognises files by bytes at a position."""
     return lambda head: head[at:].startswith(magics)

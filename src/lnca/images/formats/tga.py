@@ -1,4 +1,4 @@
-"""TGA, which begins with nothing of its own: its files are known by their suffix, or by their end."""
+"""TGA, which has no signature at its beginning: files are recognised by their suffix or their end."""
 
 import os
 from typing import Any, BinaryIO
@@ -11,12 +11,12 @@ from .record import Format, Part
 FOOTER = b"TRUEVISION-XFILE.\0"
 FOOTER_SIZE = 26
 MOST_COMMENT = 255
-# Where the header has the count of alpha's bits.
+# Position of the number of alpha bits in the header.
 DESCRIPTOR, ALPHA_BITS = 17, 0x0F
 
 
 def is_tga(file: BinaryIO) -> bool:
-    """Whether a file ends as TGA's second version does."""
+    """Whether a file ends like version 2 of TGA."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - FOOTER_SIZE))
     found = file.read().endswith(FOOTER)

@@ -1,8 +1,7 @@
-"""TIFF: pages of any depth, and series that are more than their pages, as microscopes write them."""
+"""TIFF: pages of any bit depth, and series with more planes than pages, as microscopes write them."""
 
 import importlib.util
 import itertools
-import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -38,14 +37,14 @@ SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, SAMPLES, BELOW, EXTRA, KIND = 254, 25
 DESCRIPTION_TAG = 270
 REDUCED = 1
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, SEPARATED = 0, 1, 2, 3, 5
-# Channels of TIFF's kinds of colours.
+# Number of colour channels, by TIFF's photometric value.
 COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, SEPARATED: 4}
 ASSOCIATED, UNASSOCIATED = 1, 2
-# In ImageJ's description.
+# Counts in ImageJ's description.
 IMAGES = re.compile(r"images=(\d{1,9})")
-# Thumbnails in a TIFF beyond one a page.
+# Largest number of thumbnails in a TIFF beyond one a page.
 MOST_REDUCED = 64
-# Bytes of pixels from which on addresses of 64 bits are needed, with room for the rest.
+# Bytes of pixels from which 64-bit offsets are needed, with some reserve.
 BIG = 2**32 - 2**26
 
 
@@ -63,13 +62,13 @@ class Page:
 
     @property
     def extra(self) -> tuple[int, ...]:
-        """What channels beyond the colours are said to be."""
+        """The declared types of channels beyond the colours."""
         value = self.tags.get(EXTRA, ())
         return value if isinstance(value, tuple) else (value,)
 
     @property
     def deep(self) -> bool:
-        """Whether it is other than 8 bits, or fewer, of whole numbers."""
+        """Whether it has other values than integers of at most 8 bits."""
         bits = self.tags.get(BITS, 1)
         return max(bits if isinstance(bits, tuple) else (bits,)) > 8 or self.one(KIND, 1) != 1
 
@@ -100,7 +99,7 @@ def _described(page: Page, photo: Photo) -> Image.Exif:
 
 
 def _pages(file: BinaryIO, name: str, limit: int, photo: Photo) -> list[Page]:
-    """Pages without thumbnails; a broken file may seem to have thousands, which take long to find."""
+    """Pages without thumbnails. They are found one by one, since a broken file may seem to have thousands."""
     pages: list[Page] = []
     seen: set[int] = set()
     reduced = pixels = 0
@@ -138,7 +137,7 @@ def _pages(file: BinaryIO, name: str, limit: int, photo: Photo) -> list[Page]:
 
 
 def _check_channels(page: Page, name: str) -> None:
-    """Raises `LncaError` where there are channels that nobody says what they are of."""
+    """Raises `LncaError` if there are channels with an unknown meaning."""
     samples = int(page.one(SAMPLES, 1))
     colours = COLOURS.get(page.one(PHOTOMETRIC, MIN_IS_BLACK))
     if colours is None or samples <= colours or samples not in CHANNELS:
@@ -148,7 +147,7 @@ def _check_channels(page: Page, name: str) -> None:
 
 
 def _read_pixels(file: BinaryIO, pages: list[Page], photo: Photo, name: str, limit: int) -> None:
-    """Fills in the frames."""
+    """Reads the frames into `photo`."""
     if _is_series(pages) and (frames := _read_series(file, pages, photo, name, limit)):
         photo.frames = frames
     elif any(page.deep and not _is_deep_grey(page) for page in pages):
@@ -158,7 +157,7 @@ def _read_pixels(file: BinaryIO, pages: list[Page], photo: Photo, name: str, lim
 
 
 def _is_deep_grey(page: Page) -> bool:
-    """16-bit grey, which Pillow reads as it is."""
+    """Whether it is 16-bit grey, which Pillow reads without loss."""
     plain = page.one(PHOTOMETRIC, MIN_IS_BLACK) == MIN_IS_BLACK and page.one(KIND, 1) == 1
     return plain and page.one(SAMPLES, 1) == 1 and page.one(BITS, 1) == 16
 
@@ -180,7 +179,9 @@ def _read_with_pillow(file: BinaryIO, pages: list[Page], photo: Photo, name: str
 
 @contextmanager
 def _opened(file: BinaryIO, what: str) -> Iterator[Any]:
-    """tifffile's file, without what it logs of odd files: what matters becomes an error."""
+    """Opens a file with tifffile and silences its log; everything that matters becomes an error."""
+    import logging
+
     tifffile = needed("tifffile", what)
     logger = logging.getLogger("tifffile")
     before, logger.disabled = logger.disabled, True
@@ -200,7 +201,7 @@ def _read_deep(file: BinaryIO, pages: list[Page], photo: Photo, name: str) -> li
 
 
 def _values(found: Any, page: Page, photo: Photo, name: str) -> np.ndarray:
-    """The pixels of a page of tifffile."""
+    """Reads the pixels of a page with tifffile."""
     if found.samplesperpixel not in CHANNELS:
         raise LncaError(f"{name} has {found.samplesperpixel} channels; keep 1 to 4 of them")
     if found.photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB) or found.imagedepth != 1:
@@ -220,7 +221,7 @@ def _check_type(dtype: Any, name: str) -> None:
 
 
 def _plane(values: np.ndarray, found: Any, page: Page, photo: Photo) -> np.ndarray:
-    """Values of the full range of their type, white being the highest, with alpha that is no part of the colours."""
+    """Scales values to the full range of their type, with white as the highest, and makes alpha unassociated."""
     if values.dtype.kind == "f":
         if values.dtype.itemsize != 4:
             photo.note(f"floating point of {8 * values.dtype.itemsize} bits became 32")
@@ -241,7 +242,7 @@ def _plane(values: np.ndarray, found: Any, page: Page, photo: Photo) -> np.ndarr
 
 
 def _is_series(pages: list[Page]) -> bool:
-    """Whether a description says that there may be more pictures than pages."""
+    """Whether a description says that there may be more planes than pages."""
     text = pages[0].tags.get(DESCRIPTION_TAG, "")
     text = text.decode("latin-1") if isinstance(text, bytes) else str(text)
     metamorph = any(tag in pages[0].tags for tag in (33628, 33629, 33630, 33631))
@@ -249,19 +250,19 @@ def _is_series(pages: list[Page]) -> bool:
 
 
 def _more_told(pages: list[Page]) -> bool:
-    """Whether ImageJ's description counts more pictures than there are pages."""
+    """Whether ImageJ's description counts more planes than there are pages."""
     told = IMAGES.search(str(pages[0].tags.get(DESCRIPTION_TAG, "")))
     return told is not None and int(told[1]) > len(pages)
 
 
 def _read_series(file: BinaryIO, pages: list[Page], photo: Photo, name: str, limit: int) -> list[np.ndarray] | None:
-    """The planes of a series of which the pages are a part only; None where pages are all there is."""
+    """The planes of a series if it has more planes than pages; otherwise None."""
     if not _more_told(pages) and importlib.util.find_spec("tifffile") is None:
         return None
     with _opened(file, "series of pictures in TIFF") as tiff:
         try:
             (series,) = tiff.series
-        # Several series are pages too.
+        # If there are several series, read them as pages.
         except Exception:
             return None
         height, width = pages[0].one(LENGTH, 0), pages[0].one(WIDTH, 0)
@@ -289,7 +290,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
     if photo.nodata is not None and all(map(has_alpha, frames)):
         frames = [with_nodata(photo, frame) for frame in frames]
     big = sum(frame.nbytes for frame in frames) > BIG
-    # What Pillow writes too is written without further libraries.
+    # If Pillow can write the pixels, no other library is needed.
     simple = {(frame.dtype.kind, frame.dtype.itemsize, frame.dtype == np.uint8 or frame.ndim) for frame in frames}
     if simple in ({("u", 1, True)}, {("u", 2, 2)}):
         images = [Image.fromarray(frame if frame.ndim == 2 else of_depth(frame, np.uint8)) for frame in frames]
@@ -325,7 +326,7 @@ TIFF = Format(
     read=read,
     write=write,
     keeps=DESCRIPTION | {Part.DEEP, Part.FLOAT, Part.ALPHA, Part.PAGES, Part.IPTC, Part.GEO},
-    library="tifffile, imagecodecs (beyond 8 bits, but 16-bit grey)",
+    library="tifffile, imagecodecs (more than 8 bits, except 16-bit grey)",
     frames_differ=True,
     any_values=True,
 )

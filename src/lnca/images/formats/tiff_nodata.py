@@ -1,4 +1,5 @@
-"""Pixels without a value, which GDAL marks in TIFF: transparent while a picture is restored, and marked again."""
+"""Pixels without data, which GDAL marks in TIFF: transparent while a picture is restored, and marked again
+afterwards."""
 
 import numpy as np
 
@@ -7,7 +8,7 @@ from ..photo import Photo, has_alpha
 
 
 def hide_nodata(photo: Photo) -> None:
-    """Makes pixels without a value transparent, as GDAL's tag tells them."""
+    """Makes pixels without data transparent, using GDAL's tag."""
     if GDAL_NODATA not in photo.exif or any(map(has_alpha, photo.frames)):
         return
     text = photo.exif[GDAL_NODATA]
@@ -30,7 +31,7 @@ def hide_nodata(photo: Photo) -> None:
 
 
 def with_nodata(photo: Photo, frame: np.ndarray) -> np.ndarray:
-    """A frame whose transparent pixels have the value of none again, and that has no alpha."""
+    """A frame without alpha, whose transparent pixels have the nodata value again."""
     empty, pixels = frame[..., -1:] == 0, frame[..., :-1]
     values = np.where(empty, np.asarray(photo.nodata).astype(frame.dtype), pixels)
     return values[..., 0] if values.shape[2] == 1 else values

@@ -1,21 +1,20 @@
-"""Tags of any kind, put into TIFF files after the pixels were written, whoever wrote those."""
+"""Adds tags of any kind to TIFF files after another library has written the pixels."""
 
 import os
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
 from PIL import TiffTags
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..exif import DIRECTORIES, ICC_TAG, PHOTOSHOP_TAG, XMP_TAG
 from ..photo import SOFTWARE, Photo
 
-# Tags whose type does not follow from their values: bytes of parts of ImageJ's metadata, and what is not text.
+# Tags whose type does not follow from their values: byte counts of ImageJ's metadata, and binary data.
 TYPES = {50838: TiffTags.LONG, 50839: TiffTags.BYTE, PHOTOSHOP_TAG: TiffTags.BYTE, XMP_TAG: TiffTags.BYTE}
 
 
 class Layout(NamedTuple):
-    """Sizes of a directory's parts as `struct` has them, all little-endian: its count, its places, an entry's bytes."""
+    """`struct` formats of a directory, all little-endian: its count, its offsets; and the bytes of an entry."""
 
     head: bytes
     number: str
@@ -47,8 +46,8 @@ def tags_for(photo: Photo, number: int) -> dict[int, Any]:
 
 
 def append_tags(file: BinaryIO, pages: list[dict[int, Any]], big: bool) -> None:
-    """Puts tags into the directories of a little-endian TIFF file, one after the other: each is written again at the
-    end, with its old entries and new ones, behind what the new ones point to."""
+    """Adds tags to the directories of a little-endian TIFF file: each directory is written again at the end of the
+    file, with its old and its new entries, after the values of the new entries."""
     layout = BIG if big else CLASSIC
     pointer = layout.first
     for tags in pages:
@@ -69,7 +68,7 @@ def _number(file: BinaryIO, form: str, at: int) -> int:
 
 
 def _entries(file: BinaryIO, place: int, layout: Layout) -> tuple[dict[int, bytes], bytes]:
-    """A directory's entries by tag, and the place of the next directory."""
+    """A directory's entries by tag, and the offset of the next directory."""
     count = _number(file, layout.number, place)
     entries = [file.read(layout.entry) for _ in range(count)]
     following = file.read(struct.calcsize(layout.place))
@@ -77,9 +76,11 @@ def _entries(file: BinaryIO, place: int, layout: Layout) -> tuple[dict[int, byte
 
 
 def _written(file: BinaryIO, tags: dict[int, Any], layout: Layout) -> dict[int, bytes]:
-    """Entries of tags, whose values are written behind the file."""
+    """Writes the values of tags at the end of the file; returns their entries."""
     if not tags:
         return {}
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
     directory = ImageFileDirectory_v2(layout.head)
     for tag, value in tags.items():
         if tag in TYPES:
@@ -91,7 +92,7 @@ def _written(file: BinaryIO, tags: dict[int, Any], layout: Layout) -> dict[int, 
 
 
 def _even_end(file: BinaryIO) -> int:
-    """The end of a file, made even, as TIFF wants it of a directory."""
+    """The end of a file, padded to an even position, as TIFF requires for directories."""
     end = file.seek(0, os.SEEK_END)
     file.write(bytes(end % 2))
     return end + end % 2

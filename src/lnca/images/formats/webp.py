@@ -10,17 +10,17 @@ from ..pillow import QUALITY, images_of, read_with_pillow, rest_of, save_with_pi
 from .record import DESCRIPTION, Format, Part
 
 KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
-# Of a frame's chunk, before the chunks in it.
+# Bytes of a frame's chunk before the chunks inside it.
 FRAME_HEAD = 16
 
 
-# In the chunk VP8X, which is the first of files with more than pixels: place, and bits of animation and alpha.
+# Flags in the chunk VP8X, the first chunk of files with more than pixels: position, and bits of animation and alpha.
 EXTENDED, FLAGS, ANIMATED, SEE_THROUGH = b"VP8X", 20, 0x02, 0x10
 
 
 def read(file: BinaryIO, name: str, limit: int) -> Photo:
     content = rest_of(file)
-    # Of frames smaller than the animation what is around them is transparent, whether they say so or not.
+    # Around frames that are smaller than the animation, pixels are transparent even without the alpha flag.
     moving = content[12:16] == EXTENDED and content[FLAGS : FLAGS + 1] and content[FLAGS] & ANIMATED
     photo = read_with_pillow(io.BytesIO(_see_through(content) if moving else content), name, limit, "WEBP", True)
     if moving and all((frame[..., -1] == 255).all() for frame in photo.frames if has_alpha(frame)):
@@ -36,7 +36,7 @@ def read(file: BinaryIO, name: str, limit: int) -> Photo:
 
 
 def _see_through(content: bytes) -> bytes:
-    """A file that says that it has alpha."""
+    """Sets the alpha flag of a file."""
     return content[:FLAGS] + bytes((content[FLAGS] | SEE_THROUGH,)) + content[FLAGS + 1 :]
 
 
@@ -49,7 +49,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def write(photo: Photo, file: BinaryIO) -> list[str]:
-    # Colours of what cannot be seen are kept too, where nothing is lost.
+    # Lossless files keep the colours of transparent pixels too.
     options: dict[str, Any] = {"quality": QUALITY, "lossless": photo.lossless, "exact": photo.lossless}
     options |= {"exif": photo.exif, "icc_profile": photo.icc or b"", "xmp": photo.xmp or b""}
     if len(photo.frames) > 1:
@@ -57,7 +57,7 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
     room = io.BytesIO()
     save_with_pillow(images_of(photo, colour=True), room, "WEBP", **options)
     content = room.getvalue()
-    # The encoder forgets it where all of a frame's own pixels are opaque.
+    # The encoder omits the flag if all pixels of a frame are opaque.
     several = len(photo.frames) > 1 and any(map(has_alpha, photo.frames)) and content[12:16] == EXTENDED
     file.write(_see_through(content) if several else content)
     return []
@@ -71,6 +71,6 @@ WEBP = Format(
     read=read,
     write=write,
     keeps=DESCRIPTION | {Part.ALPHA, Part.ANIMATION},
-    coded="with loss, at 95, where the source is not lossless WebP",
+    coded="lossy, quality 95, unless the source is lossless WebP",
     colour_only=True,
 )

@@ -1,4 +1,4 @@
-"""Denoises as scikit-image's functions do, and beside two of them.
+"""Compares lnca.denoise, which is called like scikit-image's functions, with two of them.
 
 pip install scikit-image
 python examples/04_beside_scikit_image.py

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import lnca
+from lnca.hub import WEIGHTS, save_pretrained
 from lnca.nn.weights_file import load_weights
 from others import need
 
@@ -32,10 +33,11 @@ def noise(*shape):
 
 
 @pytest.mark.parametrize("info", lnca.models(), ids=lambda info: info.name)
-def test_shipped_weights_are_recognised_and_restore_alike(spandrel, loader, info):
+def test_shipped_weights_are_recognised_and_restore_alike(spandrel, loader, info, tmp_path):
     with pytest.raises(spandrel.UnsupportedModelError):
         spandrel.ModelLoader().load_from_file(info.path)
-    descriptor = loader.load_from_file(info.path)
+    whole = save_pretrained(info.path, tmp_path) / WEIGHTS
+    descriptor = loader.load_from_file(whole)
     assert isinstance(descriptor, spandrel.ImageModelDescriptor)
     assert (descriptor.architecture.id, descriptor.purpose, descriptor.scale) == ("LNCA", "Restoration", 1)
     assert descriptor.tags == [info.architecture, f"{info.settings['steps']} steps"]
@@ -44,7 +46,7 @@ def test_shipped_weights_are_recognised_and_restore_alike(spandrel, loader, info
         assert torch.allclose(descriptor(x), load_weights(info.path)[0](x), atol=1e-4)
 
 
-def test_steps_small_pictures_and_half_precision(spandrel):
+def test_steps_small_pictures_and_half_precision(spandrel, tmp_path):
     from lnca.adapters.spandrel import LatentAutomatonArch, register
 
     registry = spandrel.ArchRegistry()
@@ -57,7 +59,8 @@ def test_steps_small_pictures_and_half_precision(spandrel):
     assert descriptor(noise(1, 3, 5, 6)).shape == (1, 3, 5, 6)
     x = noise(1, 3, 16, 16)
     assert (descriptor(x) - descriptor.half()(x.half()).float()).abs().max() < 0.01
-    assert not loader.load_from_file(infos["photo-deblur"]).supports_half
+    whole = save_pretrained(infos["photo-deblur"], tmp_path) / WEIGHTS
+    assert not loader.load_from_file(whole).supports_half
     assert LatentAutomatonArch().detect({"conv.weight": torch.ones(1)}) is False
 
 

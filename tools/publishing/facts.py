@@ -1,0 +1,122 @@
+"""What is said of lnca and its models elsewhere, gathered once: from pyproject.toml, CITATION.cff, the weight files'
+cards and the result file of the public benchmarks. No figure and no licence is written down anywhere else."""
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import safe_open
+
+from lnca.catalogue import ModelInfo, models
+from lnca.errors import LncaError
+from lnca.version import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+# Stands for the account that publishes, which the tree does not know.
+OWNER = "OWNER"
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Facts of one release.
+
+    Args:
+        owner: the account at the forge and at the hub.
+        date: of the release, yyyy-mm-dd.
+        sdist: the source archive.
+        judges: the content of benchmarks/results/judges.json.
+
+    Raises:
+        LncaError: such a date, or no source archive of this version.
+    """
+
+    owner: str
+    date: str
+    sdist: Path
+    judges: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not DATE.fullmatch(self.date):
+            raise LncaError(f"the date should be written yyyy-mm-dd, got {self.date!r}")
+        if self.sdist.name != f"lnca-{__version__}.tar.gz" or not self.sdist.is_file():
+            raise LncaError(f"{self.sdist} is not the source archive of lnca {__version__}; python -m build --sdist")
+
+    version = __version__
+
+    @property
+    def repository(self) -> str:
+        return f"https://github.com/{self.owner}/lnca"
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        """The table [project] of pyproject.toml."""
+        found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        return found
+
+    @cached_property
+    def paper(self) -> str:
+        """Address of the paper."""
+        return str(yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["preferred-citation"]["url"])
+
+    @property
+    def licence(self) -> str:
+        """An SPDX expression."""
+        return str(self.project["license"])
+
+    def hub(self, model: str, name: str = "") -> str:
+        """Address of a model at the hub, or of a file of it."""
+        page = f"https://huggingface.co/{self.owner}/{model}"
+        return f"{page}/resolve/main/{name}" if name else page
+
+    def judged(self, info: ModelInfo) -> bool:
+        """Whether there are public scores of a model.
+
+        Raises:
+            LncaError: those that there are belong to other weights of that name.
+        """
+        method = self.judges["methods"].get(info.name)
+        if method is not None and method["identity"] != identity(info.path):
+            raise LncaError(
+                f"benchmarks/results/judges.json has scores of other weights of {info.name}; "
+                f"run benchmarks/judges.py --methods {info.name} first"
+            )
+        return method is not None
+
+
+def shipped(names: list[str] | None = None) -> list[ModelInfo]:
+    """The models in the package, or those of some names.
+
+    Raises:
+        LncaError: no such model.
+    """
+    found = {info.name: info for info in models()}
+    if missing := [name for name in names or [] if name not in found]:
+        raise LncaError(f"no model {missing[0]!r}; there are {', '.join(found)}")
+    return [found[name] for name in names or found]
+
+
+def judges(path: Path = ROOT / "benchmarks" / "results" / "judges.json") -> dict[str, Any]:
+    """The result file of the public benchmarks."""
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def identity(path: Path) -> str:
+    """Of a weight file's tensors, as benchmarks/judges.py knows weights by it."""
+    found = sha256()
+    with safe_open(path, "np") as file:
+        for name in sorted(file.keys()):
+            found.update(name.encode() + file.get_tensor(name).tobytes())
+    return found.hexdigest()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()

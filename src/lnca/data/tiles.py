@@ -13,11 +13,12 @@ FLAT = 2.0
 def tile(picture: np.ndarray, side: int | None) -> np.ndarray:
     """Cuts a picture into n x m squares of `side` pixels and shrinks each to 32x32.
 
-    A picture smaller than `side` gives squares of its own shorter side; the rest at the right and below is left out.
+    If a picture is smaller than `side`, the squares have its shorter side. The rest at the right and lower border is
+    left out.
 
     Args:
         picture: uint8 (H, W, 3).
-        side: of a square, in pixels; None shrinks the whole picture to one tile.
+        side: side of a square in pixels; None shrinks the whole picture to one tile.
 
     Returns:
         uint8 (n * m, 32, 32, 3).
@@ -33,8 +34,8 @@ def tile(picture: np.ndarray, side: int | None) -> np.ndarray:
 
 
 def distinct(tiles: np.ndarray) -> np.ndarray:
-    """Numbers of the tiles that stay: those with content (standard deviation of at least 2 of 255), and of tiles that
-    look the same (equal brightness in 16 levels on a 4x4 grid) the first."""
+    """Numbers of the tiles that stay. Flat tiles (standard deviation below 2 of 255) are dropped; of tiles that look
+    the same (equal brightness in 16 levels on a 4x4 grid) only the first stays."""
     grey = tiles.mean(-1)
     structured = np.flatnonzero(grey.std((1, 2)) >= FLAT)
     cell = TILE_SIDE // 4
@@ -44,14 +45,14 @@ def distinct(tiles: np.ndarray) -> np.ndarray:
 
 
 def tiles_of(sample: Sample, side: int | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The clean tiles of a sample and, of a pair, the corrupted tiles in the same places; what stays depends on the
-    clean tiles. With `side` None every sample gives one tile, which always stays.
+    """The clean tiles of a sample and, for a pair, the corrupted tiles in the same places. The clean tiles decide which
+    ones stay. If `side` is None, every sample gives one tile, which always stays.
 
     Returns:
-        uint8 (N, 3, 32, 32), twice or once.
+        One or two arrays uint8 (N, 3, 32, 32).
 
     Raises:
-        LncaError: a picture cannot be read, or a pair's sizes differ.
+        LncaError: a picture cannot be read, or the pictures of a pair have different sizes.
     """
     clean = sample.clean.read()
     corrupted = None if sample.corrupted is None else sample.corrupted.read()

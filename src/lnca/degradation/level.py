@@ -30,8 +30,8 @@ def noise_level(noise_BCHW: Tensor) -> Tensor:
     has level s in both. Noise with standard deviation s that is the same in the three channels, as in a grey picture,
     has levels 1.496 s (`colour.GREY_LEVEL`) and 0.
 
-    Noise that is blurred by less than a pixel keeps most of the level it had. The mean of squares is taken over a window
-    of about 32 pixels: over squares of 8x8 pixels, then over squares with the weights 1 4 6 4 1.
+    Noise that is blurred by less than a pixel keeps most of the level it had. The mean of squares is taken over a
+    window of about 32 pixels: over squares of 8x8 pixels, then over squares with the weights 1 4 6 4 1.
 
     Args:
         noise_BCHW: (B, 3, H, W), the noisy picture minus the clean one, in [-1, 1].

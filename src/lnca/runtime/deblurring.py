@@ -152,7 +152,8 @@ def schedule(level: float, count: int) -> list[float]:
 
 def part_to_look_at(image_BCHW: np.ndarray, side: int = LOOK) -> np.ndarray:
     """Of one picture, (1, 3, H, W), at most (1, 3, side, side)."""
-    top, left = where_to_look(edges(brightness(image_BCHW)[0]), *image_BCHW.shape[-2:], side)
+    height, width = image_BCHW.shape[-2:]
+    top, left = where_to_look(edges(brightness(image_BCHW)[0]), height, width, side)
     return image_BCHW[..., top : top + side, left : left + side]
 
 

@@ -43,7 +43,7 @@ def open_samples(plan: Plan, split: Split, phases: tuple[str, ...], skip_broken:
         raise LncaError(f"the crops of {plan.model} should be multiples of {SIDE}, of {2 * SIDE} or more, got {crops}")
     if plan.task == "denoise" or plan.task == "deblur":
         if plan.also is not None:
-            raise LncaError(f"--also is for the tasks of photographs; for {plan.task}, put all pictures into one folder")
+            raise LncaError(f"--also is for photographs; for --task {plan.task}, put all pictures into one folder")
         return open_tiles(plan.data, split, plan.seed, recipe.tile, limit, skip_broken)
     smallest = min(crops, default=recipe.crop)
     samples = open_crops(

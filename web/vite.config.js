@@ -18,10 +18,8 @@ function serviceWorker() {
         .sort()
       const hash = createHash('sha256')
       for (const file of files) hash.update(file).update(readFileSync(join(out, file)))
-      // WebGPU's part of ONNX Runtime is large, and kept only where it is used.
-      const kept = ['./', ...files.filter((file) => !file.includes('asyncify'))]
       const source = readFileSync(new URL('src/sw.js', import.meta.url), 'utf8')
-        .replace('__FILES__', JSON.stringify(kept))
+        .replace('__FILES__', JSON.stringify(['./', ...files]))
         .replace('__VERSION__', hash.digest('hex').slice(0, 16))
       writeFileSync(join(out, 'sw.js'), source)
     },
@@ -44,8 +42,6 @@ export default defineConfig({
       preserveEntrySignatures: 'exports-only',
     },
   },
-  // ONNX Runtime's WebAssembly lies beside the page and not inside the scripts.
-  resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'production'] },
   worker: { format: 'es' },
   plugins: [serviceWorker()],
 })

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import sys
+import tomllib
 import urllib.parse
 from importlib import resources
 from pathlib import Path
@@ -17,8 +18,7 @@ TYPES = {
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".onnx": "application/octet-stream",
+    ".safetensors": "application/octet-stream",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
@@ -41,11 +41,23 @@ HEADERS = {
 
 
 def built_page() -> Path:
-    """The folder of the built page; raises `LncaError` where it was not built."""
-    folder = Path(str(resources.files("lnca"))) / "web"
-    if not (folder / "index.html").is_file():
-        raise LncaError("the page was not built; run `make web` in a checkout (it needs Node.js 20 or later)")
-    return folder
+    """The folder of the built page: that of this package, else of the checkout that the command runs in; raises
+    `LncaError` where it was not built."""
+    here = Path.cwd()
+    checkout = next((folder for folder in (here, *here.parents) if _is_checkout(folder)), None)
+    packages = [Path(str(resources.files("lnca"))), *([checkout / "src" / "lnca"] if checkout else [])]
+    for package in packages:
+        if (package / "web" / "index.html").is_file():
+            return package / "web"
+    raise LncaError("the page was not built; run `make web` in a checkout (it needs Node.js 20 or later)")
+
+
+def _is_checkout(folder: Path) -> bool:
+    """Whether a folder is one of lnca's sources."""
+    try:
+        return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"] == "lnca"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def server(folder: Path, port: int = 0) -> http.server.ThreadingHTTPServer:

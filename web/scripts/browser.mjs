@@ -1,6 +1,7 @@
 // The page as `lnca app` serves it, in Debian's Chromium.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
@@ -19,9 +20,10 @@ export async function browser(...more) {
   })
 }
 
-/** `lnca app` at a free port: its address, and what ends it. */
-export function app() {
+/** `lnca app` of a checkout at a free port: its address, and what ends it. */
+export function app(checkout = root) {
   const server = spawn(python, ['-m', 'lnca', 'app', '--port', '0', '--no-browser'], {
+    env: { ...process.env, PYTHONPATH: join(checkout, 'src') },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const close = () => server.kill('SIGINT')

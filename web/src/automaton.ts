@@ -1,4 +1,4 @@
-// What the worker asks of a picture's cells, whichever graphs run them.
+// What the worker asks of a picture's cells, whichever model runs them.
 import type { Rect } from './protocol'
 
 export interface Automaton {
@@ -19,6 +19,8 @@ export interface Automaton {
   heal(pixels: Uint8Array, rect: Rect): Promise<boolean>
   /** The steps have been made. */
   rest(): void
+  /** Gives back what it has in the kernels' memory. */
+  free(): void
   /** Standard deviations of brightness and colour noise that the picture is restored at, on average, in 255ths. */
   readonly noise?: { level: number; chroma: number }
 }

@@ -1,4 +1,4 @@
-// The models of the page, best first; `make web` exports just these.
+// The models of the page, best first; `make web` writes just these.
 import type { Spoiling } from './spoil'
 
 export interface Model {

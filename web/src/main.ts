@@ -7,7 +7,7 @@ import type { Scores } from './metrics'
 import { download, mixed, PictureError, read } from './picture'
 import { Pointing } from './pointing'
 import type { Report } from './protocol'
-import { Restorer, type Engine } from './restorer'
+import { Restorer } from './restorer'
 import { Scorer } from './scorer'
 import { shared, type Shares } from './shares'
 import { copy, spoiled } from './spoil'
@@ -26,7 +26,6 @@ const page = {
   model: element<HTMLSelectElement>('model'),
   split: element<HTMLInputElement>('split'),
   heat: element<HTMLInputElement>('heat'),
-  device: element<HTMLSelectElement>('device'),
   auto: element<HTMLInputElement>('auto'),
   level: element<HTMLInputElement>('level'),
   notice: element('notice'),
@@ -95,7 +94,7 @@ function begin(): void {
   setState('working')
   restorer.pause(false)
   const noiseLevel = page.auto.checked ? undefined : Number(page.level.value)
-  restorer.restore(given, { model: page.model.value, engine: page.device.value as Engine, noiseLevel })
+  restorer.restore(given, { model: page.model.value, noiseLevel })
   page.status.textContent = `Restoring ${name}`
   scorer.forget()
 }
@@ -110,8 +109,7 @@ function hear(report: Report): void {
       columns = report.columns
       page.scrub.max = String(report.steps)
       element('engine').hidden = false
-      element('engine').textContent =
-        report.engine === 'WASM' ? `WASM, ${count(report.threads, 'thread')}` : report.engine
+      element('engine').textContent = `WASM, ${report.threads} thread${report.threads === 1 ? '' : 's'}`
       break
     case 'noise':
       if (page.auto.checked) page.level.value = String(report.level)
@@ -255,17 +253,12 @@ function chooseModel(model: string): void {
   element('noise').hidden = !noiseLevel
 }
 
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`
-}
-
 page.model.append(...MODELS.map(({ name, label }) => new Option(label, name)))
 chooseModel(MODELS[0].name)
 page.model.onchange = () => {
   chooseModel(page.model.value)
   if (opened) begin()
 }
-page.device.onchange = () => opened && begin()
 page.speed.onchange = () => restorer.pace(Number(page.speed.value))
 page.play.onclick = () => {
   if (state === 'done' || state === 'failed') begin()

@@ -52,15 +52,13 @@ export function around(marks: Uint8Array, columns: number): Part | undefined {
   return part.bottom ? part : undefined
 }
 
-/** A part of planes (channels, rows, columns) that hold `whole`. */
-export function taken(planes: Float32Array, channels: number, whole: Part, part: Part): Float32Array {
-  const [rows, columns] = [whole.bottom - whole.top, whole.right - whole.left]
-  const [height, width] = [part.bottom - part.top, part.right - part.left]
-  const data = new Float32Array(channels * height * width)
-  for (let row = 0; row < channels * height; row++) {
-    const from =
-      (Math.floor(row / height) * rows + part.top - whole.top + (row % height)) * columns + part.left - whole.left
-    data.set(planes.subarray(from, from + width), row * width)
+/** A part of what holds `whole`, rows of columns of channels. */
+export function taken(data: Float32Array, channels: number, whole: Part, part: Part): Float32Array {
+  const [columns, width] = [whole.right - whole.left, channels * (part.right - part.left)]
+  const result = new Float32Array((part.bottom - part.top) * width)
+  for (let row = part.top; row < part.bottom; row++) {
+    const from = channels * ((row - whole.top) * columns + part.left - whole.left)
+    result.set(data.subarray(from, from + width), (row - part.top) * width)
   }
-  return data
+  return result
 }

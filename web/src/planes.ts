@@ -1,8 +1,8 @@
-// A picture as models take it: planes of red, green and blue, mirrored at the lower and right border to whole cells.
-import type { Values } from './graphs'
+// A picture as models take it: red, green and blue from 0 to 1, mirrored at the lower and right border to whole cells.
 import { filled } from './hidden'
 import { taken, type Part } from './parts'
 import type { Rect } from './protocol'
+import type { Picture } from './running/kernels'
 
 // Red, green and blue of grey.
 export const LUMINANCE = [0.299, 0.587, 0.114]
@@ -40,7 +40,6 @@ export class Planes {
   paint(pixels: Uint8Array, rect: Rect): Uint8Array {
     const touched = new Uint8Array(this.rows * this.columns)
     const { data, stride, side } = this
-    const plane = data.length / 3
     for (let y = 0; y < rect.height; y++) {
       for (let x = 0; x < rect.width; x++) {
         const from = 4 * (y * rect.width + x)
@@ -49,7 +48,7 @@ export class Planes {
         let changed = false
         for (let colour = 0; colour < 3; colour++) {
           const value = pixels[from + colour] / 255
-          const to = colour * plane + row * stride + column
+          const to = 3 * (row * stride + column) + colour
           // What is kept has fewer digits.
           changed ||= data[to] !== Math.fround(value)
           data[to] = value
@@ -90,28 +89,28 @@ export class Planes {
     }
   }
 
-  /** The picture of a part, (1, 3, H, W). */
-  image(part: Part): Values {
+  /** The picture of a part. */
+  image(part: Part): Picture {
     const pixels = inPixels(part, this.side)
     const data = taken(this.data, 3, inPixels(this.whole, this.side), pixels)
-    return { data, dims: [1, 3, pixels.bottom - pixels.top, pixels.right - pixels.left] }
+    return { data, rows: pixels.bottom - pixels.top, columns: pixels.right - pixels.left, channels: 3 }
   }
 
-  /** Writes values of `of` (three planes that begin at `first`) into the bytes of `rect`, as far as they lie in `area`. */
-  draw(values: Float32Array, first: number, of: Part, area: Rect, pixels: Uint8ClampedArray, rect: Rect): void {
-    const { side } = this
+  /** Writes values of the part `of` into the bytes of `rect`, as far as they lie in `area`. */
+  draw(values: Float32Array, of: Part, area: Rect, pixels: Uint8ClampedArray, rect: Rect): void {
+    const { side, grey } = this
+    const [red, green, blue] = LUMINANCE
     const width = (of.right - of.left) * side
-    const plane = (of.bottom - of.top) * side * width
     for (let y = area.top; y < area.top + area.height; y++) {
-      for (let x = area.left; x < area.left + area.width; x++) {
-        const from = first + (y - of.top * side) * width + x - of.left * side
-        const to = 4 * ((y - rect.top) * rect.width + x - rect.left)
+      let from = 3 * ((y - of.top * side) * width + area.left - of.left * side)
+      let to = 4 * ((y - rect.top) * rect.width + area.left - rect.left)
+      for (let x = area.left; x < area.left + area.width; x++, from += 3, to += 4) {
         // Clamped bytes round and clip by themselves.
-        if (this.grey) {
-          const grey = LUMINANCE.reduce((sum, share, colour) => sum + share * values[from + colour * plane], 0)
-          pixels.fill(255 * grey, to, to + 3)
+        if (grey) {
+          const light = red * values[from] + green * values[from + 1] + blue * values[from + 2]
+          pixels[to] = pixels[to + 1] = pixels[to + 2] = 255 * light
         } else {
-          for (let colour = 0; colour < 3; colour++) pixels[to + colour] = 255 * values[from + colour * plane]
+          for (let colour = 0; colour < 3; colour++) pixels[to + colour] = 255 * values[from + colour]
         }
         pixels[to + 3] = this.alpha[y * this.width + x]
       }
@@ -120,16 +119,16 @@ export class Planes {
 
   /** Mirrors the lower and right border to whole cells, without the border row or column itself. */
   private mirror(): void {
-    const { stride, width, height } = this
-    const full = this.rows * this.side
-    for (let colour = 0; colour < 3; colour++) {
-      const plane = this.data.subarray(colour * stride * full, (colour + 1) * stride * full)
-      for (let y = 0; y < height; y++) {
-        for (let x = width; x < stride; x++) plane[y * stride + x] = plane[y * stride + 2 * width - 2 - x]
+    const { data, width, height } = this
+    const row = 3 * this.stride
+    for (let y = 0; y < height; y++) {
+      for (let x = width; x < this.stride; x++) {
+        const from = y * row + 3 * (2 * width - 2 - x)
+        data.copyWithin(y * row + 3 * x, from, from + 3)
       }
-      for (let y = height; y < full; y++)
-        plane.copyWithin(y * stride, (2 * height - 2 - y) * stride, (2 * height - 1 - y) * stride)
     }
+    for (let y = height; y < this.rows * this.side; y++)
+      data.copyWithin(y * row, (2 * height - 2 - y) * row, (2 * height - 1 - y) * row)
   }
 }
 

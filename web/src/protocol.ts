@@ -1,8 +1,5 @@
 // What the page and its worker say to each other.
 
-/** Which way the graphs run; `auto` takes WebGPU where there is a real one. */
-export type Engine = 'auto' | 'wasm' | 'webgpu'
-
 /** A part of a picture, in pixels. */
 export interface Rect {
   left: number
@@ -16,12 +13,11 @@ export type Request =
   | {
       type: 'restore'
       run: number
-      /** Folder of the model's graphs. */
+      /** Address of the model's file. */
       model: string
       pixels: ArrayBuffer
       width: number
       height: number
-      engine: Engine
       /** Cells on a tile's side, for pictures that are worked on in parts; the worker's own choice without it. */
       tile?: number
       /** Standard deviation of the noise in 255ths, for models that take it; estimated without it. */
@@ -38,7 +34,7 @@ export type Request =
 /** From the worker; `run` is that of the request. */
 export type Report =
   | { type: 'stage'; run: number; text: string }
-  | { type: 'ready'; run: number; steps: number; engine: string; threads: number; columns: number; rows: number }
+  | { type: 'ready'; run: number; steps: number; threads: number; columns: number; rows: number }
   /** Standard deviations of brightness and colour noise that the picture is restored at, on average, in 255ths. */
   | { type: 'noise'; run: number; level: number; chroma: number }
   | {

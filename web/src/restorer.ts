@@ -1,12 +1,11 @@
 // Restores pictures in a worker. What a page of one's own needs (docs/web.md).
-import type { Engine, Rect, Report, Request } from './protocol'
+import type { Rect, Report, Request } from './protocol'
 
-export type { Engine, Rect, Report }
+export type { Rect, Report }
 
 export interface Options {
   /** A model of the folder `models`. */
   model?: string
-  engine?: Engine
   /** Cells on a tile's side, for pictures that are worked on in parts. */
   tile?: number
   /** Standard deviation of the noise in 255ths, for models that take it; estimated without it. */
@@ -19,7 +18,7 @@ export class Restorer {
 
   /**
    * @param watch is told of everything that happens to the newest picture
-   * @param models address of the folder with a folder for each model
+   * @param models address of the folder with the models' files
    */
   constructor(
     private readonly watch: (report: Report) => void,
@@ -39,14 +38,11 @@ export class Restorer {
   }
 
   /** Begins with a picture; whatever went on before it ends. */
-  restore(picture: ImageData, { model = 'photo-denoise', engine = 'auto', tile, noiseLevel }: Options = {}): void {
+  restore(picture: ImageData, { model = 'photo-denoise', tile, noiseLevel }: Options = {}): void {
     const pixels = picture.data.slice().buffer
     const { width, height } = picture
-    const folder = `${this.models}${model}/`
-    this.send(
-      { type: 'restore', run: ++this.run, model: folder, pixels, width, height, engine, tile, noiseLevel },
-      pixels,
-    )
+    const file = `${this.models}${model}.safetensors`
+    this.send({ type: 'restore', run: ++this.run, model: file, pixels, width, height, tile, noiseLevel }, pixels)
   }
 
   /** Begins anew where a part of the restored picture was changed. */

@@ -31,7 +31,6 @@ async function answer(request) {
   let response = await cache.match(request, { ignoreSearch: true })
   if (!response) {
     response = await fetch(request)
-    // What is large and seldom needed is kept when it was.
     if (response.ok) await cache.put(request, response.clone())
   }
   const headers = new Headers(response.headers)

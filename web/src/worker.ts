@@ -1,9 +1,12 @@
 // The worker: one piece of work at a time, and between two of them it listens to the page.
 import type { Automaton } from './automaton'
-import { Graphs } from './graphs'
 import { Lattice } from './lattice'
 import type { Report, Request } from './protocol'
-import { Pyramid } from './pyramid'
+import type { Help, Kernels } from './running/kernels'
+import { Latent } from './running/latent'
+import { loadKernels, loadModel } from './running/load'
+import type { Pyramid } from './running/pyramid'
+import { Tiled } from './tiled'
 
 type Restore = Extract<Request, { type: 'restore' }>
 type Heal = Extract<Request, { type: 'heal' }>
@@ -23,7 +26,7 @@ interface Job {
 // A drawing that takes longer than this many milliseconds is made less often than a step.
 const QUICK = 900
 
-const assets = new URL(/* @vite-ignore */ '../ort/', import.meta.url).href
+const folder = new URL(/* @vite-ignore */ '../kernels/', import.meta.url).href
 
 let waiting: Restore | undefined
 let heals: Heal[] = []
@@ -32,7 +35,9 @@ let busy = false
 let paused = false
 let single = false
 let pace = 0
-let loaded: { key: string; graphs: Graphs } | undefined
+let kernels: Kernels | undefined
+const helpers: Worker[] = []
+let loaded: { address: string; model: Latent | Pyramid } | undefined
 let wake = () => {}
 
 function report(message: Report, transfer: Transferable[] = []): void {
@@ -71,7 +76,7 @@ async function work(): Promise<void> {
       else if (heals.length) await absorb(job!, heals.shift()!)
       else await advance(job!)
     } catch (error) {
-      job = undefined
+      forget()
       report({ type: 'failed', run, sentence: sentence(error) })
     }
     await rest(0)
@@ -82,28 +87,30 @@ async function work(): Promise<void> {
 async function begin(): Promise<void> {
   const request = waiting!
   waiting = undefined
+  job?.automaton.free()
   job = undefined
   const { run } = request
   report({ type: 'stage', run, text: 'Loading the model' })
-  const graphs = await load(request)
+  const model = await load(request.model)
   if (waiting) return
   report({ type: 'stage', run, text: 'Reading the picture' })
   const begun = performance.now()
-  const automaton = made(request, graphs)
-  const { steps } = graphs.description
+  const automaton = made(request, model)
+  const { steps } = model
   const { rows, columns } = automaton
-  report({ type: 'ready', run, steps, engine: graphs.engine, threads: graphs.threads, rows, columns })
+  job = { run, automaton, steps, step: 0, left: 0, begun, drawing: 0, drawn: 0 }
+  report({ type: 'ready', run, steps, threads: kernels!.threads, rows, columns })
   await automaton.begin()
   if (waiting) return
   tellNoise(run, automaton)
-  job = { run, automaton, steps, step: 0, left: steps, begun, drawing: 0, drawn: 0 }
+  job.left = steps
   await draw(job, new Float32Array(rows * columns))
 }
 
-function made({ run, pixels, width, height, tile, noiseLevel }: Restore, graphs: Graphs): Automaton {
+function made({ run, pixels, width, height, tile, noiseLevel }: Restore, model: Latent | Pyramid): Automaton {
   const bytes = new Uint8Array(pixels)
-  if (graphs.description.form === 'cells') return new Lattice(graphs, bytes, width, height, tile)
-  return new Pyramid(graphs, bytes, width, height, tile, noiseLevel, async (done, all) => {
+  if (model instanceof Latent) return new Lattice(model, bytes, width, height, tile)
+  return new Tiled(model, bytes, width, height, tile, noiseLevel, async (done, all) => {
     if (all > 1) report({ type: 'stage', run, text: `${done} of ${all} tiles` })
     await rest(0)
     return !waiting
@@ -114,14 +121,27 @@ function tellNoise(run: number, { noise }: Automaton): void {
   if (noise) report({ type: 'noise', run, ...noise })
 }
 
-async function load({ model, engine }: Restore): Promise<Graphs> {
-  const key = `${engine} ${model}`
-  if (loaded?.key !== key) {
-    await loaded?.graphs.release()
+async function load(address: string): Promise<Latent | Pyramid> {
+  kernels ??= await loadKernels(folder, start)
+  if (loaded?.address !== address) {
+    loaded?.model.free()
     loaded = undefined
-    loaded = { key, graphs: await Graphs.load(model, assets, engine) }
+    loaded = { address, model: await loadModel(kernels, address) }
   }
-  return loaded.graphs
+  return loaded.model
+}
+
+/** Starts a thread beside this one. */
+function start(help: Help): void {
+  const helper = new Worker(new URL('./running/thread.ts', import.meta.url), { type: 'module', name: 'lnca thread' })
+  helper.postMessage(help)
+  helpers.push(helper)
+}
+
+/** What has failed may have left anything in the kernels' memory, which is begun anew. */
+function forget(): void {
+  for (const helper of helpers.splice(0)) helper.terminate()
+  job = loaded = kernels = undefined
 }
 
 async function advance(current: Job): Promise<void> {
@@ -184,7 +204,7 @@ function rest(milliseconds: number): Promise<void> {
 
 function sentence(error: unknown): string {
   const said = error instanceof Error ? error.message : String(error)
-  return /memory|alloc|out of bounds|length/i.test(said)
+  return /memory|alloc|out of bounds|length|unreachable/i.test(said)
     ? 'There is not enough memory for this picture here. Take a smaller one, or a part of it.'
     : `It cannot be restored here: ${said.split('\n')[0].slice(0, 200)}.`
 }

@@ -1,4 +1,4 @@
-// Tiles and parts that heal give what the whole picture gives, with graphs that are simple and reach as far as they say.
+// Tiles and parts that heal give what the whole picture gives, with a model that is simple and reaches as far as it says.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ import { createServer } from 'vite'
 const [WIDTH, HEIGHT, SIDE, STEPS, REACH, GUESS_REACH] = [203, 61, 8, 2, 2, 1]
 const goOn = async () => true
 
-let server, Pyramid, shared, filled
+let server, Tiled, shared, filled
 
 before(async () => {
   // What `ImageData` is to the modules, outside a browser.
@@ -23,19 +23,19 @@ before(async () => {
     appType: 'custom',
     logLevel: 'error',
   })
-  Pyramid = (await server.ssrLoadModule('/src/pyramid.ts')).Pyramid
+  Tiled = (await server.ssrLoadModule('/src/tiled.ts')).Tiled
   filled = (await server.ssrLoadModule('/src/hidden.ts')).filled
   shared = (await server.ssrLoadModule('/src/shares.ts')).shared
 })
 after(() => server.close())
 
-/** Mean of the first plane in each cell. */
-function means({ data, dims: [, , height, width] }) {
+/** Mean red of each cell. */
+function means({ data, rows: height, columns: width }) {
   const [rows, columns] = [height / SIDE, width / SIDE]
   const values = new Float64Array(rows * columns)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++)
-      values[Math.floor(y / SIDE) * columns + Math.floor(x / SIDE)] += data[y * width + x] / SIDE ** 2
+      values[Math.floor(y / SIDE) * columns + Math.floor(x / SIDE)] += data[3 * (y * width + x)] / SIDE ** 2
   }
   return { values, rows, columns }
 }
@@ -53,37 +53,35 @@ function sums(values, rows, columns, reach) {
   })
 }
 
-const made = {
-  guesses({ input }) {
-    const { values, rows, columns } = means(input)
+const model = {
+  steps: STEPS,
+  multiple: SIDE,
+  reach: REACH,
+  guessReach: GUESS_REACH,
+  statements(image) {
+    const { values, rows, columns } = means(image)
     const around = sums(values, rows, columns, GUESS_REACH)
-    const data = Float32Array.from([1, 2, 3, 4].flatMap((kind) => Array.from(around, (sum) => (kind * sum) / 9)))
-    return { guesses: { data, dims: [1, 4, rows, columns] } }
+    const data = Float32Array.from(Array.from(around).flatMap((sum) => [1, 2, 3, 4].map((kind) => (kind * sum) / 9)))
+    return { data, rows, columns, channels: 4 }
   },
-  levels({ guesses: { data, dims } }) {
-    return { level: { data: data.slice(0, data.length / 2), dims: [1, 2, dims[2], dims[3]] } }
+  levels({ data, rows, columns }) {
+    return { data: data.filter((_, at) => at % 4 < 2), rows, columns, channels: 2 }
   },
-  restore({ input, noise_level: level }) {
-    const { values, rows, columns } = means(input)
-    assert.deepEqual(level.dims, [1, 2, rows, columns])
-    const told = values.map((value, index) => value * level.data[index])
+  restored(image, level) {
+    const { values, rows, columns } = means(image)
+    assert.deepEqual([level.rows, level.columns, level.channels], [rows, columns, 2])
+    const told = values.map((value, index) => value * level.data[2 * index])
     const sum = sums(told, rows, columns, REACH)
-    const [height, width] = [rows * SIDE, columns * SIDE]
-    const steps = new Float32Array(STEPS * 3 * height * width).map((_, at) => {
-      const [plane, y, x] = [Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width]
-      const cell = Math.floor(y / SIDE) * columns + Math.floor(x / SIDE)
-      return ((1 + Math.floor(plane / 3)) * sum[cell]) / 50 + (plane % 3) / 100
-    })
-    const change = Float32Array.from([0, 1].flatMap((step) => Array.from(sum, (value) => value + step)))
-    return {
-      steps: { data: steps, dims: [1, STEPS, 3, height, width] },
-      change: { data: change, dims: [1, STEPS, rows, columns] },
-    }
+    const width = columns * SIDE
+    const pictures = [0, 1].map((step) =>
+      new Float32Array(3 * rows * SIDE * width).map((_, at) => {
+        const [y, x, colour] = [Math.floor(at / (3 * width)), Math.floor(at / 3) % width, at % 3]
+        const cell = Math.floor(y / SIDE) * columns + Math.floor(x / SIDE)
+        return ((1 + step) * sum[cell]) / 50 + colour / 100
+      }),
+    )
+    return { pictures, changes: [0, 1].map((step) => Float32Array.from(sum, (value) => value + step)) }
   },
-}
-const graphs = {
-  description: { form: 'tiles', steps: STEPS, multiple: SIDE, reach: REACH, guess_reach: GUESS_REACH },
-  run: async (name, inputs) => made[name](inputs),
 }
 
 function picture() {
@@ -92,7 +90,7 @@ function picture() {
 
 /** A picture with fresh cells, and its every step. */
 async function restored(pixels, tile, told) {
-  const automaton = new Pyramid(graphs, pixels, WIDTH, HEIGHT, tile, told, goOn)
+  const automaton = new Tiled(model, pixels, WIDTH, HEIGHT, tile, told, goOn)
   await automaton.begin()
   const frames = [await automaton.picture(true)]
   const changes = []
@@ -143,7 +141,7 @@ test('a part that heals becomes what the painted picture would, and no more is m
 
 test('it is given up between two tiles', async () => {
   let asked = 0
-  const automaton = new Pyramid(graphs, picture(), WIDTH, HEIGHT, 3, 40, async () => ++asked < 2)
+  const automaton = new Tiled(model, picture(), WIDTH, HEIGHT, 3, 40, async () => ++asked < 2)
   await automaton.begin()
   assert.equal(await automaton.step(), undefined)
   assert.equal(asked, 2)

@@ -99,6 +99,10 @@ template <class Use> inline __attribute__((always_inline)) void in_panels(int wi
         for (; wide - o >= 3 * V && wide - o != 4 * V; o += 3 * V) use.template operator()<3>(o);
         for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
     }
+#if defined(__wasm__)
+    // Eight sums, so that they do not wait for one another; a browser has few registers for more.
+    for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
+#endif
     for (; o < wide; o += V) use.template operator()<1>(o);
 }
 

@@ -1,14 +1,14 @@
-// A picture restored by graphs that take it with its noise levels, in tiles that overlap by what the model reaches. The
-// levels are those of the whole picture, so that tiles agree.
+// A picture restored by a model that takes it with its noise levels, in tiles that overlap by what the model reaches. The levels are
+// those of the whole picture, so that tiles agree.
 import type { Automaton } from './automaton'
-import type { Graphs } from './graphs'
 import { around, grown, taken, tiles, type Part } from './parts'
 import { LUMINANCE, Planes } from './planes'
 import type { Rect } from './protocol'
+import type { Picture } from './running/kernels'
+import type { PyramidModel } from './running/pyramid'
 
 // Of 8x8 pixels.
 const TILE = 96
-const GUESSES = 42
 const LEVELS = 2
 // A level that changes by less than this share changes nothing that can be seen.
 const SAME = 0.01
@@ -21,11 +21,12 @@ interface Coming {
   change: Float32Array<ArrayBuffer>
 }
 
-export class Pyramid implements Automaton {
+export class Tiled implements Automaton {
   readonly rows: number
   readonly columns: number
   private readonly planes: Planes
-  private readonly guesses: Float32Array
+  /** What all cells say of the noise, as soon as it is estimated. */
+  private said?: Picture
   private level: Float32Array
   private readonly shown: Uint8ClampedArray<ArrayBuffer>
   private part: Part
@@ -37,7 +38,7 @@ export class Pyramid implements Automaton {
    * @param between is asked after each tile, told how many of how many are done, whether to go on
    */
   constructor(
-    private readonly graphs: Graphs,
+    private readonly model: PyramidModel,
     pixels: Uint8Array,
     width: number,
     height: number,
@@ -45,11 +46,10 @@ export class Pyramid implements Automaton {
     private readonly told: number | undefined,
     private readonly between: (done: number, all: number) => Promise<boolean>,
   ) {
-    this.planes = new Planes(pixels, width, height, graphs.description.multiple)
+    this.planes = new Planes(pixels, width, height, model.multiple)
     this.rows = this.planes.rows
     this.columns = this.planes.columns
     this.part = this.planes.whole
-    this.guesses = new Float32Array(GUESSES * this.rows * this.columns)
     this.level = new Float32Array(LEVELS * this.rows * this.columns)
     this.shown = new Uint8ClampedArray(pixels)
   }
@@ -57,7 +57,7 @@ export class Pyramid implements Automaton {
   get noise(): { level: number; chroma: number } {
     const cells = this.rows * this.columns
     const mean = (kind: number) =>
-      this.level.subarray(kind * cells, (kind + 1) * cells).reduce((sum, value) => sum + value, 0) / cells
+      this.level.reduce((sum, value, at) => (at % LEVELS === kind ? sum + value : sum), 0) / cells
     return { level: this.planes.grey ? mean(0) * SHARE_OF_LUMA : mean(0), chroma: mean(1) }
   }
 
@@ -66,15 +66,15 @@ export class Pyramid implements Automaton {
       await this.estimate(this.planes.whole)
       return
     }
-    const cells = this.rows * this.columns
-    this.level.fill(this.planes.grey ? this.told / SHARE_OF_LUMA : this.told, 0, cells)
-    this.level.fill(this.planes.grey ? 0 : this.told, cells)
+    const { grey } = this.planes
+    const told = grey ? [this.told / SHARE_OF_LUMA, 0] : [this.told, this.told]
+    this.level.forEach((_, at) => (this.level[at] = told[at % LEVELS]))
   }
 
   async step(): Promise<Float32Array<ArrayBuffer> | undefined> {
     if (!this.coming.length && !(await this.restore())) return undefined
     const { pixels, change } = this.coming.shift()!
-    this.put(pixels, this.planes.pixelsOf(this.part))
+    this.show(pixels, this.planes.pixelsOf(this.part))
     return change
   }
 
@@ -96,15 +96,14 @@ export class Pyramid implements Automaton {
     this.putMarked(pixels, rect, marks)
     const before = this.level.slice()
     if (this.told === undefined) {
-      await this.estimate(grown(touched, this.graphs.description.guess_reach!, planes.whole))
-      const cells = marks.length
+      await this.estimate(grown(touched, this.model.guessReach, planes.whole))
       this.level.forEach((level, at) => {
-        if (Math.abs(level - before[at]) > SAME * before[at]) marks[at % cells] = 1
+        if (Math.abs(level - before[at]) > SAME * before[at]) marks[Math.floor(at / LEVELS)] = 1
       })
     }
     // What an earlier stroke has begun is not done.
     const unfinished = this.coming.length > 0 ? this.part : undefined
-    const changed = grown(around(marks, this.columns)!, this.graphs.description.reach, planes.whole)
+    const changed = grown(around(marks, this.columns)!, this.model.reach, planes.whole)
     this.part = unfinished ? joined(changed, unfinished) : changed
     this.coming = []
     return true
@@ -115,57 +114,45 @@ export class Pyramid implements Automaton {
     this.coming = []
   }
 
-  /** Guesses anew in a part, and agrees on the levels of the whole picture. */
+  free(): void {
+    // Between two steps it has nothing there.
+  }
+
+  /** Asks the cells of a part anew, and agrees on the levels of the whole picture. */
   private async estimate(part: Part): Promise<void> {
-    const { planes, graphs } = this
+    const { planes, model } = this
     for (const tile of tiles(part, this.tile)) {
-      const seen = grown(tile, graphs.description.guess_reach!, planes.whole)
-      const { guesses } = await graphs.run('guesses', { input: planes.image(seen) })
-      const width = tile.right - tile.left
-      const inner = taken(guesses.data, GUESSES, seen, tile)
-      for (let row = 0; row < inner.length / width; row++) {
-        const height = tile.bottom - tile.top
-        const to = (Math.floor(row / height) * this.rows + tile.top + (row % height)) * this.columns + tile.left
-        this.guesses.set(inner.subarray(row * width, (row + 1) * width), to)
-      }
+      const seen = grown(tile, model.guessReach, planes.whole)
+      const { data, channels } = model.statements(planes.image(seen))
+      const { rows, columns } = this
+      this.said ??= { data: new Float32Array(channels * rows * columns), rows, columns, channels }
+      put(taken(data, channels, seen, tile), channels, tile, this.said.data, columns)
     }
-    const all = { data: this.guesses.slice(), dims: [1, GUESSES, this.rows, this.columns] }
-    this.level = (await graphs.run('levels', { guesses: all })).level.data.slice()
+    this.level = model.levels(this.said!).data
   }
 
   /** Makes all steps of the part; whether it was allowed to end. */
   private async restore(): Promise<boolean> {
-    const { planes, graphs } = this
-    const { steps, reach } = graphs.description
+    const { planes, model } = this
     const rect = planes.pixelsOf(this.part)
-    const coming = Array.from({ length: steps }, () => ({
+    const coming = Array.from({ length: model.steps }, () => ({
       pixels: new Uint8ClampedArray(4 * rect.width * rect.height),
       change: new Float32Array(this.rows * this.columns),
     }))
     const all = tiles(this.part, this.tile)
     for (const [done, tile] of all.entries()) {
-      const seen = grown(tile, reach, planes.whole)
-      const level = taken(this.level, LEVELS, planes.whole, seen)
-      const dims = [1, LEVELS, seen.bottom - seen.top, seen.right - seen.left]
-      const made = await graphs.run('restore', { input: planes.image(seen), noise_level: { data: level, dims } })
+      const seen = grown(tile, model.reach, planes.whole)
+      const [rows, columns] = [seen.bottom - seen.top, seen.right - seen.left]
+      const level = { data: taken(this.level, LEVELS, planes.whole, seen), rows, columns, channels: LEVELS }
+      const { pictures, changes } = model.restored(planes.image(seen), level)
       for (const [step, { pixels, change }] of coming.entries()) {
-        planes.draw(made.steps.data, (step * made.steps.data.length) / steps, seen, planes.pixelsOf(tile), pixels, rect)
-        this.putChange(made.change.data, step, seen, tile, change)
+        planes.draw(pictures[step], seen, planes.pixelsOf(tile), pixels, rect)
+        put(taken(changes[step], 1, seen, tile), 1, tile, change, this.columns)
       }
       if (!(await this.between(done + 1, all.length))) return false
     }
     this.coming = coming
     return true
-  }
-
-  private putChange(changes: Float32Array, step: number, seen: Part, tile: Part, change: Float32Array): void {
-    const size = (seen.bottom - seen.top) * (seen.right - seen.left)
-    const inner = taken(changes.subarray(step * size, (step + 1) * size), 1, seen, tile)
-    const width = tile.right - tile.left
-    for (let row = tile.top; row < tile.bottom; row++) {
-      const from = (row - tile.top) * width
-      change.set(inner.subarray(from, from + width), row * this.columns + tile.left)
-    }
   }
 
   /** Puts the pixels of marked cells into what is shown. */
@@ -181,12 +168,21 @@ export class Pyramid implements Automaton {
   }
 
   /** Puts RGBA bytes of a part into what is shown. */
-  private put(pixels: Uint8ClampedArray, rect: Rect): void {
+  private show(pixels: Uint8ClampedArray, rect: Rect): void {
     for (let row = 0; row < rect.height; row++) {
       const from = 4 * row * rect.width
       const to = 4 * ((rect.top + row) * this.planes.width + rect.left)
       this.shown.set(pixels.subarray(from, from + 4 * rect.width), to)
     }
+  }
+}
+
+/** Puts numbers of a part into those of the whole, `columns` a row. */
+function put(data: Float32Array, channels: number, part: Part, whole: Float32Array, columns: number): void {
+  const width = channels * (part.right - part.left)
+  for (let row = part.top; row < part.bottom; row++) {
+    const from = (row - part.top) * width
+    whole.set(data.subarray(from, from + width), channels * (row * columns + part.left))
   }
 }
 

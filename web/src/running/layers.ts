@@ -1,0 +1,104 @@
+// Layers and rules of a model's file in the kernels' memory.
+import type { LatentFacts, ModelFile } from './file'
+import { ACTIVATIONS, KINDS, RULES, type Kernels, type Layer, type Rule } from './kernels'
+
+// Input channels from which on it pays to transform them: cpu/winograd.h, whose matrix G this is.
+const FEWEST = 8
+const WINOGRAD = [
+  [1, 0, 0],
+  [0.5, 0.5, 0.5],
+  [0.5, -0.5, 0.5],
+  [0, 0, 1],
+]
+const MAPS = 6
+
+/** Weights in the kernels' memory, until they are given back. */
+export class Kept {
+  private readonly places: number[] = []
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly file: ModelFile,
+  ) {}
+
+  /** A layer by its name. */
+  layer(name: string): Layer {
+    const { activation, stride, transposed } = this.file.facts.layers[name]
+    const { data, shape } = this.file.tensor(`${name}.kernel`)
+    const [taps, , inputs, outputs] = shape
+    const wide = Math.ceil(outputs / this.kernels.vector) * this.kernels.vector
+    let kernel = spread(data, outputs, wide)
+    const plain = taps === 1 ? 'pointwise' : transposed ? 'doubling' : stride === 2 ? 'halving' : 'same'
+    const kind = plain === 'same' && inputs >= FEWEST ? 'winograd' : plain
+    if (kind === 'winograd') kernel = transformed(kernel, inputs * wide)
+    const bias = spread(this.file.tensor(`${name}.bias`).data, outputs, wide)
+    return {
+      kind: KINDS[kind],
+      activation: ACTIVATIONS[activation],
+      inputs,
+      outputs,
+      weight: this.keep(kernel),
+      bias: this.keep(bias),
+    }
+  }
+
+  /** Layers NAME.0, NAME.1 and so on. */
+  chain(name: string): Layer[] {
+    const names = Object.keys(this.file.facts.layers).filter((key) => key.startsWith(`${name}.`))
+    return names.map((_, number) => this.layer(`${name}.${number}`))
+  }
+
+  rule(facts: LatentFacts['rule']): Rule {
+    const maps = new Int32Array(4 * MAPS)
+    for (let number = 0; number < MAPS; number++) {
+      const { data, shape } = this.file.tensor(`rule.${number}.weight`)
+      const bias = this.keep(this.file.tensor(`rule.${number}.bias`).data)
+      maps.set([...shape, this.keep(data), bias], 4 * number)
+    }
+    return {
+      kind: RULES[facts.kind],
+      channels: facts.channels,
+      inputChannels: facts.input_channels,
+      embed: facts.embed,
+      heads: facts.heads,
+      epsilon: facts.epsilon,
+      attentionBias: facts.attention_bias,
+      maps: this.keep(maps),
+      gate: this.keep(this.file.tensor('rule.gate').data),
+    }
+  }
+
+  free(): void {
+    for (const at of this.places.splice(0)) this.kernels.drop(at)
+  }
+
+  private keep(numbers: Float32Array | Int32Array): number {
+    const at = this.kernels.keep(numbers)
+    this.places.push(at)
+    return at
+  }
+}
+
+/** Rows of `narrow` numbers as rows of `wide`, filled up with zeros. */
+function spread(data: Float32Array<ArrayBuffer>, narrow: number, wide: number): Float32Array<ArrayBuffer> {
+  if (narrow === wide) return data
+  const result = new Float32Array((data.length / narrow) * wide)
+  for (let row = 0; row < data.length / narrow; row++)
+    result.set(data.subarray(row * narrow, (row + 1) * narrow), row * wide)
+  return result
+}
+
+/** G g G^T of a kernel (3, 3, size), (4, 4, size). */
+function transformed(kernel: Float32Array, size: number): Float32Array<ArrayBuffer> {
+  const result = new Float32Array(16 * size)
+  const sums = new Float64Array(size)
+  for (let place = 0; place < 16; place++) {
+    sums.fill(0)
+    for (let tap = 0; tap < 9; tap++) {
+      const factor = WINOGRAD[place >> 2][Math.floor(tap / 3)] * WINOGRAD[place & 3][tap % 3]
+      if (factor) for (let at = 0; at < size; at++) sums[at] += factor * kernel[tap * size + at]
+    }
+    result.set(sums, place * size)
+  }
+  return result
+}

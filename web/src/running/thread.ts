@@ -1,0 +1,4 @@
+// A thread beside the worker's.
+import { help, type Help } from './kernels'
+
+self.onmessage = ({ data }: MessageEvent<Help>) => help(data)

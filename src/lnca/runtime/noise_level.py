@@ -25,7 +25,7 @@ LEVEL_CHANNELS = 2
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 # Upper bound of a level, as a multiple of the picture's standard deviation in the cells around; noise that is blurred
 # over pixels varies less there.
-MOST = 4.0
+MOST = 1.5
 # Of a level's logarithm: from a twentieth to 256.
 LOWEST, HIGHEST = -3.0, math.log(256)
 # A cell trusts what it says by factors of at most e to this.

@@ -34,7 +34,7 @@ from .streamer import Request, Streamer
 # of more rows than the last.
 WINDOW, OVERLAP, LARGE = 1088, 128, 96
 # Floats a pixel of a window that are in use at a time, beside those of the cells.
-FLOATS = 32
+FLOATS = 16
 
 
 @dataclass(frozen=True)

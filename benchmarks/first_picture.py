@@ -123,7 +123,7 @@ def installed(folder: Path, root: Path) -> dict[str, Any]:
     begin = time.perf_counter()
     subprocess.run(install, check=True)
     seconds = time.perf_counter() - begin
-    (packages,) = (folder / "venv").glob("lib*/python*/site-packages")
+    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
     return {
         "wheel_bytes": wheel.stat().st_size,
         "bytes": size(folder / "venv"),

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import Progress
-from safetensors import safe_open
 
 import lnca
 from lnca.errors import LncaError
@@ -45,6 +44,7 @@ from lnca.measuring.measure import Timing, environment, matrix_rate, time_togeth
 from lnca.memory import keep_freed_memory
 from lnca.nn.model import SteppedModel
 from lnca.runtime.native import BFLOAT16_SETS, best_level
+from lnca.runtime.weights import identity
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -65,7 +65,7 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
         ways["bfloat16"] = partial(restored, lnca.load(name, "cpu", precision="bfloat16").restore)
     return Denoiser(
         name=Path(name).stem,
-        identity=of_weights(restorer.info.path),
+        identity=identity(restorer.info),
         run=run,
         blind=True,
         refusal=refusal,
@@ -115,17 +115,8 @@ def function(where: str, weights: Path | None = None, name: str | None = None) -
         run = getattr(module, own_name)
     except (ImportError, ValueError, AttributeError) as error:
         raise LncaError(f"--function should be module:callable, got {where!r}: {error}") from error
-    identity = digest(*(Path(path) for path in (module.__file__, weights) if path))
-    return Denoiser(name=name or own_name, identity=identity, run=run, blind=True, levels=SIGMAS)
-
-
-def of_weights(path: Path) -> str:
-    """Digest of the tensors of a weight file; its card may change without an effect on scores."""
-    found = sha256()
-    with safe_open(path, "np") as file:
-        for name in sorted(file.keys()):
-            found.update(name.encode() + file.get_tensor(name).tobytes())
-    return found.hexdigest()
+    known_by = digest(*(Path(path) for path in (module.__file__, weights) if path))
+    return Denoiser(name=name or own_name, identity=known_by, run=run, blind=True, levels=SIGMAS)
 
 
 def digest(*paths: Path) -> str:

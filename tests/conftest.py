@@ -39,6 +39,18 @@ def weights(tmp_path_factory):
     return path
 
 
+def save_small_pyramid(path, card):
+    """Writes a small model that takes a noise level, changes pictures and estimates their noise; returns the path."""
+    torch.manual_seed(0)
+    settings = {"channels": (8, 8, 8), "rules": 2}
+    model = lnca.build("pyramid", **settings)
+    with torch.no_grad():
+        torch.nn.init.normal_(model.decode.weight, std=0.02)
+        torch.nn.init.normal_(model.estimator.conclude[-1].weight, std=0.1)
+    save_weights(path, model, "pyramid", settings, card)
+    return path
+
+
 def textured(width, height, seed=0):
     """A smooth random RGB picture."""
     small = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lnca
+from conftest import save_small_pyramid
 from lnca import LncaError
 from lnca.exporting import export
 from lnca.nn.weights_file import save_weights
@@ -186,15 +187,7 @@ CARD = {"task": "photo-denoise", "licence": "a licence", "data": "photographs", 
 @pytest.fixture(scope="module")
 def noise_weights(tmp_path_factory):
     """A weight file of a small model that takes a noise level, changes pictures and guesses their noise."""
-    torch.manual_seed(0)
-    settings = {"channels": (8, 8, 8), "rules": 2}
-    model = lnca.build("pyramid", **settings)
-    with torch.no_grad():
-        torch.nn.init.normal_(model.decode.weight, std=0.02)
-        torch.nn.init.normal_(model.estimator.conclude[-1].weight, std=0.1)
-    path = tmp_path_factory.mktemp("noise") / "small.safetensors"
-    save_weights(path, model, "pyramid", settings, CARD)
-    return path
+    return save_small_pyramid(tmp_path_factory.mktemp("noise") / "small.safetensors", CARD)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ import huggingface_hub
 import pytest
 import yaml
 
-import judges as benchmark
 from lnca import LncaError
 from lnca.exporting.darktable import configuration
+from lnca.runtime.weights import identity
 from lnca.version import __version__
 from publish import HOSTS, publish
 from publishing import conda, darktable, hub, openmodeldb
-from publishing.facts import ROOT, Facts, identity, judges, shipped
+from publishing.facts import ROOT, Facts, judges, shipped
 
 ARCHITECTURE = Path("libs/spandrel/spandrel/architectures/LNCA")
 
@@ -49,8 +49,9 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def test_weights_are_known_as_the_benchmarks_know_them(photo):
-    assert identity(photo.path) == benchmark.of_weights(photo.path)
+def test_the_public_scores_are_of_the_shipped_weights(facts, photo):
+    assert facts.judges["methods"][photo.name]["identity"] == identity(photo)
+    assert facts.judged(photo)
 
 
 def test_facts_that_are_none(facts, photo, tmp_path):

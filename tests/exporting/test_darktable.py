@@ -11,11 +11,11 @@ import onnx
 import pytest
 import torch
 
-import lnca
+from conftest import save_small_pyramid
 from lnca import LncaError
 from lnca.catalogue import describe
 from lnca.exporting.darktable import OVERLAP, archive, configuration, export_darktable, identity, unpacked
-from lnca.nn.weights_file import load_weights, save_weights
+from lnca.nn.weights_file import load_weights
 from lnca.onnx import session
 
 ROOT = Path(__file__).parents[2]
@@ -26,15 +26,7 @@ CARD = {"task": "photo-denoise", "licence": "weights Apache-2.0; the pictures ar
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A weight file of a small model that changes pictures and estimates their noise."""
-    torch.manual_seed(0)
-    settings = {"channels": (8, 8, 8), "rules": 2}
-    model = lnca.build("pyramid", **settings)
-    with torch.no_grad():
-        torch.nn.init.normal_(model.decode.weight, std=0.02)
-        torch.nn.init.normal_(model.estimator.conclude[-1].weight, std=0.1)
-    path = tmp_path_factory.mktemp("weights") / "small-denoise.safetensors"
-    save_weights(path, model, "pyramid", settings, CARD)
-    return path
+    return save_small_pyramid(tmp_path_factory.mktemp("weights") / "small-denoise.safetensors", CARD)
 
 
 @pytest.fixture(scope="module")

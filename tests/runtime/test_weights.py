@@ -12,7 +12,7 @@ import lnca
 from lnca import LncaError, catalogue
 from lnca.catalogue import HEADER, describe, shipped_weights
 from lnca.hub import WEIGHTS, save_pretrained
-from lnca.runtime.weights import digest, sharing, tensors, whole
+from lnca.runtime.weights import digest, identity, sharing, tensors, whole
 
 DEBLUR, DENOISE = shipped_weights()["photo-deblur"], shipped_weights()["photo-denoise"]
 
@@ -47,6 +47,8 @@ def test_files_that_share_and_whole_ones_restore_alike(tmp_path):
     kernel = np.full((1, 5), 0.2)
     expected = lnca.deblur(picture, kernel)
     assert np.array_equal(lnca.deblur(picture, kernel, model=path), expected)
+    # Results know a model by its cells, wherever they lie.
+    assert identity(describe(path)) == identity(describe(DEBLUR))
     # A copy of the file alone, elsewhere.
     copy = shutil.copy(DEBLUR, tmp_path / "copy.safetensors")
     assert np.array_equal(lnca.deblur(picture, kernel, model=copy), expected)

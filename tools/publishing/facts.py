@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import safe_open
 
 from lnca.catalogue import ModelInfo, models
 from lnca.errors import LncaError
+from lnca.runtime.weights import identity
 from lnca.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ class Facts:
             LncaError: those that there are belong to other weights of that name.
         """
         method = self.judges["methods"].get(info.name)
-        if method is not None and method["identity"] != identity(info.path):
+        if method is not None and method["identity"] != identity(info):
             raise LncaError(
                 f"benchmarks/results/judges.json has scores of other weights of {info.name}; "
                 f"run benchmarks/judges.py --methods {info.name} first"
@@ -106,15 +106,6 @@ def judges(path: Path = ROOT / "benchmarks" / "results" / "judges.json") -> dict
     """The result file of the public benchmarks."""
     content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content
-
-
-def identity(path: Path) -> str:
-    """Of a weight file's tensors, as benchmarks/judges.py knows weights by it."""
-    found = sha256()
-    with safe_open(path, "np") as file:
-        for name in sorted(file.keys()):
-            found.update(name.encode() + file.get_tensor(name).tobytes())
-    return found.hexdigest()
 
 
 def digest(path: Path) -> str:

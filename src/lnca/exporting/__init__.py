@@ -23,7 +23,7 @@ from ..nn.weights_file import load_weights
 from ..onnx import DESCRIPTION, FLOAT32, GRAPHS, Form, Variant, file_name
 from ..version import __version__
 from .cells import CellsExport
-from .graphs import OPSET, TOLERANCE, as_json, model_props
+from .graphs import OPSET, TOLERANCE, as_json, check_libraries, model_props
 from .image import ImageExport, TilesExport
 from .program import export_program
 
@@ -119,12 +119,7 @@ def _exporter(
 def _export_graphs(
     exporter: CellsExport | ImageExport | TilesExport, info: ModelInfo, folder: Path, variants: Sequence[Variant]
 ) -> dict[str, Any]:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise LncaError(f"ONNX needs {error.name}: pip install 'lnca[export]'") from error
+    check_libraries()
     checks: dict[str, dict[str, float]] = {}
     description = {
         "lnca": __version__,

@@ -29,7 +29,7 @@ from ..runtime.noise_level import SIDE
 from ..runtime.pyramid import reach
 from ..version import __version__
 from . import temporary_folder
-from .graphs import OPSET, TOLERANCE, as_json, compared, graph, model_props, probe, to_bytes
+from .graphs import OPSET, TOLERANCE, as_json, check_libraries, compared, graph, model_props, probe, to_bytes
 
 FORM = "darktable"
 SUFFIX = ".dtmodel"
@@ -143,12 +143,7 @@ def tile_graph(model: PyramidAutomaton, info: ModelInfo, tile: int) -> bytes:
     Raises:
         LncaError: a missing library.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise LncaError(f"ONNX needs {error.name}: pip install 'lnca[export]'") from error
+    check_libraries()
     facts = {
         "lnca": __version__,
         "model": info.name,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .. import metrics
 from ..catalogue import ModelInfo
 from ..demo import corruption, photograph
+from ..errors import LncaError
 from ..randomness import numpy_generator
 from ..restoration.pictures import to_array, to_tensor
 
@@ -34,6 +35,16 @@ def model_props(description: dict[str, Any], info: ModelInfo) -> dict[str, str]:
     told = {key: str(description[key]) for key in TOLD if key in description}
     known = {name: str(info.card[key]) for key, name in OF_CARD.items() if key in info.card}
     return {**told, **known, "card": json.dumps(info.card, sort_keys=True)}
+
+
+def check_libraries() -> None:
+    """Raises `LncaError` if a library that writes graphs is missing."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise LncaError(f"ONNX needs {error.name}: pip install 'lnca[export]'") from error
 
 
 @contextlib.contextmanager

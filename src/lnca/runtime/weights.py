@@ -87,12 +87,14 @@ def tensors(info: ModelInfo, framework: str = "np") -> dict[str, Any]:
     found = _in_file(info.path, framework)
     for prefix, part in info.shared.items():
         holder = holder_of(part, info.path)
-        if digest(_in_file(holder, "np")) != part.sha256:
+        held = _in_file(holder, "np")
+        if digest(held) != part.sha256:
             raise SharingError(
                 f"{info.path} was made for another version of {part.model}; get the file that comes with this lnca, or "
                 "a copy that holds all its tensors"
             )
-        found |= {f"{prefix}.{name}": tensor for name, tensor in _in_file(holder, framework).items()}
+        given = held if framework == "np" else _in_file(holder, framework)
+        found |= {f"{prefix}.{name}": tensor for name, tensor in given.items()}
     return found
 
 
@@ -109,6 +111,11 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     for name, array in sorted(arrays.items()):
         found.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
     return found.hexdigest()
+
+
+def identity(info: ModelInfo) -> str:
+    """The `digest` of all tensors of a model, shared ones included: results that have it are of these weights."""
+    return digest(tensors(info))
 
 
 def origins_of(info: ModelInfo) -> dict[str, Hashable]:

@@ -1,10 +1,11 @@
 """Times restoring with and without another program that occupies a core, for this checkout and an earlier one.
 
     python benchmarks/busy.py --before OTHER_CHECKOUT/src --out benchmarks/results/busy.json
-    python benchmarks/busy.py --before OTHER_CHECKOUT/src --as-it-is  # on a machine whose cores others hold anyway
+    python benchmarks/busy.py --before OTHER_CHECKOUT/src --as-it-is  # on a machine whose cores are already busy
 
-All ways run in turn, round by round, so that other work on the machine affects them alike. Each runs in a new process:
-one that restores several times (seconds of each except the first), and the command (seconds from start to end).
+All variants run in turn in every round, so that other work on the machine affects them equally. Each runs in new
+processes: one restores several times (seconds of each restoration except the first), the other is the command (seconds
+from start to end).
 """
 
 import argparse
@@ -25,7 +26,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SIDE, TIMES = 512, 3
-# Restores several times in one process; prints the seconds of each except the first, and a digest of the result.
+# Restores several times in one process; prints the seconds of each restoration except the first, and a digest of the
+# result.
 RESTORE = """
 import hashlib, sys, time
 import numpy as np
@@ -41,20 +43,20 @@ for _ in range(int(sys.argv[2])):
     seconds.append(time.perf_counter() - begin)
 print(*seconds[1:], hashlib.sha256(result.tobytes()).hexdigest())
 """
-# The program that runs beside it.
+# The program that runs at the same time.
 NOTHING, HOLDER, ANYWAY = "nothing of ours", "a program that holds a core", "what the machine does anyway"
 HOLD = "import os\nos.sched_setaffinity(0, {%d})\nwhile True: pass"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--before", type=Path, help="folder with another lnca in it, of which the same is measured")
+    parser.add_argument("--before", type=Path, help="folder with another version of lnca, to measure as well")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--as-it-is", action="store_true", help="only beside what the machine does anyway")
+    parser.add_argument("--as-it-is", action="store_true", help="do not start another program")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "busy.json")
     options = parser.parse_args()
-    # The folder of lnca, and changes of the environment.
+    # For each variant the folder of lnca, and changes of the environment.
     ways: dict[str, tuple[Path, dict[str, str]]] = {"now": (ROOT / "src", {})}
     if options.before:
         ways |= {
@@ -64,19 +66,19 @@ def main() -> None:
     besides = (ANYWAY,) if options.as_it_is else (NOTHING, HOLDER)
     seconds: dict[tuple[str, str, str], list[float]] = {}
     digests, loads = set(), []
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         with Image.open(ROOT / "src" / "lnca" / "assets" / "lake.jpg") as image:
-            image.resize((SIDE, SIDE)).save(room / "picture.png")
+            image.resize((SIDE, SIDE)).save(folder / "picture.png")
         for number, beside, name in itertools.product(range(options.rounds), besides, ways):
             loads.append(os.getloadavg()[0])
             with held(beside == HOLDER):
-                found, digest = restored(room, *ways[name], options.threads)
-                seconds.setdefault((name, beside, "restore"), []).extend(found)
+                values, digest = restored(folder, *ways[name], options.threads)
+                seconds.setdefault((name, beside, "restore"), []).extend(values)
                 digests.add(digest)
-                seconds.setdefault((name, beside, "command"), []).append(command(room, *ways[name]))
+                seconds.setdefault((name, beside, "command"), []).append(command(folder, *ways[name]))
             print(f"round {number + 1} of {options.rounds}: {name}, beside {beside}", flush=True)
-    rows = [row(*key, found) for key, found in seconds.items()]
+    rows = [row(*key, values) for key, values in seconds.items()]
     content = {
         "threads": options.threads,
         "cores": os.cpu_count(),
@@ -91,21 +93,21 @@ def main() -> None:
     print(json.dumps(content, indent=1))
 
 
-def row(way: str, beside: str, what: str, found: list[float]) -> dict[str, Any]:
+def row(way: str, beside: str, what: str, values: list[float]) -> dict[str, Any]:
     """A row of the result, in seconds."""
     return {
         "way": way,
         "beside": beside,
         "what": what,
-        "median": statistics.median(found),
-        "least": min(found),
-        "most": max(found),
-        "times": len(found),
+        "median": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        "times": len(values),
     }
 
 
 def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How many times as long each way takes as lnca does now, in medians."""
+    """The time of each variant relative to that of lnca now, by medians."""
     now = {(r["beside"], r["what"]): r["median"] for r in rows if r["way"] == "now"}
     others = [r for r in rows if r["way"] != "now"]
     return {f"{r['what']}, {r['way']}, beside {r['beside']}": r["median"] / now[r["beside"], r["what"]] for r in others}
@@ -125,18 +127,18 @@ def held(busy: bool) -> Iterator[None]:
         process.wait()
 
 
-def restored(room: Path, source: Path, extra: dict[str, str], threads: int) -> tuple[list[float], str]:
+def restored(folder: Path, source: Path, extra: dict[str, str], threads: int) -> tuple[list[float], str]:
     """Seconds of each restoration except the first in a new process, and a digest of the result."""
-    words = [sys.executable, "-c", RESTORE, str(room / "picture.png"), str(TIMES), str(threads)]
-    *found, digest = subprocess.run(
-        words, env=environment(source, extra), capture_output=True, text=True, check=True
+    arguments = [sys.executable, "-c", RESTORE, str(folder / "picture.png"), str(TIMES), str(threads)]
+    *values, digest = subprocess.run(
+        arguments, env=environment(source, extra), capture_output=True, text=True, check=True
     ).stdout.split()
-    return [float(number) for number in found], digest
+    return [float(number) for number in values], digest
 
 
-def command(room: Path, source: Path, extra: dict[str, str]) -> float:
+def command(folder: Path, source: Path, extra: dict[str, str]) -> float:
     """Seconds of the command on one picture."""
-    words = [
+    arguments = [
         sys.executable,
         "-m",
         "lnca",
@@ -149,7 +151,7 @@ def command(room: Path, source: Path, extra: dict[str, str]) -> float:
         "--overwrite",
     ]
     begin = time.perf_counter()
-    subprocess.run(words, cwd=room, env=environment(source, extra), capture_output=True, check=True)
+    subprocess.run(arguments, cwd=folder, env=environment(source, extra), capture_output=True, check=True)
     return time.perf_counter() - begin
 
 

@@ -46,7 +46,7 @@ def _in_jax(run: JaxRun, cells: Tensor) -> None:
 
 
 def ways(rule: Any) -> dict[str, Callable[[Tensor], object]]:
-    """Each way to run the steps here."""
+    """The available implementations of the steps, by name."""
     found: dict[str, Callable[[Tensor], object]] = {}
     for precision in PRECISIONS:
         found[f"plain {precision}"] = partial(_plain, rule, precision=precision)

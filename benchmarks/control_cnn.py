@@ -1,7 +1,7 @@
-"""The control: a plain residual CNN of five 3x3 layers, trained on the tiles of the shipped models.
+"""The control model: a plain residual CNN of five 3x3 layers, trained on the same tiles as the shipped models.
 
-It has the same split, corruption, curriculum and image losses, and as many new samples as all phases of the models
-together; it is scored like them.
+It uses the same split, corruption, curriculum and image losses, as many samples as all phases of the shipped models
+together, and the same scores.
 
     python benchmarks/control_cnn.py --task denoise --data ../shared/data/photos
 """

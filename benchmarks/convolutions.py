@@ -1,4 +1,4 @@
-"""Compares Winograd's 3x3 convolutions (`runtime/cpu/winograd.h`) with those that multiply every tap.
+"""Compares 3x3 convolutions by the Winograd algorithm (`runtime/cpu/winograd.h`) with direct convolutions.
 
 Measures time and error against float64 for layers of the models for photographs, on one thread, with every available
 instruction set, and then whole restorations.
@@ -30,15 +30,15 @@ from lnca.runtime.layers import convolution as layer_of
 from lnca.runtime.native import INSTRUCTION_SETS, best_level
 
 RESULT = Path(__file__).parent / "results" / "convolutions.json"
-WAYS = {"every tap": convolution.WIDEST + 1, "transformed": convolution.FEWEST}
-# Inputs and outputs.
+WAYS = {"every tap": convolution.MAX_INPUTS + 1, "transformed": convolution.WINOGRAD_MIN_INPUTS}
+# Numbers of input and output channels.
 LAYERS = [(32, 32), (64, 32), (96, 96), (32, 3), (8, 16)]
 MODELS = ["photo-denoise", "photo-deblur", "lnca-denoise"]
 SIDE, PICTURE, ROUNDS = 128, 512, 7
 
 
 def compared(ways: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Times of both ways, in turn."""
+    """Times of both algorithms, measured in turn."""
     times = time_together(ways, ROUNDS, torch.device("cpu"))
     return {
         "seconds": {name: timing.as_json() for name, timing in times.items()},
@@ -52,8 +52,8 @@ def layer(inputs: int, outputs: int, level: str) -> dict[str, Any]:
     with torch.no_grad():
         expected = conv.double()(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     ways: dict[str, Callable[[], Band]] = {}
-    for name, fewest in WAYS.items():
-        with patch.object(convolution, "FEWEST", fewest):
+    for name, min_inputs in WAYS.items():
+        with patch.object(convolution, "WINOGRAD_MIN_INPUTS", min_inputs):
             ways[name] = partial(NativeConvolution(made, level), Band(x.numpy(), 0, SIDE), 0, SIDE)
     errors = {name: float(np.abs(way().values - expected.numpy()).max()) for name, way in ways.items()}
     return {"level": level, "inputs": inputs, "outputs": outputs, "largest error": errors, **compared(ways)}
@@ -62,8 +62,8 @@ def layer(inputs: int, outputs: int, level: str) -> dict[str, Any]:
 def restoration(name: str) -> dict[str, Any]:
     picture = torch.rand(PICTURE, PICTURE, 3).numpy()
     ways: dict[str, Callable[[], Any]] = {}
-    for way, fewest in WAYS.items():
-        with patch.object(convolution, "FEWEST", fewest):
+    for way, min_inputs in WAYS.items():
+        with patch.object(convolution, "WINOGRAD_MIN_INPUTS", min_inputs):
             restorer = lnca.load(name, "cpu", "fused")
             restorer.restore(picture[:64, :64])
         ways[way] = partial(restorer.restore, picture)

@@ -1,7 +1,7 @@
-"""Kills lnca at random moments, resumes, and checks that the result is that of an uninterrupted run.
+"""Kills lnca at random moments, resumes it, and checks that the result is that of an uninterrupted run.
 
-Training (both phases), preparing data, restoring a folder and exporting are killed with SIGKILL, resumed, killed again;
-then one worker of an elastic training run is killed, one run is asked to stop, and one meets a full disk.
+Training (both phases), preparing data, restoring a folder and exporting are killed with SIGKILL, resumed, and killed
+again. Then one worker of an elastic training run is killed, one run gets SIGTERM, and one runs out of disk space.
 
     python benchmarks/faults.py [--kills 100] [--seed 0]
 """
@@ -95,7 +95,7 @@ def trained_until(folder: Path) -> str:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """The files that count: not hidden files, nor files with times (TensorBoard events, manifests, checkpoints)."""
+    """The files to compare: neither hidden files nor files with times (TensorBoard events, manifests, checkpoints)."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -104,7 +104,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def gone(group: int) -> bool:
-    """Whether all processes of a group end soon; kills those that do not."""
+    """Whether all processes of a group end within `PATIENCE`; kills those that do not."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
@@ -132,7 +132,7 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
         try:
             status = process.wait(draw.uniform(0, duration) if done < kills else None)
         except subprocess.TimeoutExpired:
-            # Alternately kill the process alone, whose workers have to notice it, and all processes at once.
+            # Alternately kill only the main process, which its workers must notice, and all processes at once.
             (os.kill if done % 2 else os.killpg)(process.pid, signal.SIGKILL)
             process.wait()
             done, outlived = done + 1, outlived + (not gone(process.pid))
@@ -160,7 +160,7 @@ def killed(job: Job, kills: int, folder: Path, draw: random.Random) -> dict[str,
 
 
 def elastic(folder: Path, pictures: Path) -> dict[str, Any]:
-    """Two processes under torchrun, of which one is killed when the first checkpoint is there."""
+    """Trains in two processes under torchrun, and kills one of them after the first checkpoint."""
 
     def command(out: Path) -> list[str]:
         run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -1,8 +1,8 @@
 """Time to a new user's first picture: size and time of the installation, and CPU time of commands.
 
-    python benchmarks/first_picture.py                   # builds a wheel, installs it in an environment of its own
-    python benchmarks/first_picture.py --numpy           # only how much longer numpy takes than the kernels
-    python benchmarks/first_picture.py --before CHECKOUT  # and another checkout, installed the same way, in turn
+    python benchmarks/first_picture.py                   # builds a wheel, and installs it in a new environment
+    python benchmarks/first_picture.py --numpy           # only the time of numpy relative to the kernels
+    python benchmarks/first_picture.py --before CHECKOUT  # also another checkout, installed the same way, in turn
 
 CPU time is that of the process and its children, user and system. A cold start with a megapixel is compared with the
 same restoration in a warm process, and divided into its parts.
@@ -49,7 +49,7 @@ for _ in range(4):
     seconds.append(time.perf_counter() - begin)
 print(sorted(seconds[1:])[1])
 """
-# Seconds of the parts of `lnca restore`, in a process that is cold, and of restoring once more.
+# Prints the seconds of the parts of `lnca restore` in a cold process, and of restoring again.
 PARTS = """
 import json, sys, time
 from pathlib import Path
@@ -101,7 +101,7 @@ def size(folder: Path) -> int:
 
 
 def sizes(packages: Path) -> dict[str, int]:
-    """Bytes of each package, without pip; a package's libraries and what was written down of it are its own."""
+    """Bytes of each package, with its libraries and its metadata, without pip."""
     found: dict[str, int] = {}
     for folder in packages.iterdir():
         name = folder.name.partition("-")[0].partition(".")[0].lower()
@@ -111,7 +111,7 @@ def sizes(packages: Path) -> dict[str, int]:
 
 
 def installed(folder: Path, root: Path) -> dict[str, Any]:
-    """Installs a wheel of a checkout into an environment of its own: how long that takes, and how large it is."""
+    """Installs the wheel of a checkout in a new environment; returns the time and the sizes."""
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(root)]
     subprocess.run(build, check=True)
     (wheel,) = folder.glob("*.whl")
@@ -134,13 +134,13 @@ def installed(folder: Path, root: Path) -> dict[str, Any]:
 
 
 def warm(python: str, environment: dict[str, str], *arguments: str) -> float:
-    """Seconds of a restoration in a process that has restored one before: a file, a model and a backend."""
+    """Seconds of a restoration in a warm process. The arguments are a file, a model and a backend."""
     done = subprocess.run([python, "-c", WARM, *arguments], env=environment, check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
 def parts(python: str, environment: dict[str, str], rounds: int, *arguments: str) -> dict[str, float]:
-    """Seconds of the parts of a cold start, medians: a file, a model and an output."""
+    """Medians of the seconds of the parts of a cold start. The arguments are a file, a model and an output."""
     found: list[dict[str, float]] = []
     line = [python, "-c", PARTS, *arguments]
     for _ in range(rounds):
@@ -150,9 +150,9 @@ def parts(python: str, environment: dict[str, str], rounds: int, *arguments: str
 
 
 def in_numpy(folder: Path, python: str, environment: dict[str, str], rounds: int) -> dict[str, Any]:
-    """How many times as long pictures take in numpy as by the compiled kernels, by model."""
+    """The time of restoring in numpy relative to the compiled kernels, by model."""
     found = {}
-    # Like in the commands: lnca divides numpy's work among threads itself.
+    # As in the commands, where lnca distributes the work of numpy over threads itself.
     environment = {**environment, "OPENBLAS_NUM_THREADS": "1"}
     for model in NUMPY_MODELS:
         times: dict[str, list[float]] = {"plain": [], "fused": []}
@@ -192,7 +192,7 @@ def in_turn(folder: Path, pythons: dict[str, str], environment: dict[str, str], 
     result: dict[str, Any] = {}
     for way, python in pythons.items():
         rows: dict[str, Any] = {
-            # The first time of each is dropped, since files are then read from the disk.
+            # The first time of each is dropped, because it includes reading files from the disk.
             what: {
                 "cpu_seconds": median(cpu for cpu, _ in times[way, what][1:]),
                 "seconds": median(seconds for _, seconds in times[way, what][1:]),
@@ -218,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--before", type=Path, help="another checkout")
-    parser.add_argument("--numpy", action="store_true", help="only numpy's time anew, in this environment")
+    parser.add_argument("--numpy", action="store_true", help="measure only the time of numpy, in this environment")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

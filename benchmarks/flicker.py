@@ -1,8 +1,8 @@
-"""Flicker of restored video: how much the error of restored frames changes from one to the next, and whether cells that
-begin from those of the frame before change less, or need fewer steps.
+"""Flicker of restored video: how much the error changes from frame to frame, and whether cells that start from the last
+frame's cells flicker less or need fewer steps.
 
-Clips are views of photographs that stay or pan, and frames of a real film (`--clip`), all with independent noise in
-every frame. A photograph's view that pans is looked at in the photograph's own place, so that only errors change.
+Clips are static or panning views of photographs, and frames of a real film (`--clip`), all with independent noise in
+every frame. Panning views are compared in the coordinates of the photograph, so that only errors change.
 
     python benchmarks/flicker.py --data ../shared/data/photos --clip FILM    # benchmarks/results/flicker.json
 """
@@ -27,22 +27,22 @@ from lnca.runtime.models import Latent
 from lnca.runtime.settling import Settling
 
 RESULTS = Path(__file__).parent / "results" / "flicker.json"
-# Pixels of a frame's side, frames of a clip, and those at its beginning that are not scored.
+# Side of a frame in pixels, number of frames of a clip, and number of first frames that are not scored.
 SIDE, FRAMES, FIRST = 128, 8, 3
-# Pixels that the view moves by from frame to frame, down and to the right.
+# Motion of the panning view in pixels per frame, down and to the right.
 PAN = (1, 3)
 SIGMA = 25.0
-# Largest change of a channel of a cell that has settled, as `lnca restore --steps auto` has it.
+# Largest change of a channel of a settled cell, as in `lnca restore --steps auto`.
 TOLERANCE = 0.01
 
-# What restores one frame after the other, (H, W, 3) float32 in [0, 1]; it may remember.
-Way = Callable[[np.ndarray], np.ndarray]
+# Restores one frame after the other, (H, W, 3) float32 in [0, 1]; it may keep a state.
+RestoreFrame = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Clean and noisy frames, (T, H, W, 3) float32 in [0, 1], and where each shows the same things: the first row and
-    column of what all of them show."""
+    """Clean and noisy frames, (T, H, W, 3) float32 in [0, 1], and for each frame the first row and column of the part
+    that all frames show."""
 
     name: str
     clean: np.ndarray
@@ -50,7 +50,7 @@ class Clip:
     corners: list[tuple[int, int]]
 
     def still(self, frames: np.ndarray) -> np.ndarray:
-        """What all frames show, at the same place in each: (T, h, w, 3)."""
+        """The aligned part that all frames show: (T, h, w, 3)."""
         down, right = (max(corner[axis] for corner in self.corners) for axis in (0, 1))
         height, width = frames.shape[1] - down, frames.shape[2] - right
         return np.stack(
@@ -62,19 +62,19 @@ class Clip:
 
 
 def gaussian(frames: np.ndarray, seed: int) -> np.ndarray:
-    """Noise of its own in every frame, in 8 bits, as films have them."""
+    """Adds independent Gaussian noise to every frame, and rounds to 8 bits, as films do."""
     draw = np.random.default_rng(seed)
     return (255 * frames + draw.normal(0, SIGMA, frames.shape)).round().clip(0, 255).astype(np.float32) / 255
 
 
 def paper(frames: np.ndarray, seed: int) -> np.ndarray:
-    """The paper's noise, at the difficulty of its test."""
+    """Adds the paper's noise, at the difficulty of the test."""
     draw = np.random.default_rng(seed)
     return np.stack([masked_noise(frame, PAPER_DIFFICULTY["denoise"], draw) for frame in frames])
 
 
 def views(path: Path, step: tuple[int, int]) -> np.ndarray:
-    """A photograph through a window that moves."""
+    """Frames that a moving window cuts from a photograph."""
     with Image.open(path) as file:
         whole = np.asarray(file.convert("RGB"), np.float32) / 255
     frames = [whole[n * step[0] :][:SIDE, n * step[1] :][:, :SIDE] for n in range(FRAMES)]
@@ -83,13 +83,13 @@ def views(path: Path, step: tuple[int, int]) -> np.ndarray:
 
 
 def large_enough(path: Path) -> bool:
-    """Whether the window has room to move."""
+    """Whether a photograph is large enough for the moving window."""
     with Image.open(path) as file:
         return file.width >= SIDE + PAN[1] * FRAMES and file.height >= SIDE + PAN[0] * FRAMES
 
 
 def film(path: Path) -> np.ndarray:
-    """The middle of a film's first frames."""
+    """The central part of the first frames of a film."""
     import av
 
     frames: list[np.ndarray] = []
@@ -104,11 +104,11 @@ def film(path: Path) -> np.ndarray:
 
 
 def clips(photographs: list[Path], file: Path | None, noise: Callable[[np.ndarray, int], np.ndarray]) -> Iterator[Clip]:
-    """Every photograph with a view that stays and one that pans, and the film."""
+    """Yields a static and a panning view of every photograph, and the film."""
     for number, path in enumerate(photographs):
         for name, step in (("still", (0, 0)), ("pan", PAN)):
             clean = views(path, step)
-            # What is in row r of the photograph is in row r - n * step of frame n.
+            # Row r of the photograph is row r - n * step of frame n.
             corners = [((FRAMES - 1 - n) * step[0], (FRAMES - 1 - n) * step[1]) for n in range(FRAMES)]
             yield Clip(name=name, clean=clean, noisy=noise(clean, number), corners=corners)
     if file is not None:
@@ -117,8 +117,8 @@ def clips(photographs: list[Path], file: Path | None, noise: Callable[[np.ndarra
 
 
 def scores(clip: Clip, restored: np.ndarray) -> dict[str, float]:
-    """PSNR; the deviation over time of the error at a place, and of its change between frames, in 255ths, the square
-    root of the mean over all places."""
+    """PSNR, and two measures of flicker in 255ths, root mean squares over all pixels: the standard deviation over time
+    of the error, and that of its change between frames."""
     error = 255 * clip.still(restored - clip.clean)[FIRST:].astype(np.float64)
     return {
         "psnr": float(np.mean(10 * np.log10(255**2 / (error**2).mean((1, 2, 3))))),
@@ -128,7 +128,7 @@ def scores(clip: Clip, restored: np.ndarray) -> dict[str, float]:
 
 
 def given(frame: np.ndarray) -> np.ndarray:
-    """Nothing."""
+    """Returns the frame unchanged."""
     return frame
 
 
@@ -136,8 +136,8 @@ class Levels:
     """photo-denoise, frame by frame.
 
     Args:
-        before: share of the noise level of the frames before in that of a frame; None takes the true one.
-        steps: of the true level; the model's own number when None.
+        before: weight of the noise level of the earlier frames in that of a frame; None uses the true level.
+        steps: number of steps; the model's own number if None.
     """
 
     def __init__(self, before: float | None, steps: int | None = None):
@@ -155,7 +155,7 @@ class Levels:
 
 
 class Mixed:
-    """photo-denoise, given the mean of a frame and of the restored one before, and told the noise that is left."""
+    """photo-denoise on the mean of a frame and of the last restored frame, with the noise level of that mean."""
 
     def __init__(self) -> None:
         self.restorer = lnca.load("photo-denoise", "cpu")
@@ -168,12 +168,12 @@ class Mixed:
 
 
 class WarmPyramid:
-    """photo-denoise, whose cells begin where those of the frame before ended, told the true noise level.
+    """photo-denoise with the true noise level, where the cells start from the final cells of the last frame.
 
     Args:
-        first: the rule that a frame begins with; the first frame takes all.
-        fine: whether the fine cells too are those of before, moved by what the encoder makes of the difference of the
-            two frames; otherwise they are the new frame's.
+        first: number of the first rule for a frame; the first frame uses all rules.
+        fine: whether the fine cells, too, start from the last frame's, plus the difference of the two encoded frames;
+            otherwise they start from the new frame.
     """
 
     def __init__(self, first: int, fine: bool):
@@ -202,10 +202,10 @@ class LatentCells:
     """A latent automaton.
 
     Args:
-        steps: of a frame.
-        warm: whether output and hidden channels begin as those of the frame before ended; the first frame takes the
+        steps: number of steps for a frame.
+        warm: whether output and hidden channels start from the final ones of the last frame; the first frame takes the
             model's own number of steps.
-        settle: whether cells that have settled are left out.
+        settle: whether settled cells are skipped.
     """
 
     def __init__(self, name: str, steps: int, *, warm: bool, settle: bool = False):
@@ -238,8 +238,8 @@ class LatentCells:
         return model.coder.decode(rows, latent, SIDE, 0, SIDE)[0].clip(0, 1)
 
 
-def photo_ways() -> dict[str, Callable[[], Way]]:
-    """What is measured on Gaussian noise."""
+def photo_methods() -> dict[str, Callable[[], RestoreFrame]]:
+    """The methods for Gaussian noise, by name; each starts with a new state."""
     return {
         "given": lambda: given,
         "its own level in each frame": lambda: Levels(0.0),
@@ -255,19 +255,19 @@ def photo_ways() -> dict[str, Callable[[], Way]]:
     }
 
 
-def latent_ways(name: str, own: int) -> dict[str, Callable[[], Way]]:
-    """What is measured on the paper's noise."""
-    ways: dict[str, Callable[[], Way]] = {"given": lambda: given}
+def latent_methods(name: str, own: int) -> dict[str, Callable[[], RestoreFrame]]:
+    """The methods for the paper's noise, by name; each starts with a new state."""
+    methods: dict[str, Callable[[], RestoreFrame]] = {"given": lambda: given}
     for steps in (own, own // 2, own // 4, own // 8):
-        ways[f"{steps} steps"] = lambda steps=steps: LatentCells(name, steps, warm=False)  # type: ignore[misc]
-        ways[f"{steps} steps, cells of before"] = lambda steps=steps: LatentCells(name, steps, warm=True)  # type: ignore[misc]
-    ways["until settled"] = lambda: LatentCells(name, own, warm=False, settle=True)
-    ways["until settled, cells of before"] = lambda: LatentCells(name, own, warm=True, settle=True)
-    return ways
+        methods[f"{steps} steps"] = lambda steps=steps: LatentCells(name, steps, warm=False)  # type: ignore[misc]
+        methods[f"{steps} steps, cells of before"] = lambda steps=steps: LatentCells(name, steps, warm=True)  # type: ignore[misc]
+    methods["until settled"] = lambda: LatentCells(name, own, warm=False, settle=True)
+    methods["until settled, cells of before"] = lambda: LatentCells(name, own, warm=True, settle=True)
+    return methods
 
 
-def measured(begin: Callable[[], Way], all_clips: list[Clip]) -> dict[str, dict[str, float]]:
-    """Mean scores of a way on each kind of clip, and the steps that a cell took."""
+def measured(begin: Callable[[], RestoreFrame], all_clips: list[Clip]) -> dict[str, dict[str, float]]:
+    """Mean scores of a method on each kind of clip, and the mean number of steps of a cell."""
     found: dict[str, list[dict[str, float]]] = {}
     for clip in all_clips:
         restore = begin()
@@ -287,7 +287,9 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help=f"a film of {SIDE}x{SIDE} pixels or more")
     parser.add_argument("--photographs", type=int, default=2)
     parser.add_argument("--models", nargs="*", default=["photo-denoise", "latent-nafca-denoise"])
-    parser.add_argument("--ways", nargs="*", help="only those whose names hold one of these; results of others stay")
+    parser.add_argument(
+        "--methods", nargs="*", help="parts of the names of the methods to measure; other results are kept"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     paths = [path for path in chosen_pictures(options.data, "test", 0) if large_enough(path)][: options.photographs]
@@ -295,16 +297,16 @@ def main() -> None:
     about |= {"side": SIDE, "frames": FRAMES, "first": FIRST, "pan": PAN, "sigma": SIGMA, "tolerance": TOLERANCE}
     for name in options.models:
         photo = name == "photo-denoise"
-        ways = photo_ways() if photo else latent_ways(name, lnca.load(name, "cpu").steps or 0)
+        methods = photo_methods() if photo else latent_methods(name, lnca.load(name, "cpu").steps or 0)
         all_clips = list(clips(paths, options.clip, gaussian if photo else paper))
-        for way, begin in ways.items():
-            if options.ways is not None and not any(part in way for part in options.ways):
+        for method, begin in methods.items():
+            if options.methods is not None and not any(part in method for part in options.methods):
                 continue
             kinds = measured(begin, all_clips)
-            print(f"{way:40}", *(f"{kind} {list(row.values())}" for kind, row in kinds.items()), flush=True)
+            print(f"{method:40}", *(f"{kind} {list(row.values())}" for kind, row in kinds.items()), flush=True)
             before = json.loads(options.out.read_text("utf-8")) if options.out.is_file() else {}
-            table = {**before.get(name, {}), way: kinds}
-            ordered = {each: table[each] for each in ways if each in table}
+            table = {**before.get(name, {}), method: kinds}
+            ordered = {each: table[each] for each in methods if each in table}
             write_whole(options.out, (json.dumps({**before, **about, name: ordered}, indent=2) + "\n").encode())
 
 

@@ -92,9 +92,9 @@ class Gallery:
         for image in images:
             sheet.paste(image, (left, 0))
             left += image.width + GAP
-        room = io.BytesIO()
-        sheet.save(room, "JPEG", quality=QUALITY)
-        write_whole(self.folder / f"{name}.jpg", room.getbuffer())
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=QUALITY)
+        write_whole(self.folder / f"{name}.jpg", buffer.getbuffer())
         self.text(f"![{name.replace('-', ' ')}]({self.address}/{name}.jpg)")
 
 

@@ -29,7 +29,7 @@ MODELS = GROUPS["all"]
 AUTOMATA = ["latent-nafca", "latent-vitca", "vitca"]
 SIDES, BATCHES = [32, 64, 128], [8, 16, 32]
 VIDEO = ((1920, 1080), (3840, 2160))
-# Largest error of what 8 steps add to the cells, see docs/research/speed.md.
+# Largest relative error of the cells after 8 steps, see docs/research/speed.md.
 ALLOWED: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 5e-3}
 
 
@@ -140,7 +140,7 @@ PARTS: dict[str, Callable[[torch.device], dict[str, Any]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all when none is given")
+    parser.add_argument("parts", nargs="*", help=f"parts to measure, of {', '.join(PARTS)}; default: all")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the JSON files")
     arguments = parser.parse_args()
     if wrong := [part for part in arguments.parts if part not in PARTS]:

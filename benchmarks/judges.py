@@ -56,7 +56,7 @@ def ours(name: str, precision: Any = "float32") -> Denoiser:
     """A model of this library through its public interface."""
     restorer = lnca.load(name, "cpu", precision=precision)
     run = partial(restored, restorer.restore)
-    refusal = why_not_told(restorer.restore)
+    refusal = why_not_given(restorer.restore)
     module = restorer.module
     steps = module.steps if isinstance(module, SteppedModel) else None
     stepped = partial(with_steps, restorer.restore) if steps is not None else None
@@ -89,10 +89,10 @@ def with_steps(restore: Callable[..., np.ndarray], picture: np.ndarray, steps: i
     return restore(bytes_of(picture), steps=steps) / 255
 
 
-def why_not_told(restore: Callable[..., np.ndarray]) -> str:
-    """Why a model cannot take a noise level and noise that is not clipped; empty if it can."""
+def why_not_given(restore: Callable[..., np.ndarray]) -> str:
+    """The reason why a model cannot restore noise that is not clipped at a given level; empty if it can."""
     if "noise_level" not in inspect.signature(restore).parameters:
-        return "it has no noise level to be told"
+        return "it takes no noise level"
     picture = noisy(np.full((64, 64, 3), 250, np.uint8), SPEED_SIGMA, False, "trial")
     try:
         restore(picture.astype(np.float32), noise_level=SPEED_SIGMA)
@@ -162,10 +162,10 @@ def positive(text: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", help="comma-separated names of peers, models and weight files")
-    parser.add_argument("--peers", action="store_true", help="all peers but BM3D, which takes hours")
+    parser.add_argument("--peers", action="store_true", help="all peers except BM3D, which takes hours")
     parser.add_argument("--function", help="module:callable, a method that is not packaged yet")
-    parser.add_argument("--weights", type=Path, help="the function's weight file, by which its scores are known")
-    parser.add_argument("--name", help="of the function in the results; the callable's own when left out")
+    parser.add_argument("--weights", type=Path, help="the function's weight file, which identifies its scores")
+    parser.add_argument("--name", help="name of the function in the results; default: that of the callable")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--benchmarks", type=Path, default=DATA / "benchmarks")
     parser.add_argument("--real", type=Path, default=DATA / "real")
@@ -175,9 +175,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "judges.json")
     parser.add_argument("--speed", action="store_true", help="measure time, not quality")
     parser.add_argument("--rounds", type=positive, default=5, help="of --speed")
-    parser.add_argument(
-        "--table", action="store_true", help="print what the result file says of the methods, or of all"
-    )
+    parser.add_argument("--table", action="store_true", help="print the results of the methods, or of all")
     parser.add_argument("--threads", type=positive, default=1)
     options = parser.parse_args()
     use_threads(options.threads)

@@ -1,7 +1,7 @@
 """Pictures of any size: seconds and peak memory of whole restorations, each in its own process.
 
-One megapixel as fast as possible (bfloat16 if the CPU multiplies faster in it), one hundred megapixels in 4 GB, and
-pictures with less and less memory, whose results have to be the same to the bit.
+One megapixel as fast as possible (in bfloat16 if that is faster on the CPU), one hundred megapixels in 4 GB, and
+pictures with decreasing memory limits, whose results must be equal to the bit.
 
     python benchmarks/large_pictures.py
 """

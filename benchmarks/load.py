@@ -46,8 +46,8 @@ class Kind:
         statuses: allowed statuses, beside 429 and 503 if the token is right.
         bodies: bodies to choose from.
         query, headers: query and headers of the request.
-        manner: "whole", or "half" of the body and away, "stalled" after half of it, "away" before the answer, or
-            "noise" instead of HTTP.
+        manner: "whole" sends the whole request, "half" disconnects after half of the body, "stalled" stops sending
+            there, "away" disconnects before the answer, "noise" sends random bytes instead of HTTP.
     """
 
     name: str
@@ -70,9 +70,9 @@ def picture(width: int, height: int, seed: int, mode: str = "RGB") -> Image.Imag
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    room = io.BytesIO()
-    image.save(room, kind, **options)
-    return room.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def kinds() -> list[Kind]:

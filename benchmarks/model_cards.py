@@ -30,9 +30,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 CARDS = ROOT / "docs" / "models"
 WEIGHTS = ROOT / "src" / "lnca" / "weights"
 
-# Pixels that a blur of the paper's length reaches, to a multiple of a cell.
+# Radius of a blur of the paper's length in pixels, rounded up to a multiple of a cell.
 MARGIN = 4
-# Bytes of a file, beyond which numbers are kept in 16 bits.
+# Files of more bytes than this store their numbers in 16 bits.
 LARGEST = 2_000_000
 DATA = "photographs from Debian packages, split by picture 64/16/20"
 TILES, CROPS = "tiles of 64x64 pixels shrunk to 32x32", "crops at their own size and at half of it"
@@ -43,14 +43,14 @@ LICENCE = (
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to five decimals, so that a repetition gives the same file."""
+    """Rounds numbers to five decimals, so that a repetition gives the same file."""
     if isinstance(value, dict):
         return {str(key): rounded(item) for key, item in value.items()}
     return round(value, 5) if isinstance(value, float) else value
 
 
 def differences(shipped: dict[str, Any], used: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """The fields in which the recipe that was used differs from the shipped one of that name, as `--set` takes them."""
+    """The differences between the used recipe and the shipped one of the same name, in the notation of `--set`."""
     for name, value in used.items():
         if isinstance(value, dict) and isinstance(shipped.get(name), dict):
             yield from differences(shipped[name], value, f"{prefix}{name}.")
@@ -59,7 +59,7 @@ def differences(shipped: dict[str, Any], used: dict[str, Any], prefix: str = "")
 
 
 def put_into_package(path: Path) -> None:
-    """Copies a trained model, its card without the epochs' history."""
+    """Copies a trained model into the package, without the history of its epochs."""
     model, info = load_weights(path)
     card = {key: value for key, value in info.card.items() if key != "history"}
     half = 4 * info.parameters > LARGEST
@@ -67,7 +67,7 @@ def put_into_package(path: Path) -> None:
 
 
 def score(info: ModelInfo, data: Path, progress: Progress, limit: int | None = None) -> dict[str, Any]:
-    """Quality on the test split of the training's own seed: on tiles with the SSIM after 0 to 128 steps, or on whole
+    """Scores on the test split of the training's seed: on tiles, with the SSIM after 0 to 128 steps, or on whole
     photographs, at most `limit` of them."""
     restorer = Restorer(info.path, "cpu")
     card = info.card
@@ -123,7 +123,7 @@ Recovered SSIM: **{quality["recovered"]:.3f}** (0: no better than the corrupted 
 
 
 def without_border(quality: dict[str, Any]) -> str:
-    """What is recovered where tiles have no dark border."""
+    """The recovered SSIM of the part of tiles without the dark border."""
     inside = quality.get("inside")
     if not inside:
         return ""
@@ -197,7 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("weights", type=Path, nargs="*")
-    parser.add_argument("--limit", type=int, help="at most so many photographs, for models of whole ones")
+    parser.add_argument("--limit", type=int, help="largest number of photographs, for models of photographs")
     options = parser.parse_args()
     for path in options.weights:
         put_into_package(path)

@@ -54,12 +54,12 @@ class Method:
     Args:
         run: picture (H, W, 3) in [0, 1], known degradation, and parameter -> restored picture.
         parameters: values to choose from.
-        told: whether it gets the blur kernel.
+        kernel_known: whether it gets the blur kernel.
     """
 
     run: Callable[[np.ndarray, Any, float], np.ndarray]
     parameters: tuple[float, ...] = (1.0,)
-    told: bool = False
+    kernel_known: bool = False
 
 
 def noise_of(x: np.ndarray, sigma: float | None) -> float:
@@ -98,12 +98,12 @@ def gaussian_kernel(deviation: float) -> np.ndarray:
     return np.outer(line, line) / line.sum() ** 2
 
 
-def by_channel(x: np.ndarray, way: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def by_channel(x: np.ndarray, restore: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Applies a method for grey pictures to each channel of a mirrored picture, since these methods have periodic
     borders."""
-    room = 32
-    wide = np.pad(x, ((room, room), (room, room), (0, 0)), "reflect")
-    return np.stack([way(wide[..., channel]) for channel in range(3)], -1)[room:-room, room:-room]
+    margin = 32
+    wide = np.pad(x, ((margin, margin), (margin, margin), (0, 0)), "reflect")
+    return np.stack([restore(wide[..., channel]) for channel in range(3)], -1)[margin:-margin, margin:-margin]
 
 
 def wiener(x: np.ndarray, kernel: np.ndarray, balance: float) -> np.ndarray:
@@ -118,9 +118,9 @@ def unsupervised_wiener(x: np.ndarray, kernel: np.ndarray, _: float) -> np.ndarr
     return by_channel(x, lambda channel: restoration.unsupervised_wiener(channel, kernel, rng=0)[0])
 
 
-def guessing(way: Callable[..., np.ndarray], fixed: float) -> Callable[..., np.ndarray]:
+def guessing(restore: Callable[..., np.ndarray], fixed: float) -> Callable[..., np.ndarray]:
     """A deconvolution with a Gaussian kernel, whose width is the parameter."""
-    return lambda x, _, deviation: way(x, gaussian_kernel(deviation), fixed)
+    return lambda x, _, deviation: restore(x, gaussian_kernel(deviation), fixed)
 
 
 WIDTHS = (0.3, 0.6, 1.0, 1.5, 2.5)
@@ -139,8 +139,8 @@ METHODS: dict[PhotoTask, dict[str, Method]] = {
         "Wiener": Method(guessing(wiener, 0.05), WIDTHS),
         "unsupervised Wiener": Method(guessing(unsupervised_wiener, 0), WIDTHS),
         "Richardson-Lucy": Method(guessing(richardson_lucy, 10), WIDTHS),
-        "Wiener (kernel known)": Method(wiener, (1e-3, 3e-3, 1e-2, 3e-2, 0.1), told=True),
-        "Richardson-Lucy (kernel known)": Method(richardson_lucy, (3, 6, 10, 20, 40), told=True),
+        "Wiener (kernel known)": Method(wiener, (1e-3, 3e-3, 1e-2, 3e-2, 0.1), kernel_known=True),
+        "Richardson-Lucy (kernel known)": Method(richardson_lucy, (3, 6, 10, 20, 40), kernel_known=True),
     },
 }
 
@@ -155,7 +155,7 @@ def known(method: Method, task: PhotoTask, condition: str, name: str) -> Any:
     """The information that a method gets: the standard deviation of Gaussian noise, or the blur kernel."""
     if task == "photo-denoise":
         return int(condition.split()[1]) / 255 if condition.startswith("sigma") else None
-    if not method.told:
+    if not method.kernel_known:
         return None
     draw = generator("cpu", SEED, "photographs", condition, name)
     if condition == "mixture":
@@ -210,10 +210,13 @@ def speed(methods: dict[str, Method], task: PhotoTask) -> dict[str, Any]:
     picture = torch.rand(1, 3, SPEED_SIDE // 16, SPEED_SIDE // 16, generator=generator("cpu", 0, "speed"))
     picture = torch.nn.functional.interpolate(picture, (SPEED_SIDE, SPEED_SIDE), mode="bicubic").clamp(0, 1)
     noisy = gaussian_noise(picture, 25 / 255, generator("cpu", 0, "speed"))[0].permute(1, 2, 0).double().numpy()
-    told = straight_kernels(1, generator("cpu", 0, "speed"), 10.0)[0].double().numpy()
+    kernel = straight_kernels(1, generator("cpu", 0, "speed"), 10.0)[0].double().numpy()
     ways: dict[str, Callable[[], object]] = {
         name: partial(
-            method.run, noisy, told if method.told else 25 / 255, method.parameters[len(method.parameters) // 2]
+            method.run,
+            noisy,
+            kernel if method.kernel_known else 25 / 255,
+            method.parameters[len(method.parameters) // 2],
         )
         for name, method in methods.items()
     }

@@ -1,4 +1,4 @@
-"""From the literal recipe to the stable one, one change at a time: one epoch a phase, noise of intensity 0.5.
+"""From the literal recipe to the stable one, one change at a time: one epoch per phase, noise of intensity 0.5.
 
 python benchmarks/recipes.py --data ../shared/data/photos --out runs/recipes
 """

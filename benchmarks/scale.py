@@ -35,24 +35,24 @@ from lnca.images.writing import save_photo
 from lnca.kernels.devices import use_threads
 from lnca.measuring.measure import environment, in_turn, time_together
 from lnca.restoration.bands import BLOCK_STEPS
-from lnca.restoration.batch import Record, Way, restore_file
+from lnca.restoration.batch import Record, RestoreOptions, restore_file
 from lnca.restoration.jobs import Job
 from lnca.restoration.latent import LatentStreamer
 from lnca.restoration.restorer import Restorer
 from lnca.restoration.split import BORDER_SHARE
 from lnca.restoration.stores import plan_stored
 
-# The model of what devices share: the default one has no lattice that could be cut.
+# The model for pictures that several devices share; the default model has no lattice that can be divided.
 SHARED_MODEL = "lnca-denoise"
 RESULTS = Path(__file__).parent / "results" / "scale-cpu.json"
-# Sides of pictures on one core; of each of many; of one picture that devices share.
+# Sides of pictures in pixels: on one core; of each of many; of one picture that devices share.
 SIDES, SIDE, SHARED = (512, 1024, 1536, 2048), 1024, 2560
 # Number of pictures of a worker.
 PICTURES = 4
 PLANNED = 100_000
 # Number of pictures of 32x32 pixels for measuring the overhead.
 SMALL = 400
-# What the model is of: megapixels of a photograph; bytes a second of a network; the side of ten gigapixels.
+# Assumptions of the model: megapixels of a photograph; bytes per second of a network; side of ten gigapixels.
 PHOTOGRAPH, NETWORK, GIGAPIXELS = 12, 10e9 / 8, 100_000
 
 
@@ -66,13 +66,13 @@ def picture(width: int, height: int) -> Image.Image:
 def one_core(folder: Path, rounds: int) -> dict[str, Any]:
     """Seconds of a picture, in one process with one thread; and of each megapixel, which is the slope of a line."""
     use_threads(1)
-    way = Way(DEFAULT_MODEL, device="cpu")
+    options = RestoreOptions(DEFAULT_MODEL, device="cpu")
     calls: dict[str, Callable[[], object]] = {}
     rows: list[dict[str, Any]] = []
     for side in SIDES:
         source, output = folder / f"{side}.jpg", folder / f"{side}-out.jpg"
         picture(side, side).save(source, quality=92)
-        restore_file(Job(source, output, output), way)
+        restore_file(Job(source, output, output), options)
         rows.append(
             {
                 "side": side,
@@ -83,7 +83,7 @@ def one_core(folder: Path, rounds: int) -> dict[str, Any]:
         )
         calls[f"{side} read"] = partial(open_photo, source)
         calls[f"{side} write"] = partial(save_photo, open_photo(source), output)
-        calls[f"{side} whole"] = partial(restore_file, Job(source, output, output), way)
+        calls[f"{side} whole"] = partial(restore_file, Job(source, output, output), options)
     timings = time_together(calls, rounds, torch.device("cpu"))
     sizes = [row["megapixels"] for row in rows]
     found: dict[str, Any] = {"rows": rows}
@@ -279,7 +279,7 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
         "manifest_bytes_for_a_billion": 1e9 * plan["manifest_bytes_a_picture"],
         **{f"cores_that_one_driver_feeds_by_{engine}": seconds / each for engine, each in handed.items()},
     }
-    # One picture: what a core does for each megapixel, and what the first process alone does.
+    # One picture: the time of a core for each megapixel, and the time of the first process alone.
     megapixels, columns, channels = GIGAPIXELS**2 / 1e6, GIGAPIXELS // shared["multiple"], shared["channels"]
     coding = (core["read"]["seconds_a_megapixel"] + core["write"]["seconds_a_megapixel"]) * megapixels
     pixels = 2 * 3 * GIGAPIXELS**2
@@ -302,7 +302,7 @@ def model(found: dict[str, Any]) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", default=",".join(PARTS), help="those left out stay as the result has them")
+    parser.add_argument("--parts", default=",".join(PARTS), help="parts to measure; the results of others are kept")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     result = json.loads(options.out.read_text()) if options.out.exists() else {}

@@ -35,12 +35,12 @@ from lnca.training.run import Run
 
 RESULTS = Path(__file__).parent / "results"
 STEPS = (0, 4, 8, 16, 32, 64)
-# 3072 tiles ten times: 30,720 samples.
+# Ten epochs of 3072 tiles: 30,720 samples.
 BUDGET = ("training_tiles=3072", "residual.epochs=10", "nafnet.epochs=10", "vitca.epochs=10", "validation_tiles=256")
 
 MODEL = "model.lnca."
 NO_STEPS = ("residual.fewest_steps=0", "residual.most_steps=0", MODEL + "steps=0")
-# Name, model, and changes of the recipe in the first one's settings.
+# Name, model, and changes to the settings of the first recipe.
 VARIANTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("NAFCA, path of 16 channels", "lnca", ()),
     ("no steps", "lnca", NO_STEPS),
@@ -51,7 +51,7 @@ VARIANTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("no settled batches", "lnca", ("residual.settled=0",)),
     ("NAFNet-tiny", "nafnet-tiny", ()),
 ]
-# Half the samples: what `lnca-denoise` has.
+# Half the samples, with the settings of `lnca-denoise`.
 EQUAL = ("residual.epochs=5", MODEL + "width=32")
 
 

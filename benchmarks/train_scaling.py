@@ -30,7 +30,7 @@ from lnca.training.world import ALONE, Together
 RESULTS = Path(__file__).parent / "results" / "train-scaling-cpu.json"
 MODEL, PHASES = "latent-nafca", ("autoencoder", "automaton")
 BATCH = 16
-# Batches of each phase; the first ones are not counted.
+# Number of batches of each phase, and of first ones that are not measured.
 BATCHES, WARM = 30, 6
 
 

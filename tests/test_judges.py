@@ -57,9 +57,9 @@ def choosy(picture, noise_level="auto"):
 
 
 def test_a_model_without_a_noise_level_says_why_it_is_not_told():
-    assert judges.why_not_told(blind_only) == "it has no noise level to be told"
-    assert judges.why_not_told(choosy) == "this model is not told how much noise there is"
-    assert judges.why_not_told(with_level) == ""
+    assert judges.why_not_given(blind_only) == "it takes no noise level"
+    assert judges.why_not_given(choosy) == "this model is not told how much noise there is"
+    assert judges.why_not_given(with_level) == ""
 
 
 def test_blind_it_is_given_a_files_bytes_and_told_floats_beyond_white():

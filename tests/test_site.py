@@ -45,7 +45,7 @@ def test_files_of_the_sources_are_brought_to_where_links_lead(documents, tmp_pat
     (tmp_path / "root" / "results").mkdir(parents=True)
     (tmp_path / "root" / "results" / "a.json").write_text("{}")
     (tmp_path / "root" / "secret").touch()
-    static_site.bring(site, tmp_path / "root")
+    static_site.copy_linked_files(site, tmp_path / "root")
     assert (site / "results" / "a.json").read_text() == "{}"
     assert static_site.broken(site) == ["try/index.html: ../../secret"]
 

@@ -31,7 +31,7 @@ from lnca.images.writing import save_photo
 from lnca.nn.weights_file import save_weights
 from lnca.paper.figures import figure
 from lnca.restoration import cluster
-from lnca.restoration.batch import Record, Way, write_manifest
+from lnca.restoration.batch import Record, RestoreOptions, write_manifest
 from lnca.restoration.film import restore_film
 from lnca.restoration.showing import save_film
 from lnca.restoration.stores import StoredManifest, save_stored, write_bytes
@@ -133,7 +133,7 @@ def film_of(folder):
 
 
 def restored_film(folder):
-    record = restore_film(film_of(folder), folder / "film.mkv", Way(str(MODEL[0]), device="cpu"))
+    record = restore_film(film_of(folder), folder / "film.mkv", RestoreOptions(str(MODEL[0]), device="cpu"))
     if record.error is not None:
         raise LncaError(record.error)
 

@@ -1,6 +1,8 @@
-"""The table of what each format keeps, in docs/formats.md, made from the formats' records.
+"""Writes the table of what each format keeps in docs/formats.md, from the records of the formats.
 
-python tools/format_table.py    # writes it; tests/images/test_table.py fails if it is out of date
+    python tools/format_table.py
+
+tests/images/test_table.py fails if the table is out of date.
 """
 
 from pathlib import Path
@@ -34,6 +36,7 @@ def table() -> str:
 
 
 def row(fmt: Format) -> list[str]:
+    """The cells of the row of a format."""
     kept = ["yes" if part in fmt.keeps else "" for part in COLUMNS]
     if fmt.signals == {"cICP"}:
         kept[list(COLUMNS).index(Part.SIGNAL)] = "cICP"
@@ -42,7 +45,7 @@ def row(fmt: Format) -> list[str]:
 
 
 def with_table(text: str) -> str:
-    """A document with the table between its marks."""
+    """A document with the current table between its two markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"

@@ -1,4 +1,4 @@
-"""Whether `lnca app` of an installed wheel serves the page that the wheel holds."""
+"""Checks that `lnca app` of an installed wheel serves the page in the wheel."""
 
 import http.client
 import re
@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 PREFIX = "lnca/web/"
-# Seconds for `lnca app` to say its address, and for an answer.
+# Time limits in seconds for `lnca app` to print its URL, and for an answer.
 PATIENCE = 60
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -20,10 +20,10 @@ TYPES = {
 
 
 def files(wheel: Path) -> dict[str, bytes]:
-    """The files of the page in a wheel, by their paths from the page on; none where it holds no page.
+    """The files of the page in a wheel, by their paths within the page; empty if the wheel has no page.
 
     Raises:
-        OSError, zipfile.BadZipFile: it cannot be read.
+        OSError, zipfile.BadZipFile: the wheel cannot be read.
     """
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith(PREFIX) and not name.endswith("/")]
@@ -32,23 +32,23 @@ def files(wheel: Path) -> dict[str, bytes]:
 
 
 def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str) -> str | None:
-    """Runs `lnca app` and asks it for the page, a script of it, the kernels and the file of a model over loopback.
+    """Runs `lnca app`, and requests the page, its script, the kernels and the file of a model over loopback.
 
     Args:
-        command: `lnca app`; a free port, and no browser, are added.
-        folder: to run it in.
-        pages: what `files` found.
-        model: whose file is asked for.
+        command: `lnca app`, without the options for a free port and no browser.
+        folder: working directory.
+        pages: files of the page, from `files`.
+        model: name of the model whose file is requested.
 
     Returns:
-        What is not as it should be; None when all is well.
+        The first problem in words; None if there is none.
     """
     script = re.search(r'src="(?:\./)?(assets/[^"]+\.js)"', pages["index.html"].decode("utf-8", "replace"))
     kernels = [path for path in sorted(pages) if path.endswith(".wasm")]
     if script is None or not kernels:
         return "it names no script in assets/, or has no WebAssembly"
-    asked = {"": "index.html", **{path: path for path in (script[1], *kernels, f"models/{model}.safetensors")}}
-    if absent := [path for path in asked.values() if path not in pages]:
+    requested = {"": "index.html", **{path: path for path in (script[1], *kernels, f"models/{model}.safetensors")}}
+    if absent := [path for path in requested.values() if path not in pages]:
         return f"{', '.join(absent)} is missing"
     with subprocess.Popen([*command, "--port", "0", "--no-browser"], cwd=folder, stdout=subprocess.PIPE) as process:
         late = threading.Timer(PATIENCE, process.kill)
@@ -58,9 +58,9 @@ def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str)
             line = process.stdout.readline().decode("utf-8", "replace")
             address = re.match(r"http://127\.0\.0\.1:\d+/", line)
             if address is None:
-                return f"`lnca app` said {line!r} in place of its address"
+                return f"`lnca app` printed {line!r} in place of its address"
             late.cancel()
-            answers = (_wrong_answer(address[0] + path, pages[file], file) for path, file in asked.items())
+            answers = (_wrong_answer(address[0] + path, pages[file], file) for path, file in requested.items())
             return next((answer for answer in answers if answer), None)
         finally:
             late.cancel()
@@ -68,7 +68,7 @@ def wrong(command: list[str], folder: Path, pages: dict[str, bytes], model: str)
 
 
 def _wrong_answer(address: str, content: bytes, file: str) -> str | None:
-    """What is wrong with the answer for an address, asked for without any proxy."""
+    """The problem of the answer for a URL, requested without a proxy; None if there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(address, timeout=PATIENCE) as answer:

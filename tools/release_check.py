@@ -51,7 +51,7 @@ print(f"{model.backend}; the graphs differ by {difference:.1g}")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("wheel", nargs="?", type=Path)
-    parser.add_argument("--page", action="store_true", help="the wheel has to hold the page in the browser")
+    parser.add_argument("--page", action="store_true", help="require the browser page in the wheel")
     parser.add_argument("--without-torch", action="store_true", help="leave out what needs torch")
     options = parser.parse_args()
     try:
@@ -65,17 +65,17 @@ def check(wheel: Path, with_page: bool, with_torch: bool) -> None:
     """Installs a wheel and uses it, first without torch, like most users."""
     expect(wheel.is_file(), f"a wheel at {wheel}")
     pages = pages_of(wheel, with_page)
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        venv.create(room / "venv", with_pip=True)
-        programs = room / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        venv.create(folder / "venv", with_pip=True)
+        programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
         pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run([*pip, "-c", str(CONSTRAINTS), str(wheel)])
         expect("torch" not in run([*pip[:-3], "list"]).split(), "no torch")
-        version(str(programs / "python"), room, wheel)
-        use(programs, room)
+        version(str(programs / "python"), folder, wheel)
+        use(programs, folder)
         if pages:
-            wrong = page_check.wrong([str(programs / "lnca"), "app"], room, pages, MODEL)
+            wrong = page_check.wrong([str(programs / "lnca"), "app"], folder, pages, MODEL)
             expect(wrong is None, f"the page: {wrong}")
         else:
             print(f"{wheel.name} has no page, and `lnca app` was not tried")
@@ -84,8 +84,8 @@ def check(wheel: Path, with_page: bool, with_torch: bool) -> None:
             torch = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
             run([*pip, *torch])
             run([*pip, "-c", str(CONSTRAINTS), f"lnca[{EXTRAS}] @ {wheel.as_uri()}"])
-            evaluate(programs, room)
-            export(programs, room, "plain" if wheel.stem.endswith("-any") else "fused")
+            evaluate(programs, folder)
+            export(programs, folder, "plain" if wheel.stem.endswith("-any") else "fused")
     print(f"{wheel.name} is fit for release")
 
 
@@ -96,15 +96,15 @@ def pages_of(wheel: Path, wanted: bool) -> dict[str, bytes]:
     return pages
 
 
-def version(python: str, room: Path, wheel: Path) -> None:
+def version(python: str, folder: Path, wheel: Path) -> None:
     """Checks `lnca --version`, which says whether there are kernels."""
-    said = run([python, "-m", "lnca", "--version"], room)
-    print(said.strip())
-    expect(("kernels for the processor: none" in said) == wheel.stem.endswith("-any"), f"kernels, got: {said}")
+    output = run([python, "-m", "lnca", "--version"], folder)
+    print(output.strip())
+    expect(("kernels for the processor: none" in output) == wheel.stem.endswith("-any"), f"kernels, got: {output}")
 
 
 def build() -> Path:
-    """Builds the wheel from the source archive, which shows that the archive is complete; fails without kernels."""
+    """Builds the wheel from the source archive, which checks that the archive is complete; fails without kernels."""
     shutil.rmtree(DIST, ignore_errors=True)
     environment = {"LNCA_KERNELS": "1", "PIP_CONSTRAINT": str(CONSTRAINTS)}
     run([sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)], environment=os.environ | environment)
@@ -114,44 +114,44 @@ def build() -> Path:
     return wheel
 
 
-def use(programs: Path, room: Path) -> None:
+def use(programs: Path, folder: Path) -> None:
     """Uses only the wheel, like a new user: a demonstration, a folder of pictures."""
     lnca = str(programs / "lnca")
-    run([lnca, "models"], room)
-    run([lnca, "demo", "--out", "demo"], room)
-    holiday = room / "holiday"
+    run([lnca, "models"], folder)
+    run([lnca, "demo", "--out", "demo"], folder)
+    holiday = folder / "holiday"
     (holiday / "below").mkdir(parents=True)
-    shutil.copy(room / "demo" / "corrupted.png", holiday / "lake.png")
-    shutil.copy(room / "demo" / "comparison.jpg", holiday / "below")
-    (holiday / "broken.jpg").write_bytes((room / "demo" / "comparison.jpg").read_bytes()[:2000])
-    run([lnca, "restore", "holiday"], room, status=1)
+    shutil.copy(folder / "demo" / "corrupted.png", holiday / "lake.png")
+    shutil.copy(folder / "demo" / "comparison.jpg", holiday / "below")
+    (holiday / "broken.jpg").write_bytes((folder / "demo" / "comparison.jpg").read_bytes()[:2000])
+    run([lnca, "restore", "holiday"], folder, status=1)
     (holiday / "broken.jpg").unlink()
-    run([lnca, "restore", "holiday"], room)
-    restored = room / "holiday-restored"
+    run([lnca, "restore", "holiday"], folder)
+    restored = folder / "holiday-restored"
     records = [json.loads(line) for line in (restored / "lnca.jsonl").read_text().splitlines()]
     expect(sum(record["error"] is None for record in records) == 2, f"two pictures restored, got {records}")
     expect((restored / "below" / "comparison.jpg").is_file(), "the tree of the folder")
     clean = str(Path("demo") / "clean.png")
     before, after = (
-        json.loads(run([lnca, "compare", clean, str(picture), "--json"], room))["psnr"]
+        json.loads(run([lnca, "compare", clean, str(picture), "--json"], folder))["psnr"]
         for picture in (holiday / "lake.png", restored / "lake.png")
     )
     expect(after > before + 3, f"a better picture, got {before:.1f} -> {after:.1f} dB")
 
 
-def evaluate(programs: Path, room: Path) -> None:
+def evaluate(programs: Path, folder: Path) -> None:
     """Scores a model, which needs torch."""
-    shutil.copytree(room / "demo", room / "pictures", ignore=shutil.ignore_patterns("c[!l]*", "r*", "s*"))
+    shutil.copytree(folder / "demo", folder / "pictures", ignore=shutil.ignore_patterns("c[!l]*", "r*", "s*"))
     arguments = ("--data", "pictures", "--split", "all", "--limit", "4", "--json")
-    scores = json.loads(run([str(programs / "lnca"), "evaluate", "--model", MODEL, *arguments], room))
+    scores = json.loads(run([str(programs / "lnca"), "evaluate", "--model", MODEL, *arguments], folder))
     expect(scores["pictures"] == 1, f"a score of one photograph, got {scores}")
 
 
-def export(programs: Path, room: Path, kernels: str) -> None:
+def export(programs: Path, folder: Path, kernels: str) -> None:
     """Exports graphs and runs them without torch, and checks the kernels of the model itself."""
-    run([str(programs / "lnca"), "export", "--out", "exported"], room)
-    (room / "same.py").write_text(SAME)
-    print(run([str(programs / "python"), "same.py", MODEL, kernels], room).strip())
+    run([str(programs / "lnca"), "export", "--out", "exported"], folder)
+    (folder / "same.py").write_text(SAME)
+    print(run([str(programs / "python"), "same.py", MODEL, kernels], folder).strip())
 
 
 def run(

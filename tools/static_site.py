@@ -1,8 +1,8 @@
-"""The site for any host of static files: the documents in build/site, with the page in the browser in them.
+"""Completes the static site: adds the browser page to the documents in build/site.
 
     python tools/static_site.py
 
-Links are checked: they have to be relative and to lead to a file, so that the site works below any path.
+All links must be relative and lead to a file, so that the site works below any path of a host; this is checked.
 """
 
 import os
@@ -18,17 +18,17 @@ from lnca.page import built_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "site"
-# Folder of the page in the site, which docs/try.md leads to.
+# Folder of the page in the site, to which docs/try.md links.
 PAGE = "app"
-# Tells GitHub's pages to serve files as they are, those whose names begin with an underscore as well.
+# Tells GitHub Pages to serve all files, including those whose names begin with an underscore.
 AS_IT_IS = ".nojekyll"
-# Its links begin at the host's root, which is not where the site is below a path.
+# A document whose links begin at the root of the host, so that they fail below a path.
 NOT_FOUND = "404.html"
 ATTRIBUTES = {"href", "src"}
 
 
 class Links(HTMLParser):
-    """Collects what a document links to and loads."""
+    """Collects the links of a document, and the files that it loads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,11 @@ class Links(HTMLParser):
 
 
 def build(site: Path, page: Path) -> None:
-    """Puts the built page into the site of the documents.
+    """Adds the built page to the site.
+
+    Args:
+        site: folder of the documents.
+        page: folder of the page.
 
     Raises:
         LncaError: there are no documents.
@@ -53,7 +57,8 @@ def build(site: Path, page: Path) -> None:
 
 
 def missing(site: Path) -> Iterator[tuple[Path, str, Path]]:
-    """Links that lead nowhere or begin at the host's root: the document, the link, and the file it should lead to."""
+    """Yields links without a target, and links that begin at the root of the host: the document, the link, and the
+    missing file."""
     for document in sorted(site.rglob("*.html")):
         links = Links()
         links.feed(document.read_text("utf-8"))
@@ -61,28 +66,28 @@ def missing(site: Path) -> Iterator[tuple[Path, str, Path]]:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or not parts.path:
                 continue
-            there = Path(os.path.normpath(document.parent / unquote(parts.path)))
-            there = there / "index.html" if there.is_dir() else there
-            if parts.path.startswith("/") or not there.is_file():
-                yield document, link, there
+            target = Path(os.path.normpath(document.parent / unquote(parts.path)))
+            target = target / "index.html" if target.is_dir() else target
+            if parts.path.startswith("/") or not target.is_file():
+                yield document, link, target
 
 
-def bring(site: Path, root: Path) -> None:
-    """Copies files of the sources that documents link to, such as results and code, to where the links lead."""
-    for _, _, there in list(missing(site)):
-        if there.is_relative_to(site) and (source := root / there.relative_to(site)).is_file():
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, there)
+def copy_linked_files(site: Path, root: Path) -> None:
+    """Copies files of the repository that documents link to, such as results and code, into the site."""
+    for _, _, target in list(missing(site)):
+        if target.is_relative_to(site) and (source := root / target.relative_to(site)).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
 
 
 def broken(site: Path) -> list[str]:
-    """What `missing` finds, as text."""
+    """The links that `missing` yields, as text."""
     return [f"{document.relative_to(site)}: {link}" for document, link, _ in missing(site)]
 
 
 def main() -> None:
     build(SITE, built_page())
-    bring(SITE, ROOT)
+    copy_linked_files(SITE, ROOT)
     if found := broken(SITE):
         raise LncaError("links lead nowhere:\n" + "\n".join(found))
     print(SITE)

@@ -30,15 +30,17 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def tool(name: str) -> str:
+    """Path of a program in the current environment."""
     return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def normal(name: str) -> str:
+    """The normalised name of a package (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(text: str) -> dict[str, str]:
-    """Versions by name."""
+    """The pinned versions in a text, by name."""
     return {normal(name): version for name, version in PIN.findall(text)}
 
 
@@ -49,7 +51,7 @@ def compiled(out: Path) -> subprocess.CompletedProcess[str]:
         lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines(keepends=True)
         bounds.write_text("".join(line for line in lines if line.partition("==")[0] not in UNBOUND), "utf-8")
         extras = [word for extra in EXTRAS for word in ("--extra", extra)]
-        words = [
+        command = [
             tool("uv"),
             "pip",
             "compile",
@@ -67,10 +69,11 @@ def compiled(out: Path) -> subprocess.CompletedProcess[str]:
             "--output-file",
             str(out),
         ]
-        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def unreachable(text: str) -> bool:
+    """Whether an error message says that a server cannot be reached."""
     signs = ("error sending request", "dns error", "Failed to fetch", "ConnectionError", "Max retries", "timed out")
     return any(sign in text for sign in signs)
 
@@ -81,13 +84,14 @@ def lock() -> str | None:
     return None if done.returncode == 0 else f"the lock cannot be made: {done.stderr.strip()[-500:]}"
 
 
-def misfit(text: str) -> str | None:
+def mismatch(text: str) -> str | None:
     """The parts of a lock that do not match constraints.txt and pyproject.toml."""
     locked, bounds = pins(text), pins((ROOT / "constraints.txt").read_text("utf-8"))
     other = [name for name in locked if name not in UNBOUND and name in bounds and locked[name] != bounds[name]]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
-    names = [normal(re.split(r"[^A-Za-z0-9._-]", one)[0]) for one in wanted]
+    extras = (project["optional-dependencies"][extra] for extra in EXTRAS)
+    required = [*project["dependencies"], *(each for extra in extras for each in extra)]
+    names = [normal(re.split(r"[^A-Za-z0-9._-]", requirement)[0]) for requirement in required]
     absent = [name for name in names if name not in locked]
     bare = [block.split("==")[0] for block in re.split(r"\n(?=\S)", text) if block.strip() and "--hash=" not in block]
     for problem, which in (("other versions than constraints.txt", other), ("missing", absent), ("no hash", bare)):
@@ -99,7 +103,7 @@ def misfit(text: str) -> str | None:
 def check() -> str | None:
     """The problems of the lock."""
     text = LOCK.read_text("utf-8")
-    if wrong := misfit(text):
+    if wrong := mismatch(text):
         return wrong
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder) / LOCK.name
@@ -116,7 +120,7 @@ def check() -> str | None:
 def sbom() -> str | None:
     """Writes the bill of materials."""
     SBOM.parent.mkdir(exist_ok=True)
-    words = [
+    command = [
         tool("cyclonedx-py"),
         "requirements",
         str(LOCK),
@@ -130,7 +134,7 @@ def sbom() -> str | None:
         "--output-file",
         str(SBOM),
     ]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         return f"the SBOM cannot be made: {done.stderr.strip()[-500:]}"
     print(f"{SBOM.relative_to(ROOT)}: {len(json.loads(SBOM.read_text('utf-8'))['components'])} components")
@@ -139,8 +143,8 @@ def sbom() -> str | None:
 
 def audit() -> str | None:
     """Known vulnerabilities of the locked versions."""
-    words = [tool("pip-audit"), "--requirement", str(LOCK), "--disable-pip", "--require-hashes", "--format", "json"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    command = [tool("pip-audit"), "--requirement", str(LOCK), "--disable-pip", "--require-hashes", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True)
     try:
         dependencies = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
@@ -148,12 +152,12 @@ def audit() -> str | None:
             print("no advisory service can be reached; nothing was audited")
             return None
         return f"the audit cannot be made: {done.stderr.strip()[-500:]}"
-    looked_at = [entry for entry in dependencies if "skip_reason" not in entry]
-    if not looked_at:
+    audited = [entry for entry in dependencies if "skip_reason" not in entry]
+    if not audited:
         print("no advisory service can be reached; nothing was audited")
         return None
-    found = [f"{entry['name']} {entry['version']}: {one['id']}" for entry in looked_at for one in entry["vulns"]]
-    print(f"{len(looked_at)} of {len(dependencies)} locked versions were audited")
+    found = [f"{entry['name']} {entry['version']}: {known['id']}" for entry in audited for known in entry["vulns"]]
+    print(f"{len(audited)} of {len(dependencies)} locked versions were audited")
     return f"known vulnerabilities: {'; '.join(found)}" if found else None
 
 

@@ -1,7 +1,7 @@
 """Builds the wheels of every platform on this machine, and runs their kernels where possible.
 
     python tools/wheels.py               # all, into dist/
-    python tools/wheels.py musl windows  # those with one of these words in their names
+    python tools/wheels.py musl windows  # targets with one of these words in their names
 
 Zig (the PyPI package ziglang) compiles them. The libraries are taken out of the wheels and run directly or in an
 emulator, if there is one. The tests of the kernels compare their results with the plain rules and PyTorch in float64.
@@ -38,11 +38,11 @@ CHOSEN = "pytorchs or bands_batches or float32_is or threads or they_are_the_pla
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("words", nargs="*", help="of the targets' names")
-    words = parser.parse_args().words
-    targets = [name for name in WHEELS if not words or any(word in name for word in words)]
+    parser.add_argument("patterns", nargs="*", help="parts of the names of the targets; default: all targets")
+    patterns = parser.parse_args().patterns
+    targets = [name for name in WHEELS if not patterns or any(word in name for word in patterns)]
     if not targets:
-        sys.exit(f"wheels: no target has {' or '.join(words)} in its name; there are {', '.join(WHEELS)}")
+        sys.exit(f"wheels: no target has {' or '.join(patterns)} in its name; there are {', '.join(WHEELS)}")
     notes = []
     try:
         for name in targets:
@@ -58,12 +58,12 @@ def main() -> None:
 def build(name: str) -> Path:
     """Builds the wheel of a target."""
     print(f"{name}:", flush=True)
-    room = BUILT / name
-    shutil.rmtree(room, ignore_errors=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(room), str(ROOT)]
+    folder = BUILT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     environment = {"LNCA_TARGET": name, "LNCA_KERNELS": "1"}
     subprocess.run(command, check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
-    (wheel,) = room.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
     DIST.mkdir(exist_ok=True)
     return wheel.replace(DIST / wheel.name)
 
@@ -77,9 +77,9 @@ def run(name: str, wheel: Path) -> str:
     emulator, packages = EMULATORS.get(name.split(".")[0], (None, ""))
     if emulator is None:
         return "compiled only: nothing here runs it"
-    room, target = BUILT / name, cross(name)
-    library = extracted(wheel, room, target.library)
-    program = room / ("far.exe" if target.system == "windows" else "far")
+    folder, target = BUILT / name, cross(name)
+    library = extracted(wheel, folder, target.library)
+    program = folder / ("far.exe" if target.system == "windows" else "far")
     source = ROOT / "tests" / "kernels" / "far.cpp"
     dynamic = ["-dynamic"] if target.system == "linux" else []
     subprocess.run([*ZIG, "-target", name, "-O2", *dynamic, "-nostdlib++", str(source), "-o", str(program)], check=True)
@@ -89,16 +89,16 @@ def run(name: str, wheel: Path) -> str:
     # Without input it loads the library and ends.
     tried = subprocess.run(far, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=quiet())
     if tried.returncode:
-        why = (tried.stderr.strip().splitlines() or ["no word"])[-1]
-        return f"compiled only: it does not start ({why}); Debian: {packages}"
+        reason = (tried.stderr.strip().splitlines() or ["no message"])[-1]
+        return f"compiled only: it does not start ({reason}); Debian: {packages}"
     environment = quiet() | {"LNCA_TEST_KERNELS": " ".join(far)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, "-k", CHOSEN, "--durations=0"]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         print(done.stdout)
         raise subprocess.CalledProcessError(done.returncode, command)
-    said = done.stdout.strip().splitlines()[-1].strip("= ")
-    return f"kernels run{f' by {emulator}' if emulator else ' here'} and equal to the plain rules: {said}"
+    summary = done.stdout.strip().splitlines()[-1].strip("= ")
+    return f"kernels run{f' by {emulator}' if emulator else ' here'} and equal to the plain rules: {summary}"
 
 
 def extracted(wheel: Path, folder: Path, library: str) -> Path:

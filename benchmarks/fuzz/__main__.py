@@ -171,7 +171,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace(' ', '-')}", type=int, default=0, help="examples")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="report, JSON; what it holds already is not done again")
+    parser.add_argument("--out", type=Path, help="report, JSON; shares that it already has are not repeated")
     arguments = parser.parse_args()
     if arguments.share is not None:
         name, seed, count, folder = arguments.share

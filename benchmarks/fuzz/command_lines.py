@@ -134,8 +134,8 @@ WORDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Command:
-    """The words of a command: its first words, arguments of some kinds, options with their arguments, and words that
-    keep it short, because valid runs would take minutes."""
+    """The words of a command: its first words, kinds of arguments, options with their arguments, and words that keep
+    runs short, because valid ones would take minutes."""
 
     words: tuple[str, ...]
     arguments: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ def tiffs() -> list[bytes]:
 
 
 def raw() -> bytes:
-    """A camera's raw file (DNG) of a Bayer pattern."""
+    """A raw file of a camera (DNG) with a Bayer pattern."""
     import tifffile
 
     buffer = io.BytesIO()
@@ -94,27 +94,27 @@ def raw() -> bytes:
 
 
 def avif() -> bytes:
-    """10 bits."""
+    """An AVIF file of 10 bits."""
     import imagecodecs
 
     return bytes(imagecodecs.avif_encode(noise(3, np.uint16) >> 6, level=90, bitspersample=10))
 
 
 def jxl() -> bytes:
-    """With loss, and no container."""
+    """A lossy JPEG XL file without container."""
     import imagecodecs
 
     return bytes(imagecodecs.jpegxl_encode(noise(3), lossless=False, distance=1.0, usecontainer=False))
 
 
 def exr() -> bytes:
-    """Half floating point with alpha and a further channel."""
+    """An OpenEXR file in half precision, with alpha and a further channel."""
     import OpenEXR
 
-    room = io.BytesIO()
+    buffer = io.BytesIO()
     channels = {"RGBA": noise(4, np.float32).astype(np.float16), "Z": noise(1, np.float32)}
-    OpenEXR.File({"compression": OpenEXR.PIZ_COMPRESSION, "type": OpenEXR.scanlineimage}, channels).write(room)
-    return room.getvalue()
+    OpenEXR.File({"compression": OpenEXR.PIZ_COMPRESSION, "type": OpenEXR.scanlineimage}, channels).write(buffer)
+    return buffer.getvalue()
 
 
 def pictures() -> list[tuple[str, bytes]]:

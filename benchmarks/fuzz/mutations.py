@@ -35,19 +35,19 @@ HEAD = 96
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
-def changes(most: int = 6) -> st.SearchStrategy[list[Change]]:
-    """One to `most` changes, each with a kind, a position and a value; each kind uses what it needs."""
+def changes(largest: int = 6) -> st.SearchStrategy[list[Change]]:
+    """One to `largest` changes, each with a kind, a position and a value; each kind uses what it needs."""
     return st.lists(
         st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
         min_size=1,
-        max_size=most,
+        max_size=largest,
     )
 
 
-def apply(content: bytes, made: Sequence[Change], other: bytes) -> bytes:
+def apply(content: bytes, applied: Sequence[Change], other: bytes) -> bytes:
     """Applies changes to the content; parts of `other` may be spliced in."""
     data = bytearray(content)
-    for kind, place, value in made:
+    for kind, place, value in applied:
         if not data:
             break
         # Every second change goes to the head, where most decisions of a reader are made.

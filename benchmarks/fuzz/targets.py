@@ -22,7 +22,7 @@ from PIL import Image
 import lnca
 from lnca.images.formats import FORMATS
 from lnca.nn.public import read_public
-from lnca.restoration.batch import Way, restore_file
+from lnca.restoration.batch import RestoreOptions, restore_file
 from lnca.restoration.jobs import Job
 from lnca.training.checkpoint import MARK, checkpoints, open_checkpoint, read_checkpoint, write_checkpoint
 from lnca.training.plan import Plan
@@ -50,7 +50,7 @@ class Pictures:
     def __init__(self, folder: Path):
         self.folder = folder
         self.files = corpus.pictures()
-        self.way = Way(str(small_weights(folder)), device="cpu", max_pixels=PIXELS)
+        self.options = RestoreOptions(str(small_weights(folder)), device="cpu", max_pixels=PIXELS)
         count = len(self.files) - 1
         self.strategy = st.tuples(
             st.integers(0, count), st.integers(0, count), changes(3), st.booleans(), st.sampled_from([None, *FORMATS])
@@ -68,7 +68,7 @@ class Pictures:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
         source.write_bytes(content)
-        record = restore_file(Job(source, out, out.parent), self.way)
+        record = restore_file(Job(source, out, out.parent), self.options)
         found = names(out.parent)
         if record.error is not None:
             sentence(record.error)
@@ -76,7 +76,7 @@ class Pictures:
             raise Wrong(f"files: {sorted(found)} after {record.error or 'a result'}")
         if record.error is not None:
             return "does not fit" if "does not fit into memory" in record.error else "refused"
-        # Of the first frame; others may be smaller.
+        # Width and height of the first frame; others may be smaller.
         if record.width * record.height > PIXELS:
             raise Wrong(f"{record.width}x{record.height} pixels beyond the limit")
         return "restored"
@@ -149,8 +149,8 @@ class Weights:
 
 
 class Checkpoints:
-    """Checkpoints of a run that was stopped, mutated, through `--resume`: bytes, with a checksum that fits or not,
-    or what they hold, written anew; and mutated public checkpoints (.pth) through the reader of `lnca convert`."""
+    """Mutated checkpoints of a stopped run through `--resume`: changed bytes, with a right or a wrong checksum, or
+    changed fields, written again. And mutated public checkpoints (.pth) through the reader of `lnca convert`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -245,7 +245,7 @@ def _fields(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 
 
 def _lie(content: Any, place: tuple[Any, ...], value: Any) -> None:
-    """Puts a value to a place of nested dictionaries, as long as that is still there; `GONE` takes it away."""
+    """Sets a value in nested dictionaries if its position still exists; `GONE` removes it."""
     *outer, last = place
     for key in outer:
         content = content.get(key) if isinstance(content, dict) else None
@@ -287,7 +287,7 @@ YAML = (
 
 
 class Recipes:
-    """Mutated recipes and changes to them (`--set`), as far as a training's first step: they are written down."""
+    """Mutated recipes and changes to them (`--set`), up to the first step of a training, which writes them."""
 
     def __init__(self, folder: Path):
         self.folder = folder

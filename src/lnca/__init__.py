@@ -185,14 +185,14 @@ def _restored_file(
     import warnings
     from pathlib import Path
 
-    from .restoration.batch import Way, restore_path
+    from .restoration.batch import RestoreOptions, restore_path
     from .restoration.jobs import is_film
     from .restoration.notation import Noise
 
     def file_or_value(value: Any) -> Any:
         return Path(value) if isinstance(value, str | PathLike) else value
 
-    way = Way(
+    options = RestoreOptions(
         str(model),
         mask=file_or_value(mask),
         kernel=None if isinstance(kernel, str) and kernel == "auto" else file_or_value(kernel),
@@ -203,11 +203,11 @@ def _restored_file(
     if is_film(source) and source.is_file():
         from .restoration.film import film_output, restore_film
 
-        record = restore_film(source, film_output(source, there, overwrite), way, progress)
+        record = restore_film(source, film_output(source, there, overwrite), options, progress)
         if record.error is not None:
             raise LncaError(record.error)
     else:
-        record = restore_path(source, there, way, overwrite=overwrite, progress=progress)
+        record = restore_path(source, there, options, overwrite=overwrite, progress=progress)
     for note in record.notes:
         warnings.warn(f"{record.output}: {note}", stacklevel=3)
     return Path(record.output)

@@ -27,6 +27,8 @@ AUTOMATA = {
     "latent-nafca": "latent neural cellular automaton",
     "latent-vitca": "latent neural cellular automaton",
     "lnca": "latent neural cellular automaton beside a path at full resolution",
+    "pyramid": "latent neural cellular automaton on three lattices",
+    "deblur": "deconvolution whose denoiser is a latent neural cellular automaton",
     "vitca": "neural cellular automaton in pixel space",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

@@ -152,7 +152,7 @@ def test_weights_that_are_no_numbers(file, value):
     ("tensors", "sentence"),
     [
         ({"automaton.beta": torch.zeros(63)}, r"damaged: automaton.beta should have the shape \(64\), and has \(63,\)"),
-        ({"automaton.delta": torch.zeros(64)}, "damaged: automaton.delta belongs to nothing"),
+        ({"automaton.delta": torch.zeros(64)}, "damaged: automaton.delta belongs to no part of the model"),
     ],
 )
 def test_tensors_that_do_not_fit(file, tensors, sentence):

@@ -10,7 +10,7 @@ import lnca
 from conftest import textured
 from lnca import LncaError
 from lnca.images.reading import open_photo
-from lnca.restoration.batch import Way, restore_file, restore_files
+from lnca.restoration.batch import RestoreOptions, restore_file, restore_files
 from lnca.restoration.jobs import Job, plan
 from lnca.restoration.mask import FEATHER, mask_of
 from lnca.restoration.notation import parse_region
@@ -92,7 +92,7 @@ def test_raw_files_become_tiff_and_hidden_leftovers_are_not_pictures(tmp_path):
 
 
 def test_a_record_says_what_became_of_a_file(weights, pictures, tmp_path):
-    way = Way(str(weights), device="cpu", steps=2)
+    way = RestoreOptions(str(weights), device="cpu", steps=2)
     record = restore_file(Job(pictures / "0.png", tmp_path / "a.png", tmp_path), way)
     assert (record.steps, record.width, record.height, record.frames, record.error) == (2, 140, 130, 1, None)
     assert record.megapixels == pytest.approx(140 * 130 / 1e6)
@@ -107,7 +107,7 @@ def test_a_record_says_what_became_of_a_file(weights, pictures, tmp_path):
 
 def test_workers_write_the_same_files(weights, pictures, tmp_path):
     (pictures / "2.png").write_bytes(b"broken")
-    way = Way(str(weights), device="cpu")
+    way = RestoreOptions(str(weights), device="cpu")
     for name, workers in (("one", 1), ("two", 2)):
         jobs, *_ = plan([pictures], tmp_path / name, False)
         records = list(restore_files(jobs, way, workers))

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import textured
 from lnca.restoration import cluster as cluster_module
-from lnca.restoration.batch import Way, restore_files
+from lnca.restoration.batch import RestoreOptions, restore_files
 from lnca.restoration.jobs import plan
 from lnca.restoration.stores import plan_files
 
@@ -73,9 +73,8 @@ def expected(tmp_path_factory, weights):
         folder = root / "in" / ("below" if number % 5 == 0 else ".")
         textured(700, 600, number).save(folder / f"{number:02}.png")
     (root / "in" / "broken.png").write_text("no picture")
-    records = list(
-        restore_files(plan([root / "in"], root / "expected", overwrite=False).jobs, Way(str(weights), device="cpu"))
-    )
+    jobs = plan([root / "in"], root / "expected", overwrite=False).jobs
+    records = list(restore_files(jobs, RestoreOptions(str(weights), device="cpu")))
     assert sum(record.error is None for record in records) == COUNT
     return root / "in", root / "expected"
 
@@ -170,7 +169,7 @@ def test_a_picture_that_kills_its_workers_is_the_only_one_missing(cluster, expec
     monkeypatch.setattr(cluster_module, "TASKS", 4)
     shutil.copytree(expected[0], tmp_path / "in", ignore=shutil.ignore_patterns("2*", "3*", "broken*"))
     jobs = plan_files([tmp_path / "in"], tmp_path / "out", overwrite=False).jobs
-    records = list(cluster_module.restore_on_cluster(jobs, Way(str(weights), device="cpu"), cluster.address))
+    records = list(cluster_module.restore_on_cluster(jobs, RestoreOptions(str(weights), device="cpu"), cluster.address))
     assert len(records) == len(jobs) == 20
     assert [record.error for record in records if record.error] == [
         f"{tmp_path / 'in' / '17.png'} ended its worker 2 times, perhaps for want of memory; see --max-memory"

@@ -9,7 +9,7 @@ from conftest import textured
 from disks import failing
 from lnca import LncaError
 from lnca.restoration import film
-from lnca.restoration.batch import DoneFrame, Way, restorer_of
+from lnca.restoration.batch import DoneFrame, RestoreOptions, restorer_of
 from lnca.restoration.film import film_output, restore_film
 
 av = pytest.importorskip("av")
@@ -103,13 +103,13 @@ def clip(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def way(weights):
-    return Way(str(weights), device="cpu")
+    return RestoreOptions(str(weights), device="cpu")
 
 
 def test_what_is_not_restored_is_kept(clip, way, tmp_path):
     told = []
     there = tmp_path / "out.mp4"
-    record = restore_film(clip, there, Way(way.model, device="cpu", strength=0.0), told.append)
+    record = restore_film(clip, there, RestoreOptions(way.model, device="cpu", strength=0.0), told.append)
     assert (record.error, record.notes, record.frames) == (None, [], FRAMES)
     assert (record.width, record.height) == SIZE
     assert psnr(seen(clip), seen(there)) > 45
@@ -140,7 +140,7 @@ def test_frames_are_what_the_model_makes_of_them(clip, way, tmp_path):
 
 def test_ten_bits_stay_ten(way, tmp_path):
     given = shoot(tmp_path / "deep.mkv", 4, codec="libx265", pixels="yuv420p10le", sound=False)
-    record = restore_film(given, tmp_path / "out.mp4", Way(way.model, device="cpu", strength=0.0))
+    record = restore_film(given, tmp_path / "out.mp4", RestoreOptions(way.model, device="cpu", strength=0.0))
     assert record.error is None
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
@@ -223,7 +223,7 @@ def test_parts_of_another_way_are_not_used(clip, way, tmp_path, monkeypatch):
 )
 def test_films_of_every_kind(way, tmp_path, options):
     given = shoot(tmp_path / "given.mp4", sound=False, **options)
-    record = restore_film(given, tmp_path / "out.mp4", Way(way.model, device="cpu", strength=0.0))
+    record = restore_film(given, tmp_path / "out.mp4", RestoreOptions(way.model, device="cpu", strength=0.0))
     assert (record.error, record.notes) == (None, [])
     assert times_of(tmp_path / "out.mp4") == pytest.approx(times_of(given))
     assert psnr(seen(given), seen(tmp_path / "out.mp4")) > 45
@@ -236,7 +236,7 @@ def test_films_of_every_kind(way, tmp_path, options):
 
 def test_the_noise_level_changes_gently_but_with_the_scene(tmp_path, clip, monkeypatch):
     given, found = [], iter([10.0, 14.0, 10.0, 40.0])
-    way = Way("photo-denoise", device="cpu")
+    way = RestoreOptions("photo-denoise", device="cpu")
     restorer = restorer_of(way.model, "cpu", "auto", "float32")
     monkeypatch.setattr(restorer, "noise_levels", lambda *_: np.full((8, 12, 2), next(found), np.float32))
     monkeypatch.setattr(
@@ -280,7 +280,7 @@ def test_what_is_refused(clip, way, tmp_path):
         "broken.mp4 cannot be restored as a film"
         in restore_film(tmp_path / "broken.mp4", tmp_path / "a.mp4", way).error
     )
-    small = Way(way.model, device="cpu", max_pixels=1000)
+    small = RestoreOptions(way.model, device="cpu", max_pixels=1000)
     assert "96x64 pixels, over the limit of 1000" in restore_film(clip, tmp_path / "a.mp4", small).error
     assert not list(tmp_path.glob("a.*"))
 

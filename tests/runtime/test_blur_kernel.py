@@ -51,7 +51,7 @@ def test_few_gradients_solves_its_equations_one_after_the_other(size):
     blur = np.fft.fft2(np.roll(blur, (-1, -1), (0, 1)))
     ahead = [np.fft.fft2(change) for change in gradients(np.pad([[1.0]], ((0, size[0] - 1), (0, size[1] - 1))))]
     sharp, weight = picture, 2 * price
-    while weight < blur_kernel.STIFFEST:
+    while weight < blur_kernel.LARGEST_WEIGHT:
         across, down = gradients(sharp)
         kept = across**2 + down**2 >= price / weight
         told = blur.conj() * np.fft.fft2(picture)
@@ -78,7 +78,7 @@ def test_least_squares_are_those_of_the_equations_written_out(side):
     draw = np.random.default_rng(0)
     sharp, given = draw.random((2, 20, 22))
     inner = (slice(4, -4),) * 2
-    matrix, wanted = blur_kernel.ENERGY * np.eye(side**2), np.zeros(side**2)
+    matrix, wanted = blur_kernel.ENERGY_WEIGHT * np.eye(side**2), np.zeros(side**2)
     for part, seen in zip(gradients(sharp), gradients(given), strict=True):
         inside, found = np.zeros((2, 20, 22))
         inside[inner], found[inner] = part[inner], seen[inner]

@@ -10,28 +10,28 @@ from lnca.degradation.shake import shaken_kernel
 from lnca.runtime import threads
 from lnca.runtime.blur_kernel import unblurred
 from lnca.runtime.deblurring import (
+    EDGE_BLOCK,
+    ESTIMATION_SIDE,
     FIRST_LEVEL,
-    LOOK,
-    QUIETEST,
-    SIDES,
-    SQUARE,
-    TRIED,
-    TRUST,
+    KERNEL_SIDES,
+    MIN_LEVEL,
+    PRIOR_WEIGHT,
+    TRIAL_SIDE,
     Blur,
+    blended_rounds,
     brightness,
     capped_by_spectrum,
+    confidence,
     edges,
     estimated,
-    level_of,
+    estimation_corner,
+    estimation_part,
+    filter_level,
+    gradient_magnitude,
     misfit,
-    part_to_look_at,
     rounds,
     schedule,
     spectral_level,
-    steepness,
-    trust,
-    trusted_rounds,
-    where_to_look,
 )
 from scenes import scene
 
@@ -61,7 +61,7 @@ def test_a_round_is_the_picture_between_filter_and_cells():
     and z = y the first time."""
     given = np.full((1, 3, 16, 16), 0.4, np.float32)
     kernel = np.full((1, 1, 1), 0.5, np.float32)
-    weight = TRUST * (2 / FIRST_LEVEL) ** 2
+    weight = PRIOR_WEIGHT * (2 / FIRST_LEVEL) ** 2
     seen = []
 
     def cells(picture, level):
@@ -121,7 +121,7 @@ def test_what_is_not_trusted_is_mixed_with_the_picture():
     *_, whole = rounds(given, kernel[None], 2, 2, same)
     for share in (0.0, 0.25, 1.0):
         blur = Blur(kernel, share, 2)
-        frames = list(trusted_rounds(given, blur, 2, same))
+        frames = list(blended_rounds(given, blur, 2, same))
         assert len(frames) == 3
         np.testing.assert_allclose(frames[2], given + share * (whole - given), atol=1e-6)
         np.testing.assert_allclose(blur.as_array()[1], [share / 9, 1 - share * 8 / 9, share / 9], rtol=1e-6)
@@ -148,8 +148,8 @@ def test_levels_are_lowered_and_never_raised():
 
 def test_one_level_counts_in_the_whole_picture():
     level = np.array([[[[2.0, 4.0]], [[50.0, 60.0]]]], np.float32)
-    assert level_of(level) == 3
-    assert level_of(level / 100) == QUIETEST
+    assert filter_level(level) == 3
+    assert filter_level(level / 100) == MIN_LEVEL
 
 
 def test_brightness_counts_green_most():
@@ -160,13 +160,13 @@ def test_brightness_counts_green_most():
 
 def test_an_estimate_is_trusted_as_far_as_it_explains_the_edges():
     kernel = np.full((13, 13), 1 / 169, np.float32)
-    assert trust(kernel, 0.5, 2, 20) == 1
-    assert trust(kernel, 5, 2, 20) == 0
-    assert 0 < trust(kernel, 1.4, 2, 20) < 1
-    assert trust(unblurred(13, kernel), 0.1, 2, 20) == 0
+    assert confidence(kernel, 0.5, 2, 20) == 1
+    assert confidence(kernel, 5, 2, 20) == 0
+    assert 0 < confidence(kernel, 1.4, 2, 20) < 1
+    assert confidence(unblurred(13, kernel), 0.1, 2, 20) == 0
     # Where it changes little, there is little to win.
-    assert trust(kernel, 0.5, 2, 5) == 0
-    assert 0 < trust(kernel, 0.5, 2, 7) < 1
+    assert confidence(kernel, 0.5, 2, 5) == 0
+    assert 0 < confidence(kernel, 0.5, 2, 7) < 1
 
 
 def test_a_picture_explains_itself_by_no_blur():
@@ -177,42 +177,44 @@ def test_a_picture_explains_itself_by_no_blur():
 
 def test_a_slope_is_as_steep_as_it_rises():
     rows, columns = np.mgrid[:4, :6]
-    assert steepness(3.0 * rows + 4.0 * columns) == pytest.approx(np.full((3, 5), 5))
+    assert gradient_magnitude(3.0 * rows + 4.0 * columns) == pytest.approx(np.full((3, 5), 5))
 
 
 def test_each_gradient_within_a_square_counts_up_to_a_tenth():
-    picture = np.zeros((SQUARE + 5, 2 * SQUARE), np.float32)
+    picture = np.zeros((EDGE_BLOCK + 5, 2 * EDGE_BLOCK), np.float32)
     picture[:, 3] = 0.05
-    picture[:, SQUARE + 1 :] = 1
+    picture[:, EDGE_BLOCK + 1 :] = 1
     # Up and down again in the first, once in the second; the step between the squares is in neither.
-    assert edges(picture) == pytest.approx(np.array([[SQUARE * 0.1, SQUARE * 0.1]]))
+    assert edges(picture) == pytest.approx(np.array([[EDGE_BLOCK * 0.1, EDGE_BLOCK * 0.1]]))
 
 
 def test_kernels_are_looked_for_where_edges_are():
-    picture = np.zeros((LOOK + 300, LOOK + 200), np.float32)
-    picture[320:, 200:] = np.random.default_rng(0).random((LOOK - 20, LOOK), np.float32)
-    top, left = where_to_look(edges(picture), *picture.shape)
+    picture = np.zeros((ESTIMATION_SIDE + 300, ESTIMATION_SIDE + 200), np.float32)
+    picture[320:, 200:] = np.random.default_rng(0).random((ESTIMATION_SIDE - 20, ESTIMATION_SIDE), np.float32)
+    top, left = estimation_corner(edges(picture), *picture.shape)
     assert abs(top - 300) <= 32
     assert abs(left - 200) <= 32
-    assert np.array_equal(part_to_look_at(picture_of(picture))[0, 0], picture[top : top + LOOK, left : left + LOOK])
-    assert part_to_look_at(picture_of(picture), 64).shape == (1, 3, 64, 64)
-    assert part_to_look_at(picture_of(picture), 64).std() > 0.2
-    assert where_to_look(edges(picture[:100, :90]), 100, 90) == (0, 0)
+    assert np.array_equal(
+        estimation_part(picture_of(picture))[0, 0], picture[top : top + ESTIMATION_SIDE, left : left + ESTIMATION_SIDE]
+    )
+    assert estimation_part(picture_of(picture), 64).shape == (1, 3, 64, 64)
+    assert estimation_part(picture_of(picture), 64).std() > 0.2
+    assert estimation_corner(edges(picture[:100, :90]), 100, 90) == (0, 0)
     # Narrower than a square.
-    assert where_to_look(edges(picture[:, :20]), LOOK + 300, 20) == (0, 0)
+    assert estimation_corner(edges(picture[:, :20]), ESTIMATION_SIDE + 300, 20) == (0, 0)
     # The first of equals.
-    assert where_to_look(edges(np.zeros_like(picture)), *picture.shape) == (0, 0)
+    assert estimation_corner(edges(np.zeros_like(picture)), *picture.shape) == (0, 0)
 
 
 def test_a_shake_that_nobody_tells_is_found():
     truth = shaken_kernel(14, 25, np.random.default_rng(1))
-    found = estimated(picture_of(fftconvolve(scene(260, 5), truth, "valid")), QUIETEST, same)
-    assert found.kernel.shape == (SIDES[-1], SIDES[-1])
+    found = estimated(picture_of(fftconvolve(scene(260, 5), truth, "valid")), MIN_LEVEL, same)
+    assert found.kernel.shape == (KERNEL_SIDES[-1], KERNEL_SIDES[-1])
     assert found.kernel.dtype == np.float32
     assert found.kernel.sum() == pytest.approx(1, abs=1e-5)
     likeness = correlate2d(found.kernel, truth).max() / np.sqrt(np.square(found.kernel).sum() * np.square(truth).sum())
     assert likeness > 0.9
-    assert found.trust > 0.5
+    assert found.confidence > 0.5
 
 
 @pytest.mark.parametrize(("length", "looked_for"), [(31, [31]), (9, [31, 13])])
@@ -235,22 +237,22 @@ def test_a_short_kernel_is_looked_for_where_the_long_one_is_short(length, looked
     picture = np.random.default_rng(0).random((400, 300))
     found = estimated(picture_of(picture), 2, cells)
     assert sides == looked_for
-    assert found.kernel.shape == (SIDES[-1], SIDES[-1])
+    assert found.kernel.shape == (KERNEL_SIDES[-1], KERNEL_SIDES[-1])
     # It is tried on a part of the picture, with the border that a blur needs.
     assert len(seen) == 3 * len(sides)
-    assert max(map(max, seen)) <= TRIED + 3 * SIDES[-1]
+    assert max(map(max, seen)) <= TRIAL_SIDE + 3 * KERNEL_SIDES[-1]
 
 
 def test_a_sharp_picture_is_taken_for_sharp():
-    assert estimated(picture_of(scene(200, 7)), QUIETEST, same).trust == 0
+    assert estimated(picture_of(scene(200, 7)), MIN_LEVEL, same).confidence == 0
 
 
 def test_without_edges_nothing_tells_a_blur():
     ramp = picture_of(np.broadcast_to(np.linspace(0.1, 0.9, 160), (160, 160)))
-    found = estimated(ramp, QUIETEST, same)
-    assert found.trust == 0
-    assert all(frame is ramp for frame in trusted_rounds(ramp, found, 3, same))
+    found = estimated(ramp, MIN_LEVEL, same)
+    assert found.confidence == 0
+    assert all(frame is ramp for frame in blended_rounds(ramp, found, 3, same))
 
 
 def test_a_picture_too_small_for_a_kernel_is_taken_for_sharp():
-    assert estimated(np.random.default_rng(0).random((1, 3, 30, 200), np.float32), 5, same).trust == 0
+    assert estimated(np.random.default_rng(0).random((1, 3, 30, 200), np.float32), 5, same).confidence == 0

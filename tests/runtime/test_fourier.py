@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lnca.runtime import fourier, threads
-from lnca.runtime.fourier import blurred, in_bands, periodic, quick_margin, spectrum, transform, transformed_back
+from lnca.runtime.fourier import blurred, fast_margin, in_bands, inverse_transform, periodic, spectrum, transform
 
 
 @pytest.mark.parametrize("sides", [(3, 3), (5, 3), (4, 3), (1, 1)])
@@ -24,7 +24,7 @@ def test_spectra_of_pictures_are_unitary_and_those_of_kernels_are_not(size):
     picture = np.random.default_rng(0).random((2, 3, *size))
     spectra = transform(picture)
     np.testing.assert_allclose(spectra, np.fft.rfft2(picture) / np.sqrt(size[0] * size[1]), atol=1e-12)
-    np.testing.assert_allclose(transformed_back(spectra, size[1]), picture, atol=1e-12)
+    np.testing.assert_allclose(inverse_transform(spectra, size[1]), picture, atol=1e-12)
     np.testing.assert_allclose(spectrum(np.ones((1, 1, 1)), *size), np.ones((1, 1, size[0], size[1] // 2 + 1)))
 
 
@@ -49,10 +49,10 @@ def test_borders_meet_and_the_picture_stays_inside():
 
 def test_margins_make_transforms_quick():
     # 11 + 2 * 2 = 15, and 13 + 2 * 3 = 19, + 2 * 4 = 21.
-    assert quick_margin(11, 2) == 2
-    assert quick_margin(13, 3) == 4
+    assert fast_margin(11, 2) == 2
+    assert fast_margin(13, 3) == 4
     # Not farther than a picture can be mirrored.
-    assert quick_margin(8, 31) == 7
+    assert fast_margin(8, 31) == 7
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
@@ -74,9 +74,9 @@ def test_each_band_is_done_once(monkeypatch, count):
     def work(band):
         done[band] += 1
 
-    in_bands(len(done), fourier.LEAST, work)
+    in_bands(len(done), fourier.MIN_PARALLEL_PIXELS, work)
     assert (done == 1).all()
-    in_bands(0, fourier.LEAST, work)
+    in_bands(0, fourier.MIN_PARALLEL_PIXELS, work)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -87,4 +87,4 @@ def test_what_goes_wrong_in_a_band_is_told(monkeypatch, count):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        in_bands(fourier.BAND * 9, fourier.LEAST, work)
+        in_bands(fourier.BAND * 9, fourier.MIN_PARALLEL_PIXELS, work)

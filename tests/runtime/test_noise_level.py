@@ -10,14 +10,14 @@ from lnca.kernels.cpu import weights_of
 from lnca.nn.noise_level import NoiseEstimator
 from lnca.runtime.engine import Native, Numpy
 from lnca.runtime.native import best_level
-from lnca.runtime.noise_level import AT_ONCE, SIDE, BandEstimator, means
+from lnca.runtime.noise_level import BAND_ROWS, SIDE, BandEstimator, means
 from nn.test_pyramid import shaken
 
 ENGINES = [Numpy(), *([Native(best_level())] if best_level() else [])]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-@pytest.mark.parametrize("size", [(41, 5), (1, 1), (2, 30), (AT_ONCE, 3)])
+@pytest.mark.parametrize("size", [(41, 5), (1, 1), (2, 30), (BAND_ROWS, 3)])
 def test_levels_are_those_of_the_module(size, engine):
     estimator = shaken(NoiseEstimator())
     image = np.random.default_rng(0).random((2, size[0] * SIDE, size[1] * SIDE, 3), np.float32)
@@ -33,7 +33,7 @@ def test_levels_are_those_of_the_module(size, engine):
     assert found.shape == (2, 2, *size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
-    assert len(asked) == -(-size[0] // AT_ONCE)
+    assert len(asked) == -(-size[0] // BAND_ROWS)
 
 
 def test_means_of_blocks():

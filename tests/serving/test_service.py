@@ -20,7 +20,7 @@ from PIL import Image
 
 import lnca
 from conftest import textured
-from lnca.restoration.batch import Way, restore_stream
+from lnca.restoration.batch import RestoreOptions, restore_stream
 from lnca.restoration.kernel import kernel_file, kernel_in, kernel_of
 
 
@@ -53,7 +53,7 @@ def running(weights):
 
 @pytest.fixture
 def way(weights):
-    return Way(str(weights))
+    return RestoreOptions(str(weights))
 
 
 def encoded(picture, kind="PNG", **options):

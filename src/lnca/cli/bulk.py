@@ -9,14 +9,14 @@ from ..errors import LncaError
 from .records import Talk, Work, lines_of
 
 if TYPE_CHECKING:
-    from ..restoration.batch import Lines, Record, Way
+    from ..restoration.batch import Lines, Record, RestoreOptions
     from ..restoration.stores import StoredPlan
 
 
 def restore_in_bulk(
     sources: list[str],
     output: str | None,
-    way: "Way",
+    options: "RestoreOptions",
     *,
     overwrite: bool,
     dry_run: bool,
@@ -38,11 +38,11 @@ def restore_in_bulk(
     else:
         plan = plan_files([Path(source) for source in sources], output, overwrite)
     folder = plan.folder
-    left = [Record.of_left_out(each, way.model) for each in plan.left]
+    left = [Record.of_left_out(each, options.model) for each in plan.left]
     work = Work(
         jobs=plan.jobs,
-        written_first=[*_there_before(plan, manifest, way.model), *left],
-        restored=lambda _: restore_on_cluster(plan.jobs, way, address, workers),
+        written_first=[*_there_before(plan, manifest, options.model), *left],
+        restored=lambda _: restore_on_cluster(plan.jobs, options, address, workers),
     )
     if dry_run:
         work.show()

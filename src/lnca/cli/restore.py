@@ -24,7 +24,7 @@ from .plain import plain
 from .records import Talk, Work, followed, lines_of
 
 if TYPE_CHECKING:
-    from ..restoration.batch import Way
+    from ..restoration.batch import RestoreOptions
     from ..restoration.jobs import Job
     from ..restoration.restorer import Restorer
 
@@ -184,14 +184,14 @@ def restore(
     with importing():
         from .. import peers
         from ..memory import manage_freed_memory
-        from ..restoration.batch import Beside, Record, Way, restore_files, restorer_of
+        from ..restoration.batch import ExtraFiles, Record, RestoreOptions, restore_files, restorer_of
         from ..restoration.jobs import is_film, plan
         from ..restoration.notation import Noise, parse_noise_level, parse_region
 
     if steps != "auto" and (tolerance is not None or heat_map is not None):
         raise LncaError("--tolerance and --heat-map need --steps auto")
     noise = Noise(level=parse_noise_level(noise_level), scale=noise_scale, luma=luma, chroma=chroma)
-    asked = Way(
+    asked = RestoreOptions(
         model,
         device=device,
         backend=checked_backend(backend),
@@ -206,7 +206,7 @@ def restore(
         max_pixels=max_pixels,
         times=times,
         kernel=kernel,
-        beside=Beside(kernel=kernel_out, heat_map=heat_map, comparison=compare),
+        extra_files=ExtraFiles(kernel=kernel_out, heat_map=heat_map, comparison=compare),
     )
     talk = Talk(quiet, json, steps == "auto")
     manage_freed_memory(limited=max_memory is not None)
@@ -244,14 +244,14 @@ def restore(
         raise Exit(peers.start(devices))
     if devices not in (1, peers.started()):
         raise LncaError(f"this was started as {peers.started()} processes; leave --devices out")
-    with _together(asked, workers or 1, frames) as way:
-        if way is None:
+    with _together(asked, workers or 1, frames) as options:
+        if options is None:
             return
         if len(sources) == 1 and is_film(Path(sources[0])):
             _film(
                 Path(sources[0]),
                 output,
-                way,
+                options,
                 talk,
                 overwrite=overwrite,
                 dry_run=dry_run,
@@ -267,26 +267,26 @@ def restore(
                 raise LncaError(
                     "- is one picture from stdin or to stdout; leave out other sources and options that write more"
                 )
-            _stream(sources[0], STREAM if output is None else output, way, quiet=quiet, overwrite=overwrite)
+            _stream(sources[0], STREAM if output is None else output, options, quiet=quiet, overwrite=overwrite)
             return
         # A plan writes nothing, so outputs may exist.
         jobs, done, single, folder, no_pictures = plan(list(map(Path, sources)), output, overwrite or show_plan)
         for option, beside_it in beside.items():
             if beside_it is not None:
                 _check_beside(option, beside_it, single, overwrite or show_plan)
-        left = [Record.of_left_out(each, way.model) for each in no_pictures]
+        left = [Record.of_left_out(each, options.model) for each in no_pictures]
         talk.of_left_out(left)
         work = Work(
             jobs=jobs,
             written_first=left,
-            restored=lambda progress: restore_files(jobs, way, workers or 1, progress),
+            restored=lambda progress: restore_files(jobs, options, workers or 1, progress),
         )
         if dry_run:
             work.show()
             return
-        way.told_kernel(restorer_of(way.model, way.device, way.backend, way.precision))
+        options.kernel_arguments(restorer_of(options.model, options.device, options.backend, options.precision))
         if show_plan:
-            _show_plans(jobs, way)
+            _show_plans(jobs, options)
             return
         record, failed = None, sum(record.error is not None for record in left)
         total = len(jobs) + failed
@@ -296,7 +296,7 @@ def restore(
             assert record is not None
             if record.error is not None:
                 raise LncaError(record.error)
-            _show_steps(jobs[0], way, frames)
+            _show_steps(jobs[0], options, frames)
             if not quiet and not json:
                 print(jobs[0].output)
             return
@@ -304,31 +304,31 @@ def restore(
 
 
 @contextmanager
-def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | None]":
+def _together(options: "RestoreOptions", workers: int, frames: Path | None) -> "Iterator[RestoreOptions | None]":
     """Joins the other processes that were started for this command, if any.
 
     Yields:
-        In the first process the way, with this process's device. In the others None, after they have helped with
+        In the first process the options, with this process's device. In the others None, after they have helped with
         all pictures of the first process.
     """
     from .. import peers
 
     if peers.started() == 1:
-        yield way
+        yield options
         return
     from ..restoration.batch import restorer_of
     from ..restoration.devices import device_named
     from ..restoration.split import follow, split
 
-    device = device_named(way.device)
+    device = device_named(options.device)
     if device == "mps":
         raise LncaError("several processes share a picture on the CPU or on CUDA; add --device cpu")
     if device.startswith("cuda"):
-        way = replace(way, device=f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+        options = replace(options, device=f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
     with peers.joined() as all_of_them:
 
         def ready() -> "Restorer":
-            restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+            restorer = restorer_of(options.model, options.device, options.backend, options.precision)
             split(restorer, all_of_them)
             return restorer
 
@@ -343,7 +343,7 @@ def _together(way: "Way", workers: int, frames: Path | None) -> "Iterator[Way | 
                 raise LncaError(f"{'--workers' if workers > 1 else '--frames'} is for one device; leave --devices out")
             ready()
             all_of_them.tell({})
-            yield way
+            yield options
         finally:
             with suppress(RuntimeError):
                 all_of_them.tell(None)
@@ -361,7 +361,14 @@ def _steps(text: str | None) -> "int | Literal['auto'] | None":
 
 
 def _film(
-    source: Path, output: str | None, way: "Way", talk: Talk, *, overwrite: bool, dry_run: bool, others: dict[str, Any]
+    source: Path,
+    output: str | None,
+    options: "RestoreOptions",
+    talk: Talk,
+    *,
+    overwrite: bool,
+    dry_run: bool,
+    others: dict[str, Any],
 ) -> None:
     """Restores a film."""
     from ..files import kind_of
@@ -378,7 +385,7 @@ def _film(
     if dry_run:
         print(plain(f"{source} -> {there}"))
         return
-    records = followed(lambda progress: iter([restore_film(source, there, way, progress)]), 1, None, not talk.quiet)
+    records = followed(lambda progress: iter([restore_film(source, there, options, progress)]), 1, None, not talk.quiet)
     for record in records:
         talk.of(record, errors=False)
         if record.error is not None:
@@ -387,7 +394,7 @@ def _film(
         print(there)
 
 
-def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: bool) -> None:
+def _stream(source: str, output: str, options: "RestoreOptions", *, quiet: bool, overwrite: bool) -> None:
     """Restores a picture from stdin, to stdout, or both."""
     from ..images.eight_bit import check_output
     from ..images.formats import FORMATS
@@ -398,7 +405,7 @@ def _stream(source: str, output: str, way: "Way", *, quiet: bool, overwrite: boo
     elif Path(source).is_dir():
         raise LncaError(f"{source} is a folder, and {STREAM} is one picture; give a folder with -o")
     given = sys.stdin.buffer.read() if source == STREAM else Path(source)
-    record = restore_stream(given, sys.stdout.buffer if output == STREAM else Path(output), way)
+    record = restore_stream(given, sys.stdout.buffer if output == STREAM else Path(output), options)
     if record.error is not None:
         raise LncaError(record.error)
     if not quiet:
@@ -425,16 +432,16 @@ def _check_beside(option: str, path: Path, single: bool, overwrite: bool) -> Non
         raise LncaError(f"{path} exists; add --overwrite to replace it")
 
 
-def _show_plans(jobs: "list[Job]", way: "Way") -> None:
+def _show_plans(jobs: "list[Job]", options: "RestoreOptions") -> None:
     from ..images.reading import open_photo
     from ..restoration.batch import restorer_of
     from ..restoration.pictures import Rows
 
-    restorer, failed = restorer_of(way.model, way.device, way.backend, way.precision), 0
+    restorer, failed = restorer_of(options.model, options.device, options.backend, options.precision), 0
     for job in jobs:
         try:
-            rows = Rows(open_photo(job.source, way.max_pixels).frames[0])
-            print(plain(f"{job.source}: {restorer.plan(rows, way.max_memory, way.steps == 'auto')}"))
+            rows = Rows(open_photo(job.source, options.max_pixels).frames[0])
+            print(plain(f"{job.source}: {restorer.plan(rows, options.max_memory, options.steps == 'auto')}"))
         except LncaError as error:
             if len(jobs) == 1:
                 raise
@@ -444,7 +451,7 @@ def _show_plans(jobs: "list[Job]", way: "Way") -> None:
         raise Exit(1)
 
 
-def _show_steps(job: "Job", way: "Way", frames: Path | None) -> None:
+def _show_steps(job: "Job", options: "RestoreOptions", frames: Path | None) -> None:
     """Writes a film of the first frame after each step, if --frames asks for one."""
     if frames is None:
         return
@@ -458,12 +465,12 @@ def _show_steps(job: "Job", way: "Way", frames: Path | None) -> None:
     from ..restoration.noise import told
     from ..restoration.showing import save_film
 
-    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-    before = of_depth(open_photo(job.source, way.max_pixels).frames[0], np.uint8)
-    mask = mask_of(before.shape[1], before.shape[0], way.region, way.mask, way.max_pixels)
-    steps = way.steps if isinstance(way.steps, int) else None
-    options = told(way.noise, restorer, before).options | way.told_kernel(restorer)
-    film = restorer.iterate(before, steps, way.strength, mask, **options)
+    restorer = restorer_of(options.model, options.device, options.backend, options.precision)
+    before = of_depth(open_photo(job.source, options.max_pixels).frames[0], np.uint8)
+    mask = mask_of(before.shape[1], before.shape[0], options.region, options.mask, options.max_pixels)
+    steps = options.steps if isinstance(options.steps, int) else None
+    arguments = told(options.noise, restorer, before).options | options.kernel_arguments(restorer)
+    film = restorer.iterate(before, steps, options.strength, mask, **arguments)
     save_film((Image.fromarray(frame) for frame in film), frames, stamp_of(job.source))
 
 

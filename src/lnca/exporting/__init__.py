@@ -1,7 +1,8 @@
-"""Trained models as ONNX graphs, and as torch programs, checked against the model itself.
+"""Exports trained models as ONNX graphs or torch programs, and checks them against the model.
 
-Three forms: one graph from picture to picture ("image"), three for hosts that cut pictures into tiles ("tiles"), and a
-latent automaton's encoder, some steps and decoder ("cells"). `lnca.onnx` runs the first and the last without torch.
+ONNX graphs have three forms. "image" is one graph from picture to picture. "tiles" are three graphs for hosts that cut
+pictures into tiles. "cells" are three graphs for encoder, steps and decoder of a latent automaton. `lnca.onnx` runs the
+forms "image" and "cells" without torch.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from .program import export_program
 Format = Literal["onnx", "torch"]
 
 PROGRAM = "model.pt2"
-# Graphs of an int8 variant that there once was, which --overwrite removes too.
+# Graphs of a former int8 variant, which --overwrite removes too.
 FORMER = tuple(f"{name}-int8.onnx" for name in GRAPHS["cells"])
 
 
@@ -43,26 +44,27 @@ def export(
     overwrite: bool = False,
     form: Form | None = None,
 ) -> dict[str, Any]:
-    """Writes a model's graphs, or its program, and a description of them to a folder.
+    """Writes a model's graphs or its program, and a description of them, to a folder.
 
     Args:
         name_or_path: a shipped model, or a weight file.
-        kind: "onnx", or "torch": one program of `torch.export` that takes pictures and makes the model's own number of
+        folder: the folder, which is created.
+        kind: "onnx", or "torch": one program of `torch.export` from picture to picture, with the model's own number of
             steps.
-        steps_in_graph: steps that one run of steps.onnx makes, in the form "cells"; it divides the model's number.
-        variants: "float32" and "float16" (weights and arithmetic, but for the estimate of the noise level), in files of
-            their own.
-        overwrite: replace what an earlier export left there.
-        form: "image": image.onnx, from picture to picture, and "tiles": guesses.onnx, levels.onnx and restore.onnx, of
-            models that take a noise level; "cells": encoder.onnx, steps.onnx and decoder.onnx, of latent automata. The
-            first that the model has when None.
+        steps_in_graph: number of steps in steps.onnx, in the form "cells"; it divides the model's number of steps.
+        variants: "float32", and "float16" for weights and arithmetic except the estimate of the noise level; each in
+            its own files.
+        overwrite: whether to replace an earlier export.
+        form: "image" (image.onnx) or "tiles" (guesses.onnx, levels.onnx and restore.onnx) for models that take a noise
+            level; "cells" (encoder.onnx, steps.onnx and decoder.onnx) for latent automata. None means "image", or
+            "cells" for latent automata.
 
     Returns:
-        The description, with each variant's largest difference from the model, and the SSIM it costs.
+        The description, with the largest difference from the model and the SSIM of each variant.
 
     Raises:
-        LncaError: no such model, one that is no automaton of these kinds or has masks, a form it does not have, a
-            missing library, an export that is there already, or graphs that differ from the model.
+        LncaError: the model does not exist, is no automaton of these kinds, has update masks, or does not have the
+            form; a library is missing; the folder holds an export; or the graphs differ from the model.
     """
     module, info = load_weights(locate(name_or_path))
     if not isinstance(module, PyramidAutomaton) and not (
@@ -75,15 +77,15 @@ def export(
     earlier = [path for name in (*names, *FORMER, PROGRAM, DESCRIPTION) if (path := Path(folder) / name).exists()]
     if earlier and not overwrite:
         raise LncaError(f"{folder} holds an export; add --overwrite to replace it")
-    with temporary_folder() as room:
+    with temporary_folder() as temporary:
         if kind == "torch":
             description = {"lnca": __version__, "model": info.name, "architecture": info.architecture}
-            description |= export_program(module, info, Path(room) / PROGRAM)
-            write_whole(Path(room) / DESCRIPTION, as_json(description))
+            description |= export_program(module, info, Path(temporary) / PROGRAM)
+            write_whole(Path(temporary) / DESCRIPTION, as_json(description))
         else:
-            description = _export_graphs(exporter, info, Path(room), variants)
-        # The description comes last: without one a folder is no export.
-        written = sorted(Path(room).iterdir(), key=lambda path: (path.name == DESCRIPTION, path.name))
+            description = _export_graphs(exporter, info, Path(temporary), variants)
+        # The description is written last: without it a folder is no export.
+        written = sorted(Path(temporary).iterdir(), key=lambda path: (path.name == DESCRIPTION, path.name))
         write_together(Path(folder), {path.name: path.read_bytes() for path in written})
         for path in set(earlier) - {Path(folder) / path.name for path in written}:
             path.unlink(missing_ok=True)
@@ -92,7 +94,7 @@ def export(
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder that is there for a while; libraries write to it, and raise `OSError` of their own."""
+    """A temporary folder; raises `LncaError` for every `OSError` within the context."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             yield folder

@@ -1,4 +1,4 @@
-"""A latent automaton as three graphs with dynamic batch, height and width: encoder, some steps, decoder."""
+"""Export of a latent automaton as three graphs with dynamic batch, height and width: encoder, steps, decoder."""
 
 import copy
 from pathlib import Path
@@ -18,7 +18,7 @@ from .graphs import LARGEST_CELLS, compared, graph, halved, probe, to_bytes
 
 
 class Encoder(nn.Module):
-    """Image (B, 3, H, W) -> fresh cells (B, H', W', C) and what goes past the automaton."""
+    """Image (B, 3, H, W) -> initial cells (B, H', W', C) and the skip connection, which bypasses the automaton."""
 
     def __init__(self, model: LatentAutomaton):
         super().__init__()
@@ -30,7 +30,7 @@ class Encoder(nn.Module):
 
 
 class Steps(nn.Module):
-    """Cells -> cells some steps later."""
+    """Cells (B, H', W', C) -> cells after `count` steps."""
 
     def __init__(self, model: LatentAutomaton, count: int):
         super().__init__()
@@ -56,7 +56,7 @@ class _Step(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Cells and what went past them -> image (B, 3, H, W)."""
+    """Cells and skip connection -> image (B, 3, H, W)."""
 
     def __init__(self, model: LatentAutomaton):
         super().__init__()
@@ -67,7 +67,7 @@ class Decoder(nn.Module):
 
 
 class CellsExport:
-    """The three graphs of a latent automaton; raises `LncaError` where the steps do not divide."""
+    """Exports a latent automaton; raises `LncaError` if `steps_in_graph` does not divide the model's steps."""
 
     form = "cells"
 
@@ -77,6 +77,7 @@ class CellsExport:
         self.model, self.info, self.steps_in_graph = model, info, steps_in_graph
 
     def facts(self) -> dict[str, Any]:
+        """Fields of the description; `reach` is in cells of `multiple` pixels on a side."""
         coder = self.model.autoencoder
         return {
             "steps": self.model.steps,
@@ -96,7 +97,7 @@ class CellsExport:
         image = torch.rand(2, 3, 5 * side, 6 * side)
         with torch.no_grad():
             cells, skip = Encoder(model)(image)
-        # Positions of the skip-connection for each cell, on a side.
+        # Side of a cell in positions of the skip connection.
         share = skip.shape[-1] // cells.shape[2]
         pictures = {0: batch, 2: side * rows, 3: side * columns}
         lattices = {0: batch, 1: rows, 2: columns}
@@ -109,13 +110,11 @@ class CellsExport:
         return dict(zip(GRAPHS["cells"], map(to_bytes, parts), strict=True))
 
     def varied(self, name: str, content: bytes, variant: Variant) -> bytes:
+        """A graph in a variant."""
         return content if variant == FLOAT32 else halved(content)
 
     def check(self, folder: Path, variant: Variant) -> dict[str, float]:
-        """How far the graphs are from the model on a photograph.
-
-        The model computes in float64 here: what it rounds itself is not the graphs' difference.
-        """
+        """Differences of the graphs from the model in float64, on a photograph; see `compared`."""
         clean, given = probe(self.info)
         with torch.no_grad():
             expected = copy.deepcopy(self.model).double()(given.double()).float()

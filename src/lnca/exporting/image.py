@@ -1,4 +1,4 @@
-"""An automaton that takes a picture and its noise levels as one graph, or as three for hosts that cut tiles."""
+"""Export of an automaton with noise levels as one graph, or as three graphs for hosts that cut pictures into tiles."""
 
 import copy
 from pathlib import Path
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from ..catalogue import ModelInfo
 from ..nn.pyramid import LEVEL_CHANNELS, PyramidAutomaton
 from ..onnx import AUTO, FLOAT32, GRAPHS, Form, OnnxRestorer, Variant, file_name, session
-from ..runtime.noise_level import SIDE, STATEMENT_REACH
+from ..runtime.noise_level import FEATURE_REACH, SIDE
 from ..runtime.pyramid import reach
 from .graphs import LARGEST_CELLS, compared, graph, halved, probe, to_bytes
 
-# A told level to check graphs at, in 255ths.
+# The given noise level at which graphs are checked, in 255ths.
 CHECKED_LEVEL = 20.0
 
 
 class WholeImage(nn.Module):
-    """Picture (B, 3, H, W), sides >= 8, and levels -> restored picture of its size, and the levels it was restored at
-    (B, 2, H / 8, W / 8), rounded up. Levels below 0 are estimated."""
+    """Picture (B, 3, H, W), sides >= 8, and noise levels in 255ths -> restored picture of the same size, and the levels
+    that were used, (B, 2, H / 8, W / 8) rounded up. Levels below 0 are replaced by estimates."""
 
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
@@ -35,25 +35,25 @@ class WholeImage(nn.Module):
 
 
 def mirrored(size: int) -> Tensor:
-    """Places of a row of `size` pixels and, mirrored, of what is missing to a multiple of 8."""
-    # ONNX divides towards zero, so that nothing here may be negative.
+    """Indices that mirror a row of `size` pixels at its end, to the next multiple of 8."""
+    # The division of ONNX rounds towards zero, so no operand may be negative.
     place = torch.arange((size + SIDE - 1) // SIDE * SIDE)
     return torch.where(place < size, place, 2 * size - 2 - place)
 
 
 class Guesses(nn.Module):
-    """Picture (B, 3, H, W), sides multiples of 8 -> what each cell says of the noise (B, channels, H / 8, W / 8)."""
+    """Picture (B, 3, H, W), sides multiples of 8 -> noise features of each cell, (B, channels, H / 8, W / 8)."""
 
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
         self.estimator = model.estimator
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.estimator.statements(self.estimator.energies(image))
+        return self.estimator.features(self.estimator.energies(image))
 
 
 class Levels(nn.Module):
-    """The guesses of the whole picture -> its levels (B, 2, H / 8, W / 8)."""
+    """Features of all cells of a picture -> noise levels in 255ths, (B, 2, H / 8, W / 8)."""
 
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
@@ -64,8 +64,9 @@ class Levels(nn.Module):
 
 
 class Restore(nn.Module):
-    """A tile (B, 3, H, W), sides multiples of 8, and its levels -> the tile restored after each step (B, S, 3, H, W),
-    and how much the fine cells changed in it, on average over their channels and 8x8 pixels (B, S, H / 8, W / 8)."""
+    """Tile (B, 3, H, W), sides multiples of 8, and noise levels -> the restored tile after each of S steps, (B, S, 3,
+    H, W), and the mean absolute change of the fine cells in the step, over channels and 8x8 pixels, (B, S, H / 8,
+    W / 8)."""
 
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
@@ -81,7 +82,7 @@ class Restore(nn.Module):
 
 
 class ImageExport:
-    """One graph, image.onnx."""
+    """Exports the form "image": one graph, image.onnx."""
 
     form: Form = "image"
 
@@ -89,17 +90,19 @@ class ImageExport:
         self.model, self.info = model, info
 
     def facts(self) -> dict[str, Any]:
-        """`reach` and `guess_reach` are in cells of `multiple` pixels on a side."""
+        """Fields of the description; `reach` and `guess_reach`, the radii of the receptive fields of restoring and of
+        the features, are in cells of `multiple` pixels on a side."""
         steps = self.model.steps
         return {
             "steps": steps,
             "multiple": SIDE,
             "reach": reach(steps) // SIDE,
-            "guess_reach": STATEMENT_REACH,
+            "guess_reach": FEATURE_REACH,
             "noise_level": True,
         }
 
     def graphs(self, props: dict[str, str]) -> dict[str, bytes]:
+        """The graph as an ONNX file, by its name."""
         batch, height, width = (
             torch.export.Dim(name, min=low, max=SIDE * LARGEST_CELLS)
             for name, low in (("batch", 1), ("height", SIDE), ("width", SIDE))
@@ -110,41 +113,45 @@ class ImageExport:
         return {"image": to_bytes(optional(model, "noise_level", arguments[1]))}
 
     def varied(self, name: str, content: bytes, variant: Variant) -> bytes:
-        # Energies of fine differences are below what float16 can hold.
+        # The energies of fine differences are too small for float16.
         return content if variant == FLOAT32 else halved(content, exact=("level",))
 
     def check(self, folder: Path, variant: Variant) -> dict[str, float]:
-        """How far the graph is from the model in float64 on a photograph, its noise level estimated and told; the worse
-        of both."""
+        """Differences of the graph from the model in float64 on a photograph, see `compared`: the worse of an estimated
+        and a given noise level."""
         clean, given = probe(self.info)
         array, exact = given[0].permute(1, 2, 0).numpy(), copy.deepcopy(self.model).double()
         restorer, results = OnnxRestorer(folder, variant), []
-        for told in (None, CHECKED_LEVEL):
-            level = None if told is None else torch.full((1, LEVEL_CHANNELS, 1, 1), told, dtype=torch.float64)
+        for given_level in (None, CHECKED_LEVEL):
+            level = (
+                None if given_level is None else torch.full((1, LEVEL_CHANNELS, 1, 1), given_level, dtype=torch.float64)
+            )
             with torch.no_grad():
                 expected = exact(given.double(), noise_level=level).float()
-            found = restorer.restore(array, noise_level="auto" if told is None else told)
+            found = restorer.restore(array, noise_level="auto" if given_level is None else given_level)
             results.append(compared(torch.from_numpy(found).permute(2, 0, 1)[None], expected, clean))
         return max(results, key=lambda result: result["largest difference"])
 
 
 def optional(model: Any, name: str, default: Tensor) -> Any:
-    """The graph (onnx.ModelProto) with a default for the input `name`, which may have any shape that broadcasts."""
+    """The graph (onnx.ModelProto) with a default for the input `name`, which may have any shape that broadcasts to the
+    levels."""
     from onnx import numpy_helper
 
     inputs = {each.name: each for each in model.graph.input}
     shape = inputs[name].type.tensor_type.shape
     for dimension, symbol in zip(shape.dim, ("pictures", "kinds", "rows", "columns"), strict=True):
         dimension.dim_param = f"{name}_{symbol}"
-    # Shapes of what is made of it were those of the default.
+    # The stored shapes of dependent values hold only for the default.
     del model.graph.value_info[:]
     model.graph.initializer.append(numpy_helper.from_array(default.numpy(), name))
     return model
 
 
 class TilesExport(ImageExport):
-    """Three graphs for hosts that cut tiles: guesses.onnx of each tile, levels.onnx of the guesses of all of them,
-    restore.onnx of each tile with the levels there. Tiles agree where they overlap by `reach` cells."""
+    """Exports the form "tiles", three graphs: guesses.onnx computes features of each tile, levels.onnx the noise levels
+    from the features of all tiles, and restore.onnx restores a tile with its levels. Tiles that overlap by `reach`
+    cells give the same pixels."""
 
     form: Form = "tiles"
 
@@ -173,11 +180,11 @@ class TilesExport(ImageExport):
         return dict(zip(GRAPHS["tiles"], map(to_bytes, parts), strict=True))
 
     def varied(self, name: str, content: bytes, variant: Variant) -> bytes:
-        # Energies of fine differences are below what float16 can hold.
+        # The energies of fine differences are too small for float16.
         return halved(content) if variant != FLOAT32 and name == "restore" else content
 
     def check(self, folder: Path, variant: Variant) -> dict[str, float]:
-        """How far the graphs are from the model in float64 on a photograph, as one tile."""
+        """Differences of the graphs from the model in float64 on a photograph, as one tile; see `compared`."""
         clean, given = probe(self.info)
         image = self.model.pad(given)
         guesses, levels, restore = (session(folder / file_name(name, variant)) for name in GRAPHS["tiles"])

@@ -1,4 +1,4 @@
-"""A model as one program of `torch.export`."""
+"""Export of a model as one program of `torch.export`."""
 
 import io
 from pathlib import Path
@@ -40,7 +40,10 @@ class _Pyramid(nn.Module):
 
 
 def export_program(model: SteppedModel, info: ModelInfo, path: Path) -> dict[str, Any]:
-    """Writes one program from picture to picture, whose sides are multiples of the model's cells; gives its facts.
+    """Writes one program from picture (B, 3, H, W) to picture; both sides must be multiples of the side of a cell.
+
+    Returns:
+        Fields of the description.
 
     Raises:
         LncaError: the program differs from the model.
@@ -60,7 +63,7 @@ def export_program(model: SteppedModel, info: ModelInfo, path: Path) -> dict[str
         difference = (program.module()(image) - model(image)).abs().max().item()
     if not difference <= TOLERANCE:
         raise LncaError(f"the program differs from {info.name} by {difference:g}; please report it")
-    room = io.BytesIO()
-    torch.export.save(program, room)
-    write_whole(path, room.getvalue())
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    write_whole(path, buffer.getvalue())
     return {"steps": model.steps, "multiple": side, "checks": {FLOAT32: {"largest difference": difference}}}

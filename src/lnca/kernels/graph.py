@@ -36,9 +36,9 @@ class GraphNAFCA(nn.Module):
         self._keep_halves("update", *linear(layers["update_embed"], layers["update_norm"]))
         keep("project", *linear(layers["update_project"], scale=vectors["gamma"]))
         # Input channels get an increment of zero.
-        beside = (rule.input_channels, 0)
+        padding = (rule.input_channels, 0)
         weight, bias = linear(layers["head"], layers["head_norm"])
-        keep("head", np.pad(weight, ((0, 0), beside)), np.pad(bias, beside))
+        keep("head", np.pad(weight, ((0, 0), padding)), np.pad(bias, padding))
         self.epsilon = rule.perception_norm.eps
 
     def _keep(self, name: str, weight: np.ndarray, bias: np.ndarray | None = None) -> None:

@@ -91,11 +91,11 @@ def local_attention(
             key = load_rows(qkv + size, neighbour, near, E, E)
             value = load_rows(qkv + 2 * size, neighbour, near, E, E)
             score = tl.sum(tl.reshape(query * key, (BLOCK, E // HEADS, HEADS)), 1)
-            most = tl.maximum(largest, score)
-            before, now = tl.exp(largest - most), tl.exp(score - most)
+            peak = tl.maximum(largest, score)
+            before, now = tl.exp(largest - peak), tl.exp(score - peak)
             whole = whole * before + now
             mixed = mixed * before[:, None, :] + now[:, None, :] * tl.reshape(value, (BLOCK, E // HEADS, HEADS))
-            largest = most
+            largest = peak
     return tl.reshape(mixed / whole[:, None, :], (BLOCK, E))
 
 

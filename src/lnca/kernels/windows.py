@@ -14,7 +14,7 @@ from ..nn.automaton import Automaton
 from ..runtime.arrays import RowReader
 from ..runtime.coders import BandCoder
 from ..runtime.native import Precision
-from ..runtime.settling import NEEDED, Settling
+from ..runtime.settling import UNSUPPORTED, Settling
 
 # A band of columns may begin at multiples of this number of cells.
 ALIGNED = 8
@@ -81,14 +81,14 @@ class ModuleRun:
     ) -> None:
         """Runs steps in place. A runner does not know the corner, so rules with update masks do not use it."""
         if settling is not None:
-            raise LncaError(NEEDED)
+            raise LncaError(UNSUPPORTED)
         rule = self.rule
-        there = torch.from_numpy(cells).to(next(rule.parameters()).device)
+        on_device = torch.from_numpy(cells).to(next(rule.parameters()).device)
         result = None
         if rule.update_rate == 1 and rule.runner is not None:
-            result = rule.runner(there, steps, seed, first)
+            result = rule.runner(on_device, steps, seed, first)
         if result is None:
-            result = there
+            result = on_device
             for step in range(first, first + steps):
                 result = rule.step(result, rule.mask(seed, step, result, corner[0]))
         cells[...] = result.cpu().numpy()

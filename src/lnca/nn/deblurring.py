@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.deblurring import ROUNDS, Blur, capped_by_spectrum, estimated, level_of, part_to_look_at, trusted_rounds
+from ..runtime.deblurring import (
+    ROUNDS,
+    Blur,
+    blended_rounds,
+    capped_by_spectrum,
+    estimated,
+    estimation_part,
+    filter_level,
+)
 from .model import SteppedModel
 from .pyramid import PyramidAutomaton
 
@@ -77,7 +85,7 @@ class Deblurrer(SteppedModel):
         pictures = image_BCHW.cpu().float().numpy()
         maps = levels.expand(batch, -1, -1, -1).cpu().float().numpy()
         parts = [
-            list(self._frames_of(pictures[number : number + 1], level_of(maps[number : number + 1]), told, steps))
+            list(self._frames_of(pictures[number : number + 1], filter_level(maps[number : number + 1]), told, steps))
             for number, told in enumerate(kernels)
         ]
         for step, frames in enumerate(zip(*parts, strict=True)):
@@ -90,8 +98,8 @@ class Deblurrer(SteppedModel):
         if kernel is not None:
             blur = Blur(kernel, 1.0, level)
         else:
-            blur = estimated(part_to_look_at(image_BCHW), level, self.clean)
-        return trusted_rounds(image_BCHW, blur, steps, self.clean)
+            blur = estimated(estimation_part(image_BCHW), level, self.clean)
+        return blended_rounds(image_BCHW, blur, steps, self.clean)
 
     @torch.no_grad()
     def levels(self, image_BCHW: Tensor) -> Tensor:
@@ -99,7 +107,7 @@ class Deblurrer(SteppedModel):
         levels = self.cells.estimator(self.cells.pad(image_BCHW)).cpu().float().numpy()
         pictures = image_BCHW.cpu().float().numpy()
         quiet = [
-            capped_by_spectrum(levels[number : number + 1], part_to_look_at(pictures[number : number + 1]))
+            capped_by_spectrum(levels[number : number + 1], estimation_part(pictures[number : number + 1]))
             for number in range(len(pictures))
         ]
         return torch.from_numpy(np.concatenate(quiet)).to(image_BCHW)

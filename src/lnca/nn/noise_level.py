@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..runtime.noise_level import (
+    ENERGY_FLOOR,
     ENERGY_SCALES,
-    HIGHEST,
+    FEATURE_SCALES,
     LEVEL_CHANNELS,
     LEVEL_SCALES,
-    LITTLE,
-    LOWEST,
-    MOST,
+    MAX_LEVEL_RATIO,
+    MAX_LOG_CONFIDENCE,
+    MAX_LOG_LEVEL,
+    MIN_LOG_LEVEL,
     SCALES,
     SIDE,
-    STATEMENT_SCALES,
-    SUREST,
     YCBCR,
 )
 from .surroundings import widened
@@ -66,33 +66,37 @@ class NoiseEstimator(nn.Module):
         parts = []
         for scale, layer in enumerate(self.filters):
             small = F.avg_pool2d(image_BCHW, 2**scale) if scale else image_BCHW
-            answers = layer(F.pad(small, (1, 1, 1, 1), mode="reflect"))
-            energy = F.avg_pool2d(answers.square(), SIDE >> scale)
-            parts.append((energy + LITTLE).log() / 2 + 4)
+            filtered = layer(F.pad(small, (1, 1, 1, 1), mode="reflect"))
+            energy = F.avg_pool2d(filtered.square(), SIDE >> scale)
+            parts.append((energy + ENERGY_FLOOR).log() / 2 + 4)
         return torch.cat([*parts, F.avg_pool2d(image_BCHW, SIDE) - 0.5, _variances(image_BCHW)], 1)
 
-    def statements(self, energies_BChw: Tensor) -> Tensor:
-        """The shared features times the confidence, the confidence, and the own features of each cell: (B, 2 shared +
-        own, H / 8, W / 8)."""
+    def features(self, energies_BChw: Tensor) -> Tensor:
+        """The shared features times the confidence, the confidence, the own features, and the averaged variances of
+        each cell: (B, 2 shared + own + 2, H / 8, W / 8)."""
         around = widened(energies_BChw[:, :-LEVEL_CHANNELS].permute(0, 2, 3, 1), ENERGY_SCALES)
-        said = self.say(torch.cat(around, -1).permute(0, 3, 1, 2))
-        trust = said[:, self.shared : 2 * self.shared].clamp(-SUREST, SUREST).exp()
+        raw = self.say(torch.cat(around, -1).permute(0, 3, 1, 2))
+        confidence = raw[:, self.shared : 2 * self.shared].clamp(-MAX_LOG_CONFIDENCE, MAX_LOG_CONFIDENCE).exp()
         variances = _wide(energies_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES)
-        return torch.cat([said[:, : self.shared] * trust, trust, said[:, 2 * self.shared :], variances], 1)
+        return torch.cat([raw[:, : self.shared] * confidence, confidence, raw[:, 2 * self.shared :], variances], 1)
 
-    def pooled_levels(self, said_BChw: Tensor) -> Tensor:
-        """The levels (B, 2, H / 8, W / 8), computed from the `statements` of all cells of a picture."""
-        wide = _wide(said_BChw[:, : 2 * self.shared], STATEMENT_SCALES)
-        common = wide[:, : self.shared] / wide[:, self.shared :]
-        levels = self.conclude(torch.cat([common, said_BChw[:, 2 * self.shared : -LEVEL_CHANNELS]], 1))
+    def pooled_levels(self, features_BChw: Tensor) -> Tensor:
+        """The levels (B, 2, H / 8, W / 8), computed from the `features` of all cells of a picture."""
+        wide = _wide(features_BChw[:, : 2 * self.shared], FEATURE_SCALES)
+        shared_mean = wide[:, : self.shared] / wide[:, self.shared :]
+        levels = self.conclude(torch.cat([shared_mean, features_BChw[:, 2 * self.shared : -LEVEL_CHANNELS]], 1))
         # The noise cannot be much larger than the variation of the picture.
-        most = 255 * MOST * (_wide(said_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES) - LITTLE).clamp(min=0).sqrt()
-        levels = torch.minimum(levels.clamp(LOWEST, HIGHEST).exp(), most)
+        bound = (
+            255
+            * MAX_LEVEL_RATIO
+            * (_wide(features_BChw[:, -LEVEL_CHANNELS:], ENERGY_SCALES) - ENERGY_FLOOR).clamp(min=0).sqrt()
+        )
+        levels = torch.minimum(levels.clamp(MIN_LOG_LEVEL, MAX_LOG_LEVEL).exp(), bound)
         return _wide(levels, LEVEL_SCALES)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Picture (B, 3, H, W), sides multiples of 8 -> levels (B, 2, H / 8, W / 8) in 255ths."""
-        return self.pooled_levels(self.statements(self.energies(image_BCHW)))
+        return self.pooled_levels(self.features(self.energies(image_BCHW)))
 
 
 def _variances(image_BCHW: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..runtime.noise_level import LEVEL_CHANNELS, SIDE
-from ..runtime.pyramid import FINE, FULL, LEVEL_INPUT_SCALE
+from ..runtime.pyramid import FINE, FULL_CORRECTION_LEVEL, LEVEL_INPUT_SCALE
 from .latent import SMALLEST_SIDE
 from .model import SteppedModel
 from .noise_level import NoiseEstimator
@@ -194,10 +194,10 @@ def spread(level_BLhw: Tensor) -> Tensor:
 
 
 def share_of_correction(level: Tensor, dimension: int) -> Tensor:
-    """The share of a correction that is applied: 1 if brightness or colour noise is at least `FULL`, and 0 without
-    noise, so that clean pictures do not change.
+    """The share of a correction that is applied: 1 if brightness or colour noise is at least `FULL_CORRECTION_LEVEL`,
+    and 0 without noise, so that clean pictures do not change.
 
     Args:
         level: the two levels lie along `dimension`, which is kept.
     """
-    return (level.amax(dimension, keepdim=True) / FULL).clamp(0, 1)
+    return (level.amax(dimension, keepdim=True) / FULL_CORRECTION_LEVEL).clamp(0, 1)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class ExtraFiles:
     """Further files for one restored picture, from its first frame.
 
     Args:
@@ -56,14 +56,15 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Way:
-    """Settings for restoring pictures: arguments of `Restorer`, of its `restore`, and of `mask_of`.
+class RestoreOptions:
+    """Options for restoring pictures: arguments of `Restorer`, of its `restore`, and of `mask_of`.
 
     Args:
         times: whether an output gets its source's times.
         mask: a file, or the shares themselves.
         kernel: a picture or .npy file of the blur kernel, or the kernel; None lets the model estimate it.
-        beside: further files, for one picture.
+        return_kernel: whether the caller uses the estimated kernel, `Done.kernel`; then the model must take one.
+        extra_files: further files, for one picture.
     """
 
     model: str
@@ -81,11 +82,14 @@ class Way:
     max_pixels: int = PIXEL_LIMIT
     times: bool = False
     kernel: Path | Kernel | None = None
-    beside: Beside = Beside()
+    return_kernel: bool = False
+    extra_files: ExtraFiles = ExtraFiles()
 
-    def told_kernel(self, restorer: Restorer) -> dict[str, Any]:
-        """A given kernel as an option of `Restorer.restore`; raises `LncaError` if the model takes none."""
-        if not restorer.takes_kernel and (self.kernel is not None or self.beside.kernel is not None):
+    def kernel_arguments(self, restorer: Restorer) -> dict[str, Any]:
+        """A given kernel as an argument of `Restorer.restore`; raises `LncaError` if a kernel is given or wanted and
+        the model takes none."""
+        wanted = self.return_kernel or self.extra_files.kernel is not None
+        if not restorer.takes_kernel and (self.kernel is not None or wanted):
             raise LncaError(f"{restorer.info.name} takes no blur kernel; add --model photo-deblur")
         if self.kernel is None:
             return {}
@@ -166,7 +170,9 @@ class DoneFrame(NamedTuple):
     settled: Settled | None = None
 
 
-def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None] | None = None) -> DoneFrame:
+def restore_frame(
+    frame: np.ndarray, options: RestoreOptions, progress: Callable[[float], None] | None = None
+) -> DoneFrame:
     """Restores one frame.
 
     Args:
@@ -176,22 +182,22 @@ def restore_frame(frame: np.ndarray, way: Way, progress: Callable[[float], None]
     Raises:
         LncaError: see `Restorer.restore`.
     """
-    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
-    mask = mask_of(frame.shape[1], frame.shape[0], way.region, way.mask, way.max_pixels)
-    kernel = way.told_kernel(restorer)
-    if way.steps == "auto":
-        settled = restorer.settle(frame, None, way.tolerance, way.max_memory, way.strength, mask)
+    restorer = restorer_of(options.model, options.device, options.backend, options.precision)
+    mask = mask_of(frame.shape[1], frame.shape[0], options.region, options.mask, options.max_pixels)
+    kernel = options.kernel_arguments(restorer)
+    if options.steps == "auto":
+        settled = restorer.settle(frame, None, options.tolerance, options.max_memory, options.strength, mask)
         return DoneFrame(settled.picture, float(settled.steps.mean()), settled=settled)
-    noise, found = told(way.noise, restorer, frame), None
-    options = {**noise.options, **kernel, "progress": progress}
-    if restorer.takes_kernel and way.kernel is None:
-        options["kernel"] = restorer.blur(frame, noise.options["noise_level"])
-        found = options["kernel"].as_array()
-    restored = restorer.restore(frame, way.steps, way.max_memory, way.strength, mask, **options)
-    return DoneFrame(restored, _steps(restorer, way.steps), noise.mean, found)
+    noise, found = told(options.noise, restorer, frame), None
+    arguments = {**noise.options, **kernel, "progress": progress}
+    if restorer.takes_kernel and options.kernel is None:
+        arguments["kernel"] = restorer.blur(frame, noise.options["noise_level"])
+        found = arguments["kernel"].as_array()
+    restored = restorer.restore(frame, options.steps, options.max_memory, options.strength, mask, **arguments)
+    return DoneFrame(restored, _steps(restorer, options.steps), noise.mean, found)
 
 
-def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | None = None) -> Done:
+def restore_photo(photo: Photo, options: RestoreOptions, progress: Callable[[float], None] | None = None) -> Done:
     """Restores a picture frame by frame.
 
     Args:
@@ -200,15 +206,15 @@ def restore_photo(photo: Photo, way: Way, progress: Callable[[float], None] | No
     Raises:
         LncaError: see `Restorer.restore`.
     """
-    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    restorer = restorer_of(options.model, options.device, options.backend, options.precision)
     given, factor = stretched(photo)
     done = [
-        restore_frame(frame, way, None if progress is None else _part_of(progress, number, len(photo.frames)))
+        restore_frame(frame, options, None if progress is None else _part_of(progress, number, len(photo.frames)))
         for number, frame in enumerate(given)
     ]
     taken = [frame.steps for frame in done if frame.steps is not None]
     steps = float(np.mean(taken)) if taken else None
-    restored = photo.restored([unstretched(frame.picture, factor) for frame in done], _how(restorer, steps, way))
+    restored = photo.restored([unstretched(frame.picture, factor) for frame in done], _how(restorer, steps, options))
     levels = [frame.level for frame in done if frame.level is not None]
     return Done(restored, steps, mean_levels(levels), done[0].kernel, done[0].settled)
 
@@ -226,23 +232,23 @@ def mean_levels(levels: list[tuple[float, float]]) -> dict[str, float] | None:
     return {"brightness": brightness, "colour": colour}
 
 
-def restore_together(photos: list[Photo], way: Way) -> list[Done]:
+def restore_together(photos: list[Photo], options: RestoreOptions) -> list[Done]:
     """Like `restore_photo`, for several pictures at once: with one frame each, all of one size and depth. Not for steps
     that end when cells settle."""
-    if way.steps == "auto":
+    if options.steps == "auto":
         raise LncaError("pictures whose steps end where cells settle are restored one by one")
-    restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+    restorer = restorer_of(options.model, options.device, options.backend, options.precision)
     pairs = [stretched(photo) for photo in photos]
     frames = [given[0] for given, _ in pairs]
-    mask = mask_of(frames[0].shape[1], frames[0].shape[0], way.region, way.mask, way.max_pixels)
-    noises = [told(way.noise, restorer, frame) for frame in frames]
-    options = {**noises[0].options, **way.told_kernel(restorer)}
+    mask = mask_of(frames[0].shape[1], frames[0].shape[0], options.region, options.mask, options.max_pixels)
+    noises = [told(options.noise, restorer, frame) for frame in frames]
+    arguments = {**noises[0].options, **options.kernel_arguments(restorer)}
     if restorer.takes_noise_level:
-        options["noise_level"] = np.stack([noise.options["noise_level"] for noise in noises])
-    restored = restorer.restore_together(frames, way.steps, way.max_memory, way.strength, mask, **options)
+        arguments["noise_level"] = np.stack([noise.options["noise_level"] for noise in noises])
+    restored = restorer.restore_together(frames, options.steps, options.max_memory, options.strength, mask, **arguments)
     restored = [unstretched(frame, factor) for frame, (_, factor) in zip(restored, pairs, strict=True)]
-    steps = _steps(restorer, way.steps)
-    how = _how(restorer, steps, way)
+    steps = _steps(restorer, options.steps)
+    how = _how(restorer, steps, options)
     return [
         Done(photo.restored([frame], how), steps, mean_levels([] if noise.mean is None else [noise.mean]))
         for photo, frame, noise in zip(photos, restored, noises, strict=True)
@@ -255,12 +261,12 @@ def _steps(restorer: Restorer, asked: int | None) -> float | None:
     return None if own is None else float(own if asked is None else asked)
 
 
-def _how(restorer: Restorer, steps: float | None, way: Way) -> str:
+def _how(restorer: Restorer, steps: float | None, options: RestoreOptions) -> str:
     """The text of the tag in a restored picture."""
     how = f"lnca {__version__}: {restorer.info.name}" + ("" if steps is None else f", {steps:g} steps")
-    shares = {"strength": way.strength, "luma": way.noise.luma, "chroma": way.noise.chroma}
-    if way.kernel is not None:
-        how += f", kernel {way.kernel.name}" if isinstance(way.kernel, Path) else ", a kernel that was told"
+    shares = {"strength": options.strength, "luma": options.noise.luma, "chroma": options.noise.chroma}
+    if options.kernel is not None:
+        how += f", kernel {options.kernel.name}" if isinstance(options.kernel, Path) else ", a kernel that was told"
     return how + "".join(f", {name} {share:g}" for name, share in shares.items() if share != 1)
 
 
@@ -270,21 +276,23 @@ def check_inside(output: Path, root: Path) -> None:
         raise LncaError(f"{output.parent} is a link that leads out of {root}; choose another output")
 
 
-def restore_file(job: Job, way: Way, progress: Callable[[float], None] | None = None) -> Record:
+def restore_file(job: Job, options: RestoreOptions, progress: Callable[[float], None] | None = None) -> Record:
     """Restores one file, see `restore_photo`; errors are in the record."""
 
     def read() -> Photo:
         check_inside(job.output, job.root)
-        photo = open_photo(job.source, way.max_pixels)
+        photo = open_photo(job.source, options.max_pixels)
         note_other_kind(photo, job.source.suffix, job.output.suffix)
         return photo
 
-    record = Record(str(job.source), str(job.output), way.model)
-    stamp = stamp_of(job.source, way.times)
-    return recorded(record, way, read, lambda photo: save_photo(photo, job.output, stamp), progress)
+    record = Record(str(job.source), str(job.output), options.model)
+    stamp = stamp_of(job.source, options.times)
+    return recorded(record, options, read, lambda photo: save_photo(photo, job.output, stamp), progress)
 
 
-def restore_path(source: Path, output: Path | None, way: Way, *, overwrite: bool = False, **progress: Any) -> Record:
+def restore_path(
+    source: Path, output: Path | None, options: RestoreOptions, *, overwrite: bool = False, **progress: Any
+) -> Record:
     """Restores one file into another, like `lnca restore`.
 
     Args:
@@ -299,7 +307,7 @@ def restore_path(source: Path, output: Path | None, way: Way, *, overwrite: bool
         raise LncaError(f"{source} is a folder; give one picture, or use the command: lnca restore {source}")
     if not source.exists():
         raise LncaError(f"{source} does not exist")
-    record = restore_file(plan([source], output, overwrite).jobs[0], way, **progress)
+    record = restore_file(plan([source], output, overwrite).jobs[0], options, **progress)
     if record.error is not None:
         raise LncaError(record.error)
     return record
@@ -313,7 +321,7 @@ def note_other_kind(photo: Photo, given: str, written: str) -> None:
         photo.note(f"{photo.kind} under the name of {kind} became what it is named")
 
 
-def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> Record:
+def restore_stream(source: bytes | Path, output: BinaryIO | Path, options: RestoreOptions) -> Record:
     """Restores a picture from or to a stream; errors are in the record.
 
     Args:
@@ -324,16 +332,16 @@ def restore_stream(source: bytes | Path, output: BinaryIO | Path, way: Way) -> R
 
     def read() -> Photo:
         if isinstance(source, Path):
-            return open_photo(source, way.max_pixels)
-        return read_photo(io.BytesIO(source), "the input", way.max_pixels)
+            return open_photo(source, options.max_pixels)
+        return read_photo(io.BytesIO(source), "the input", options.max_pixels)
 
     def write(photo: Photo) -> list[str]:
         if isinstance(output, Path):
-            return save_photo(photo, output, stamp_of(source if isinstance(source, Path) else None, way.times))
+            return save_photo(photo, output, stamp_of(source if isinstance(source, Path) else None, options.times))
         return _write_stream(photo, output)
 
     named, written = (str(end) if isinstance(end, Path) else "-" for end in (source, output))
-    return recorded(Record(named, written, way.model), way, read, write)
+    return recorded(Record(named, written, options.model), options, read, write)
 
 
 def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
@@ -350,7 +358,7 @@ def _write_stream(photo: Photo, output: BinaryIO) -> list[str]:
 
 def recorded(
     record: Record,
-    way: Way,
+    options: RestoreOptions,
     read: Callable[[], Photo],
     write: Callable[[Photo], list[str]],
     progress: Callable[[float], None] | None = None,
@@ -365,10 +373,10 @@ def recorded(
     try:
         photo = read()
         record.height, record.width, record.frames = *photo.frames[0].shape[:2], len(photo.frames)
-        done = restore_photo(photo, way, progress)
+        done = restore_photo(photo, options, progress)
         record.steps, record.noise_level = done.steps, done.noise_level
         record.notes = photo.notes + write(done.photo)
-        write_beside(photo, done, way, record.file)
+        write_extra_files(photo, done, options, record.file)
     except LncaError as error:
         record.error = str(error)
     except Exception as error:
@@ -380,7 +388,7 @@ def recorded(
     return record
 
 
-def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
+def write_extra_files(photo: Photo, done: Done, options: RestoreOptions, file: str) -> None:
     """Writes the further files of a restored picture.
 
     Args:
@@ -390,7 +398,7 @@ def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
     Raises:
         LncaError: the files cannot be written.
     """
-    asked, path = way.beside, Path(file)
+    asked, path = options.extra_files, Path(file)
     stamp = stamp_of(path) if path.is_file() else NEW
     if asked.kernel is not None and done.kernel is not None:
         write_kernel(asked.kernel, done.kernel)
@@ -399,7 +407,7 @@ def write_beside(photo: Photo, done: Done, way: Way, file: str) -> None:
         save_picture(side_by_side(before, after), asked.comparison, stamp)
     if asked.heat_map is not None and done.settled is not None:
         height, width = photo.frames[0].shape[:2]
-        mask = mask_of(width, height, way.region, way.mask, way.max_pixels)
+        mask = mask_of(width, height, options.region, options.mask, options.max_pixels)
         heat = draw_heat_map(done.settled.steps[0], done.settled.side, mask)
         save_picture(heat, asked.heat_map, stamp)
 
@@ -412,7 +420,7 @@ def unexpected(file: str, error: Exception) -> str:
 
 
 def restore_files(
-    jobs: list[Job], way: Way, workers: int = 1, progress: Callable[[float], None] | None = None
+    jobs: list[Job], options: RestoreOptions, workers: int = 1, progress: Callable[[float], None] | None = None
 ) -> Iterator[Record]:
     """Yields a record for each finished job, and continues if one fails.
 
@@ -423,17 +431,17 @@ def restore_files(
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield restore_file(job, way, progress)
+            yield restore_file(job, options, progress)
         return
     left = deque(jobs)
     while left:
-        for job in (yield from _shared(left, way, workers)):
-            if (yield from _shared(deque([job]), way, 1)):
+        for job in (yield from _shared(left, options, workers)):
+            if (yield from _shared(deque([job]), options, 1)):
                 reason = f"{job.source} ended its worker, perhaps for want of memory; see --max-memory"
-                yield Record(str(job.source), str(job.output), way.model, error=reason)
+                yield Record(str(job.source), str(job.output), options.model, error=reason)
 
 
-def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None, list[Job]]:
+def _shared(left: deque[Job], options: RestoreOptions, workers: int) -> Generator[Record, None, list[Job]]:
     """Takes jobs from `left` and yields their records, until all are done or a worker dies; returns the jobs that were
     in progress then."""
     from concurrent.futures import FIRST_COMPLETED, wait
@@ -446,7 +454,7 @@ def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None,
         while left or under_way:
             while left and len(under_way) < 2 * workers:
                 try:
-                    future = pool.submit(_in_worker, left[0], way, workers)
+                    future = pool.submit(_in_worker, left[0], options, workers)
                 except BrokenProcessPool:
                     return list(under_way.values())
                 under_way[future] = left.popleft()
@@ -460,10 +468,10 @@ def _shared(left: deque[Job], way: Way, workers: int) -> Generator[Record, None,
     return []
 
 
-def _in_worker(job: Job, way: Way, workers: int) -> Record:
+def _in_worker(job: Job, options: RestoreOptions, workers: int) -> Record:
     threads.allow(threads.available() // workers)
-    manage_freed_memory(limited=way.max_memory is not None)
-    return restore_file(job, way)
+    manage_freed_memory(limited=options.max_memory is not None)
+    return restore_file(job, options)
 
 
 class Lines(Protocol):

@@ -20,7 +20,7 @@ from ..files import stamp_of, write_whole
 from ..images.photo import Photo
 from ..images.reading import read_photo
 from ..runtime import threads
-from .batch import Record, Way, check_inside, note_other_kind, recorded
+from .batch import Record, RestoreOptions, check_inside, note_other_kind, recorded
 from .stores import StoredJob, is_address, read_bytes, save_stored
 
 # Most pictures of a task, and fewest tasks of each core, so that no core waits long for the others.
@@ -78,25 +78,25 @@ def _check_answers(address: str) -> None:
 
 
 def restore_on_cluster(
-    jobs: list[StoredJob], way: Way, address: str | None = None, workers: int | None = None
+    jobs: list[StoredJob], options: RestoreOptions, address: str | None = None, workers: int | None = None
 ) -> Iterator[Record]:
     """Yields one record for each finished job. Whatever dies, an output is whole or does not exist.
 
     Args:
         jobs: jobs with addresses, or with paths that all machines share.
-        way: settings; a weight file is sent to the machines.
+        options: settings; a weight file is sent to the machines.
         address: address of a Ray cluster; None starts Ray on this machine.
         workers: most pictures at a time; None means the number of the cluster's cores, or of its GPUs if it has some.
 
     Raises:
         LncaError: see `connected`.
     """
-    weights = None if way.model in shipped_weights() else Path(locate(way.model)).read_bytes()
+    weights = None if options.model in shipped_weights() else Path(locate(options.model)).read_bytes()
     if not jobs:
         return
     with connected(address) as ray:
         resources = ray.cluster_resources()
-        way, needs = _placed(way, bool(resources.get("GPU")))
+        options, needs = _placed(options, bool(resources.get("GPU")))
         places = int(resources.get("GPU" if "num_gpus" in needs else "CPU", 1))
         left = {job.output: job for job in jobs}
         size = max(1, min(TASK, len(jobs) // (TASKS * places)))
@@ -107,7 +107,7 @@ def restore_on_cluster(
                 # Needed until Ray 2.64 has another setting for the number of retries.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 results = ray.data.from_items(items, override_num_blocks=-(-len(items) // rows)).map(
-                    restore_row, fn_args=(way, weights), concurrency=workers, max_retries=RETRIES, **needs
+                    restore_row, fn_args=(options, weights), concurrency=workers, max_retries=RETRIES, **needs
                 )
             for row in results.iter_rows():
                 record = Record(**json.loads(row["record"]))
@@ -117,24 +117,24 @@ def restore_on_cluster(
                 return
         for job in left.values():
             reason = f"{job.source} ended its worker {RETRIES + 1} times, perhaps for want of memory; see --max-memory"
-            yield Record(job.source, job.output, way.model, error=reason)
+            yield Record(job.source, job.output, options.model, error=reason)
 
 
-def _placed(way: Way, gpus: bool) -> tuple[Way, dict[str, float]]:
+def _placed(options: RestoreOptions, gpus: bool) -> tuple[RestoreOptions, dict[str, float]]:
     """The settings with a device, and the resources that Ray reserves for each picture."""
-    if way.device.startswith("cuda") or (way.device == "auto" and gpus):
-        return replace(way, device="cuda"), {"num_cpus": 1, "num_gpus": 1}
-    return replace(way, device="cpu" if way.device == "auto" else way.device), {"num_cpus": 1}
+    if options.device.startswith("cuda") or (options.device == "auto" and gpus):
+        return replace(options, device="cuda"), {"num_cpus": 1, "num_gpus": 1}
+    return replace(options, device="cpu" if options.device == "auto" else options.device), {"num_cpus": 1}
 
 
-def restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[str, Any]:
+def restore_row(row: dict[str, Any], options: RestoreOptions, weights: bytes | None) -> dict[str, Any]:
     """Restores one picture in a worker."""
     threads.allow(1)
     job = StoredJob(**json.loads(row["job"]))
-    record = Record(job.source, job.output, way.model)
+    record = Record(job.source, job.output, options.model)
     try:
         if weights is not None:
-            way = replace(way, model=_written(Path(way.model).name, weights))
+            options = replace(options, model=_written(Path(options.model).name, weights))
     except (LncaError, OSError) as error:
         record.error = f"{job.source} is not restored, since a worker cannot keep the weights: {error}"
         return {"record": json.dumps(asdict(record))}
@@ -142,12 +142,12 @@ def restore_row(row: dict[str, Any], way: Way, weights: bytes | None) -> dict[st
     def read() -> Photo:
         if not is_address(job.output):
             check_inside(Path(job.output), Path(job.root))
-        photo = read_photo(io.BytesIO(read_bytes(job.source)), job.source, way.max_pixels)
+        photo = read_photo(io.BytesIO(read_bytes(job.source)), job.source, options.max_pixels)
         note_other_kind(photo, PurePosixPath(job.source).suffix, PurePosixPath(job.output).suffix)
         return photo
 
-    stamp = stamp_of(None if is_address(job.source) else Path(job.source), way.times)
-    recorded(record, way, read, lambda photo: save_stored(photo, job.output, stamp))
+    stamp = stamp_of(None if is_address(job.source) else Path(job.source), options.times)
+    recorded(record, options, read, lambda photo: save_stored(photo, job.output, stamp))
     return {"record": json.dumps(asdict(record))}
 
 

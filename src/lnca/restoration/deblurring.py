@@ -14,17 +14,17 @@ import numpy as np
 
 from ..errors import LncaError
 from ..runtime.deblurring import (
-    LOOK,
+    EDGE_BLOCK,
+    ESTIMATION_SIDE,
     ROUNDS,
-    SQUARE,
     Blur,
+    blended_rounds,
     brightness,
     capped_by_spectrum,
     edges,
     estimated,
-    level_of,
-    trusted_rounds,
-    where_to_look,
+    estimation_corner,
+    filter_level,
 )
 from .pictures import Rows
 from .pyramid import USABLE_MEMORY
@@ -113,28 +113,28 @@ class DeblurStreamer(Streamer):
     def levels(self, picture: Rows) -> np.ndarray:
         """See `Streamer.levels`."""
         levels = self.cells.levels(picture)
-        parts = [self._part_to_look_at(picture, number) for number in range(picture.batch)]
+        parts = [self._estimation_part(picture, number) for number in range(picture.batch)]
         return np.concatenate(
             [capped_by_spectrum(levels[number : number + 1], part) for number, part in enumerate(parts)]
         )
 
-    def _part_to_look_at(self, picture: Rows, number: int) -> np.ndarray:
-        """Like `lnca.runtime.deblurring.part_to_look_at`, band by band."""
+    def _estimation_part(self, picture: Rows, number: int) -> np.ndarray:
+        """Like `lnca.runtime.deblurring.estimation_part`, band by band."""
         bands = [
-            edges(brightness(self._part(picture, number, top, SQUARE, 0, picture.width))[0])
-            for top in range(0, picture.height // SQUARE * SQUARE, SQUARE)
+            edges(brightness(self._part(picture, number, top, EDGE_BLOCK, 0, picture.width))[0])
+            for top in range(0, picture.height // EDGE_BLOCK * EDGE_BLOCK, EDGE_BLOCK)
         ]
-        top, left = where_to_look(np.concatenate(bands), picture.height, picture.width) if bands else (0, 0)
-        return self._part(picture, number, top, LOOK, left, LOOK)
+        top, left = estimation_corner(np.concatenate(bands), picture.height, picture.width) if bands else (0, 0)
+        return self._part(picture, number, top, ESTIMATION_SIDE, left, ESTIMATION_SIDE)
 
     def blurs(self, picture: Rows, level_BLhw: np.ndarray, kernel: np.ndarray | None = None) -> list[Blur]:
         """See `Streamer.blurs`."""
         maps = np.broadcast_to(level_BLhw, (picture.batch, *level_BLhw.shape[1:]))
-        levels = [level_of(level[None]) for level in maps]
+        levels = [filter_level(level[None]) for level in maps]
         if kernel is not None:
             return [Blur(kernel, 1.0, level) for level in levels]
         return [
-            estimated(self._part_to_look_at(picture, number), level, self.clean) for number, level in enumerate(levels)
+            estimated(self._estimation_part(picture, number), level, self.clean) for number, level in enumerate(levels)
         ]
 
     def restored(self, picture: Rows, request: Request) -> Any:
@@ -186,7 +186,7 @@ class DeblurStreamer(Streamer):
                 )
                 for number, blur in enumerate(blurs):
                     given = self._part(picture, number, top, side, left, side)
-                    made = next(islice(trusted_rounds(given, blur, steps, self.clean), step, None))
+                    made = next(islice(blended_rounds(given, blur, steps, self.clean), step, None))
                     band[number, :, left:right] += share[..., None] * made[0].transpose(1, 2, 0)
                 picture.say((tops.index(top) + (lefts.index(left) + 1) / len(lefts)) / len(tops))
             done = bottom if bottom == picture.height else bottom - overlap

@@ -21,7 +21,7 @@ from ..errors import LncaError, in_short
 from ..files import stamp_of, write_whole, written_whole
 from ..images.limits import SMALLEST_SIDE
 from ..version import __version__
-from .batch import Record, Way, mean_levels, restore_frame, restorer_of, unexpected
+from .batch import Record, RestoreOptions, mean_levels, restore_frame, restorer_of, unexpected
 
 # FFmpeg's names of the containers that can be written, by suffix.
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -88,17 +88,19 @@ def film_output(source: Path, output: Path | None, overwrite: bool) -> Path:
     return output
 
 
-def restore_film(source: Path, output: Path, way: Way, progress: Callable[[float], None] | None = None) -> Record:
+def restore_film(
+    source: Path, output: Path, options: RestoreOptions, progress: Callable[[float], None] | None = None
+) -> Record:
     """Restores a film; errors are in the record.
 
     Args:
         output: the output of `film_output`.
         progress: called with the finished share, 0 to 1.
     """
-    record = Record(str(source), str(output), way.model)
+    record = Record(str(source), str(output), options.model)
     begin = time.perf_counter()
     try:
-        _Film(source, output, way, record, progress or (lambda share: None)).restore()
+        _Film(source, output, options, record, progress or (lambda share: None)).restore()
     except LncaError as error:
         record.error = str(error)
     except Exception as error:
@@ -110,15 +112,17 @@ def restore_film(source: Path, output: Path, way: Way, progress: Callable[[float
 class _Film:
     """One film while it is restored."""
 
-    def __init__(self, source: Path, output: Path, way: Way, record: Record, progress: Callable[[float], None]):
+    def __init__(
+        self, source: Path, output: Path, options: RestoreOptions, record: Record, progress: Callable[[float], None]
+    ):
         try:
             import av
         except ImportError as error:
             raise LncaError("films need av: pip install 'lnca[io]'") from error
-        self.av, self.source, self.output, self.way = av, source, output, way
+        self.av, self.source, self.output, self.options = av, source, output, options
         self.record, self.progress = record, progress
         self.parts = output.with_name(f"{output.name}.lnca-parts")
-        self.restorer = restorer_of(way.model, way.device, way.backend, way.precision)
+        self.restorer = restorer_of(options.model, options.device, options.backend, options.precision)
         self.before: np.ndarray | None = None
         self.levels: list[tuple[float, float]] = []
 
@@ -163,8 +167,8 @@ class _Film:
 
     def _look(self, frame: Any, stream: Any) -> Look:
         width, height = frame.width, frame.height
-        if width * height > self.way.max_pixels:
-            raise LncaError(f"{self.source} has {width}x{height} pixels, over the limit of {self.way.max_pixels}")
+        if width * height > self.options.max_pixels:
+            raise LncaError(f"{self.source} has {width}x{height} pixels, over the limit of {self.options.max_pixels}")
         if min(width, height) < SMALLEST_SIDE:
             raise LncaError(f"a picture needs at least 8x8 pixels, got {width}x{height}")
         self.record.width, self.record.height = width, height
@@ -219,7 +223,7 @@ class _Film:
             "time": stat.st_mtime_ns,
             "look": asdict(look),
             "part": PART,
-            "way": _told(self.way),
+            "way": _plain_settings(self.options),
             "backend": self.restorer.backend,
         }
         text = json.dumps(told, default=str, sort_keys=True).encode()
@@ -258,22 +262,22 @@ class _Film:
 
     def _restored(self, pixels: np.ndarray) -> np.ndarray:
         """Restores one frame, with a noise level that changes gently from frame to frame."""
-        way = self.way
+        options = self.options
         if self.restorer.takes_noise_level:
-            levels = self.restorer.noise_levels(pixels, way.noise.level, way.noise.scale)
+            levels = self.restorer.noise_levels(pixels, options.noise.level, options.noise.scale)
             before = self.before
             if before is not None and 1 / OTHER_SCENE < (levels.mean() + 1) / (before.mean() + 1) < OTHER_SCENE:
                 levels = BEFORE * before + (1 - BEFORE) * levels
             self.before = levels = levels.astype(np.float32)
             self.levels.append(_mean(levels))
-            way = replace(way, noise=replace(way.noise, level=levels, scale=1.0))
-        done = restore_frame(pixels, way)
+            options = replace(options, noise=replace(options.noise, level=levels, scale=1.0))
+        done = restore_frame(pixels, options)
         self.record.steps = done.steps
         return done.picture
 
     def _encoder(self, part: Any, look: Look, stream: Any) -> Any:
-        name, options = ENCODERS[look.bits > 8]
-        encoder = part.add_stream(name, rate=stream.average_rate or 25, options=options)
+        name, encoder_options = ENCODERS[look.bits > 8]
+        encoder = part.add_stream(name, rate=stream.average_rate or 25, options=encoder_options)
         encoder.width, encoder.height, encoder.pix_fmt = look.width, look.height, look.format
         encoder.codec_context.time_base = stream.time_base
         for tag, value in look.tags.items():
@@ -317,7 +321,7 @@ class _Film:
         kind = CONTAINERS[self.output.suffix.lower()]
         with (
             self.av.open(str(self.source)) as film,
-            written_whole(self.output, stamp_of(self.source, self.way.times)) as file,
+            written_whole(self.output, stamp_of(self.source, self.options.times)) as file,
             self.av.open(str(parts[0])) as first,
         ):
             joined = self.av.open(file, "w", format=kind)
@@ -431,7 +435,7 @@ def _count(film: Any, stream: Any) -> int:
     return max(1, round((film.duration or 0) / 1e6 * rate))
 
 
-def _told(way: Way) -> dict[str, Any]:
+def _plain_settings(options: RestoreOptions) -> dict[str, Any]:
     """Settings as JSON-like data; arrays are replaced by their digest."""
 
     def plain(value: Any) -> Any:
@@ -443,7 +447,7 @@ def _told(way: Way) -> dict[str, Any]:
             return {name: plain(each) for name, each in value.items()}
         return value
 
-    return {name: plain(value) for name, value in asdict(way).items()}
+    return {name: plain(value) for name, value in asdict(options).items()}
 
 
 __all__ = ["CONTAINERS", "film_output", "restore_film"]

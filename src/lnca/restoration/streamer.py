@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import LncaError
 from ..runtime.blur import Blur
 from ..runtime.native import Precision
-from ..runtime.settling import NEEDED
+from ..runtime.settling import UNSUPPORTED
 from .pictures import Rows
 
 # End of messages for models that cannot be restored in bands.
@@ -100,7 +100,7 @@ class Streamer(ABC):
         Raises:
             LncaError: see `plan`; or cells of this model do not settle.
         """
-        raise LncaError(NEEDED)
+        raise LncaError(UNSUPPORTED)
 
     def levels(self, picture: Rows) -> np.ndarray:
         """The estimated noise levels of a picture, (B, 2, H / 8, W / 8) in 255ths, sizes rounded up."""

@@ -1,1 +1,1 @@
-"""What restores: numpy and the compiled kernels, without torch."""
+"""Inference with numpy and the compiled kernels, without torch."""

@@ -9,21 +9,21 @@ from .engine import Engine
 from .layers import Layer, adjusted
 from .weights import Weights
 
-# Cells to either side that what is made of a cell depends on.
+# Radius of the receptive field of the encoder and of the decoder, in cells.
 REACH = 2
 
 
 class BandAutoencoder(BandCoder):
-    """An autoencoder.
+    """The paper's autoencoder.
 
     Args:
-        weights: its tensors, named as in `lnca.nn.autoencoder.Autoencoder`.
-        latent: its latent channels.
-        downsamplings: 2 or more.
-        engine: what runs it.
+        weights: the tensors, named as in `lnca.nn.autoencoder.Autoencoder`.
+        latent: number of latent channels.
+        downsamplings: number of halvings of the resolution, at least 2.
+        engine: computes the convolutions.
 
     Raises:
-        LncaError: a tensor is missing or has another shape; more channels than the kernels have room for.
+        LncaError: a tensor is missing or has a wrong shape, or there are more channels than the kernels support.
     """
 
     def __init__(self, weights: Weights, latent: int, downsamplings: int, engine: Engine):
@@ -42,7 +42,7 @@ class BandAutoencoder(BandCoder):
         self.down, self.up = [engine.convolution(each) for each in down], [engine.convolution(each) for each in up]
         self.mix, self.output = engine.convolution(layer("mix", skip, skip)), engine.convolution(last)
         self.multiple, self.reach, self.border = 2 ** (deeper + 2), REACH, 2 * REACH
-        # Image and result in float32 and a half-size picture for each of four layers.
+        # Picture and result, and four layers at half the resolution.
         self.floats = 9 + skip
         self.aligned = engine.aligned
         self.halo = self.border * self.multiple * self.floats

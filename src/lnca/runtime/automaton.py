@@ -1,4 +1,4 @@
-"""The steps of a lattice of cells: by the compiled kernels, and in numpy."""
+"""Steps of a lattice of cells, by the compiled kernels and in numpy."""
 
 import ctypes
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from .native import (
     loaded_library,
 )
 from .rules import Rule, Update, position_code
-from .settling import NEEDED, Settling
+from .settling import UNSUPPORTED, Settling
 
 
 class Run(Protocol):
@@ -49,14 +49,14 @@ class Run(Protocol):
 
         Args:
             cells: (B, H, W, C), float32, contiguous.
-            seed: of the update masks.
+            seed: seed of the update masks.
             first: number of the first step, for the masks.
             corner: row and column of the first cell in a larger lattice, for the masks.
-            settling: leaves out the cells that it says are settled, and is kept up to date.
+            settling: state of the settled cells, which are skipped; it is updated.
 
         Raises:
-            LncaError: `settling` where this way of running has none.
-            MemoryError: there is no memory for the rows that are kept.
+            LncaError: `settling` is given and not supported.
+            MemoryError: there is not enough memory for the buffers.
         """
 
 
@@ -65,11 +65,11 @@ class NativeRun:
 
     Args:
         rule: its weights are copied.
-        precision: of the matrix products; state and sums are float32 in any case.
-        level: one of `INSTRUCTION_SETS`; the best when None.
+        precision: precision of the matrix products; state and sums are always float32.
+        level: one of `INSTRUCTION_SETS`; the best one if None.
 
     Raises:
-        LncaError: the library was not built, the processor lacks the instructions, or the rule has no kernel.
+        LncaError: the library was not built, the CPU lacks the instructions, or the rule has no kernel.
     """
 
     def __init__(self, rule: Rule, precision: Precision = "float32", level: str | None = None):
@@ -99,7 +99,7 @@ class NativeRun:
         )
 
     def _keep(self, array: np.ndarray, dtype: type) -> int:
-        """Address of a copy."""
+        """The address of an aligned copy, which lives as long as this object."""
         self._kept.append(aligned(array, dtype))
         return self._kept[-1].ctypes.data
 
@@ -158,7 +158,8 @@ class NativeRun:
 
 
 def _fits(folded: Folded) -> bool:
-    """Whether a cell's padded channels fit the kernel's buffers; maps to two or three parts are that much wider."""
+    """Whether the padded channels of a cell fit the kernels' buffers. Maps whose outputs have two or three parts may be
+    two or three times as wide."""
     parts = {"nafca": (2, 1, 1, 2, 1, 1), "vitca": (1, 3, 1, 1, 1, 1)}[folded.kind]
     largest = loaded_library().lnca_largest()
     widths = (max(m.weight.shape[0], m.weight.shape[1] // n) for m, n in zip(folded.maps, parts, strict=True))
@@ -170,11 +171,11 @@ class NumpyRun:
 
     Args:
         rule: its weights are copied.
-        dtype: of the arithmetic of a step; cells are float32 between steps, or float64 where this is.
+        dtype: precision of the arithmetic within a step. The cells have their own.
     """
 
     precision: Precision = "float32"
-    # Cells of a band, so that what a step holds stays in the cache.
+    # Number of cells in a band; the intermediate results of a step stay in the cache.
     BAND = 4096
 
     def __init__(self, rule: Rule, dtype: Float = np.float32):
@@ -192,14 +193,14 @@ class NumpyRun:
     ) -> None:
         """See `Run`."""
         if settling is not None:
-            raise LncaError(NEEDED)
+            raise LncaError(UNSUPPORTED)
         if not cells.size:
             return
         for step in range(first, first + steps):
             self._step(cells, self._mask(cells, seed, step, corner), corner[1])
 
     def _mask(self, cells: np.ndarray, seed: int, step: int, corner: tuple[int, int]) -> np.ndarray | None:
-        """Which cells take part, (H, W)."""
+        """The cells that a step updates, (H, W); None means all."""
         if self.rule.update_rate == 1:
             return None
         rows, columns = cells.shape[1:3]
@@ -212,10 +213,10 @@ class NumpyRun:
         above = cells[:, :0].copy()
         for begin in range(0, rows, band):
             end = min(begin + band, rows)
-            # A row more on either side; the one above as it was before this step.
-            seen, top = np.concatenate([above, cells[:, begin : end + 1]], 1), above.shape[1]
+            # One row of context on each side; the row above as it was before this step.
+            context, top = np.concatenate([above, cells[:, begin : end + 1]], 1), above.shape[1]
             above = cells[:, end - 1 : end].copy()
-            change = self._update(seen, first)[:, top : top + end - begin]
+            change = self._update(context, first)[:, top : top + end - begin]
             if mask is not None:
                 change = change * mask[begin:end, :, None]
             cells[:, begin:end, :, self.rule.input_channels :] += change

@@ -1,4 +1,4 @@
-"""What is known of a picture's blur."""
+"""The blur of a picture."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,23 @@ import numpy as np
 
 
 class Blur(NamedTuple):
-    """What is known of a picture's blur: the kernel (K, L), how far it is to be trusted, 0 to 1, and the noise level in
-    255ths that is counted with."""
+    """The blur of a picture.
+
+    Attributes:
+        kernel: (K, L), of sum 1.
+        confidence: confidence in the kernel, 0 to 1; 0 leaves the picture as it is.
+        level: standard deviation of the noise that the filter assumes, in 255ths.
+    """
 
     kernel: np.ndarray
-    trust: float
+    confidence: float
     level: float
 
     def as_array(self) -> np.ndarray:
-        """The kernel that blurs as much as is to be trusted, float32."""
+        """The kernel, float32, blended with a unit impulse by the confidence."""
         from .blur_kernel import unblurred
 
-        if self.trust == 1:
+        if self.confidence == 1:
             return self.kernel
-        none = unblurred(len(self.kernel), self.kernel)
-        return none + self.trust * (self.kernel - none)
+        identity = unblurred(len(self.kernel), self.kernel)
+        return identity + self.confidence * (self.kernel - identity)

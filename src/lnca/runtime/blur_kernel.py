@@ -1,11 +1,11 @@
-"""The blur kernel of a photograph, estimated from the photograph alone.
+"""Blind estimation of the blur kernel of a photograph.
 
-Coarse to fine, two estimates take turns: the sharp picture with the fewest gradients that the kernel so far explains
-(Xu, Zheng and Jia, "Unnatural L0 sparse representation for natural image deblurring", CVPR 2013; solved by
-half-quadratic splitting), and the kernel that turns its edges into those of the photograph, by least squares (Cho and
-Lee, "Fast motion deblurring", SIGGRAPH Asia 2009).
+From the coarsest scale to the finest, two estimates alternate. The first is the latent sharp picture with sparse
+gradients (Xu, Zheng and Jia, "Unnatural L0 sparse representation for natural image deblurring", CVPR 2013; solved by
+half-quadratic splitting). The second is the kernel that maps its gradients to those of the photograph, by least squares
+(Cho and Lee, "Fast motion deblurring", SIGGRAPH Asia 2009).
 
-Shape suffixes: H rows, W columns, K a kernel's rows and columns, T pixels that one is mixed of.
+Shape suffixes: H rows, W columns, K rows and columns of a kernel, T taps of a resampling filter.
 """
 
 import math
@@ -13,57 +13,61 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .fourier import UNITARY, energy, in_bands, periodic, quick_margin, spectrum, transform, transformed_back
+from .fourier import UNITARY, energy, fast_margin, in_bands, inverse_transform, periodic, spectrum, transform
 
-# Those of the coarsest scale, and from one scale to the next.
-COARSEST, RATIO = 5, 2**-0.5
-# Turns on each scale.
-TURNS = 5
-# Price of a gradient at the beginning, by which it falls each turn, and its least.
-PRICE, CHEAPER, LEAST_PRICE = 4e-3, 1.1, 1e-4
-# Weight of the split gradients: it is doubled from twice the price up to this.
-STIFFEST = 1e5
-# Weight of the kernel's own energy in the least squares.
-ENERGY = 2.0
-# Conjugate gradients stop at this residual, relative to the first.
-EXACT = 1e-9
-# Of a kernel's largest value: what is less is noise. Of its sum: patches that hold less are noise too.
-FAINT, SMALL = 1 / 20, 0.1
-# Of the cubic that enlarges kernels (Keys, "Cubic convolution interpolation for digital image processing", 1981): how
-# steeply it falls one pixel from its middle.
-STEEP = -0.75
+# Side of the kernel at the coarsest scale, in pixels, and the ratio between neighbouring scales.
+COARSEST_SIDE, SCALE_RATIO = 5, 2**-0.5
+# Alternations of picture and kernel at each scale.
+ITERATIONS = 5
+# Penalty for a pixel with a gradient (lambda of Xu et al.): the first one, its divisor at each iteration, the minimum.
+FIRST_PENALTY, PENALTY_DECAY, LEAST_PENALTY = 4e-3, 1.1, 1e-4
+# Bound of the weight of the split gradients (beta of Xu et al.), which starts at twice the penalty and is doubled.
+LARGEST_WEIGHT = 1e5
+# Weight of the kernel's squared norm in the least squares.
+ENERGY_WEIGHT = 2.0
+# Conjugate gradients stop when the norm of the residual, relative to the first one, is below this.
+CG_TOLERANCE = 1e-9
+# Noise in a kernel: values below this fraction of the largest one, and patches below this fraction of the sum.
+FAINT_VALUE, SMALL_PATCH = 1 / 20, 0.1
+# Parameter a of the cubic that enlarges kernels (Keys, "Cubic convolution interpolation for digital image processing",
+# 1981): its slope at distance 1.
+CUBIC_SLOPE = -0.75
 
 
 class Gradients(NamedTuple):
-    """Differences to the next column and row of a picture whose borders meet, (H, W)."""
+    """Differences to the next column and to the next row, (H, W) each, with periodic borders."""
 
     across: np.ndarray
     down: np.ndarray
 
 
 def gradients(picture_HW: np.ndarray) -> Gradients:
-    """Of a picture whose borders meet."""
+    """The gradients of a picture (H, W) with periodic borders."""
     return Gradients(np.roll(picture_HW, -1, 1) - picture_HW, np.roll(picture_HW, -1, 0) - picture_HW)
 
 
-def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) -> np.ndarray:
-    """The x that makes |k * x - y|^2 + price * (pixels with a gradient) small, y being the picture (Xu et al. 2013,
-    equations 6 to 10, as Pan et al. 2014 solve it).
+def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, penalty: float) -> np.ndarray:
+    """The sharp picture x, (H, W), that approximately minimises |k * x - y|^2 + penalty * (number of pixels with a
+    gradient) for the blurred picture y (Xu et al. 2013, equations 6 to 10, solved as by Pan et al. 2014).
 
-    Each weight takes two passes: one along the rows, which makes the picture of its half transformed spectrum, keeps
-    the gradients that are worth their price, and transforms their divergence; and one along the columns, which solves
-    for the spectrum.
+    Each weight takes two passes. The pass over rows transforms rows back from the Fourier domain, keeps the gradients
+    whose energy exceeds the penalty, and transforms their divergence. The pass over columns solves for the spectrum.
+
+    Args:
+        picture_HW: y, with periodic borders.
+        kernel_KK: k, of sum 1.
+        penalty: cost of a pixel with a gradient.
     """
     height, width = picture_HW.shape
     blur = spectrum(kernel_KK[None], height, width)[0, 0]
-    told, power = blur.conj() * transform(picture_HW), energy(blur)
-    # Squares of the absolute spectra of the differences.
-    of_gradients = 4 * np.add.outer(
+    data_term, power = blur.conj() * transform(picture_HW), energy(blur)
+    # Power spectrum of the two difference filters.
+    gradient_power = 4 * np.add.outer(
         np.square(np.sin(math.pi * np.arange(height) / height)),
         np.square(np.sin(math.pi * np.arange(width // 2 + 1) / width)),
     ).astype(picture_HW.dtype)
-    half, diverging = np.fft.rfft(picture_HW, axis=1, norm=UNITARY), np.empty_like(told)
-    weight = 2 * price
+    half, diverging = np.fft.rfft(picture_HW, axis=1, norm=UNITARY), np.empty_like(data_term)
+    weight = 2 * penalty
 
     def rows(band: slice) -> None:
         spectra = half.take(range(band.start - 1, band.stop + 1), 0, mode="wrap")
@@ -71,7 +75,7 @@ def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) 
         np.fft.irfft(spectra, width, axis=1, norm=UNITARY, out=sharp[:, :-1])
         sharp[:, -1] = sharp[:, 0]
         across, down = sharp[:-1, 1:] - sharp[:-1, :-1], sharp[1:, :-1] - sharp[:-1, :-1]
-        kept = np.square(across) + np.square(down) >= price / weight
+        kept = np.square(across) + np.square(down) >= penalty / weight
         across, down = across[1:] * kept[1:], down * kept
         divergence = down[:-1] - down[1:]
         divergence -= across
@@ -82,11 +86,11 @@ def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) 
 
     def columns(band: slice) -> None:
         total = np.fft.fft(diverging[:, band], axis=0, norm=UNITARY)
-        total += told[:, band]
-        total *= 1 / (power[:, band] + weight * of_gradients[:, band])
+        total += data_term[:, band]
+        total *= 1 / (power[:, band] + weight * gradient_power[:, band])
         np.fft.ifft(total, axis=0, norm=UNITARY, out=half[:, band])
 
-    while weight < STIFFEST:
+    while weight < LARGEST_WEIGHT:
         in_bands(height, picture_HW.size, rows)
         in_bands(width // 2 + 1, picture_HW.size, columns)
         weight *= 2
@@ -94,79 +98,83 @@ def l0_sharp_image(picture_HW: np.ndarray, kernel_KK: np.ndarray, price: float) 
 
 
 def least_squares(sharp_HW: np.ndarray, picture_HW: np.ndarray, side: int, border: int) -> np.ndarray:
-    """The kernel (side, side) that best turns the gradients of a sharp picture into those of a blurred one (Cho and Lee
-    2009, equation 8), not yet without negative values.
+    """The kernel (side, side) that maps the gradients of a sharp picture to those of a blurred one with the smallest
+    squared error (Cho and Lee 2009, equation 8). It may have negative values.
 
     Args:
-        border: pixels on each side that are not looked at.
+        sharp_HW, picture_HW: sharp and blurred picture.
+        side: side of the kernel, odd.
+        border: pixels at each border that are ignored.
     """
     width, inner = picture_HW.shape[1], (slice(border, -border),) * 2
     spectra = []
     for picture in (sharp_HW, picture_HW):
         inside = np.zeros((2, *picture.shape), picture.dtype)
-        for part, room in zip(gradients(picture), inside, strict=True):
-            room[inner] = part[inner]
+        for part, target in zip(gradients(picture), inside, strict=True):
+            target[inner] = part[inner]
         spectra.append(transform(inside))
-    sharp, given = spectra
-    own = transformed_back(energy(sharp).sum(0).astype(sharp.dtype), width)
-    cross = transformed_back((sharp.conj() * given).sum(0), width)
-    # Their transforms were divided by the root of the number of pixels twice, and back once.
+    sharp, blurred = spectra
+    auto = inverse_transform(energy(sharp).sum(0).astype(sharp.dtype), width)
+    cross = inverse_transform((sharp.conj() * blurred).sum(0), width)
+    # The product of two unitary transforms is divided by the root of the number of pixels once too often.
     scale = picture_HW.size**0.5
-    offset, apart = np.arange(side) - side // 2, np.arange(1 - side, side)
-    wanted, near = (
-        part[np.ix_(places, places)].astype(np.float64) * scale for part, places in ((cross, offset), (own, apart))
+    offsets, lags = np.arange(side) - side // 2, np.arange(1 - side, side)
+    crosscorrelation, autocorrelation = (
+        part[np.ix_(shifts, shifts)].astype(np.float64) * scale for part, shifts in ((cross, offsets), (auto, lags))
     )
-    return _solved(near, wanted).astype(picture_HW.dtype)
+    return _solved(autocorrelation, crosscorrelation).astype(picture_HW.dtype)
 
 
-def _solved(near: np.ndarray, wanted_KK: np.ndarray) -> np.ndarray:
-    """The kernel (K, K) that, convolved with `near` plus `ENERGY` in its middle, is what is wanted: by conjugate
-    gradients, preconditioned by the nearest kernel that goes round (T. Chan, "An optimal circulant preconditioner for
-    Toeplitz systems", SIAM Journal on Scientific and Statistical Computing 9, 1988).
+def _solved(autocorrelation: np.ndarray, crosscorrelation_KK: np.ndarray) -> np.ndarray:
+    """The kernel (K, K) that, convolved with the autocorrelation plus `ENERGY_WEIGHT` at lag 0, gives the
+    cross-correlation. By conjugate gradients, preconditioned by the nearest circulant operator (T. Chan, "An optimal
+    circulant preconditioner for Toeplitz systems", SIAM Journal on Scientific and Statistical Computing 9, 1988).
 
     Args:
-        near: (2 K - 1, 2 K - 1), the same when turned by half a turn.
+        autocorrelation: (2 K - 1, 2 K - 1), symmetric about lag 0.
+        crosscorrelation_KK: the right-hand side, (K, K).
     """
-    side = len(wanted_KK)
-    wide = 2 * side + 2 * quick_margin(2 * side, 0)
-    apart = np.arange(1 - side, side)
-    places, share = np.ix_(apart, apart), 1 - abs(apart) / side
-    room, ring = np.zeros((wide, wide)), np.zeros((2 * side, 2 * side))
-    room[places], ring[places] = near, near * np.outer(share, share)
-    of_room = np.fft.rfft2(room).real + ENERGY
-    of_ring = np.fft.rfft2(ring.reshape(2, side, 2, side).sum((0, 2))).real + ENERGY
+    side = len(crosscorrelation_KK)
+    wide = 2 * side + 2 * fast_margin(2 * side, 0)
+    lags = np.arange(1 - side, side)
+    at_lags, taper = np.ix_(lags, lags), 1 - abs(lags) / side
+    embedded, circulant = np.zeros((wide, wide)), np.zeros((2 * side, 2 * side))
+    embedded[at_lags], circulant[at_lags] = autocorrelation, autocorrelation * np.outer(taper, taper)
+    operator = np.fft.rfft2(embedded).real + ENERGY_WEIGHT
+    preconditioner = np.fft.rfft2(circulant.reshape(2, side, 2, side).sum((0, 2))).real + ENERGY_WEIGHT
 
-    kernel, missing = np.zeros_like(wanted_KK), wanted_KK.copy()
-    way, before = np.zeros_like(wanted_KK), math.inf
-    enough = EXACT**2 * np.square(wanted_KK).sum()
+    kernel, residual = np.zeros_like(crosscorrelation_KK), crosscorrelation_KK.copy()
+    direction, last = np.zeros_like(crosscorrelation_KK), math.inf
+    tolerance = CG_TOLERANCE**2 * np.square(crosscorrelation_KK).sum()
     for _ in range(side**2):
-        if not np.square(missing).sum() > enough:
+        if not np.square(residual).sum() > tolerance:
             break
-        guess = np.fft.irfft2(np.fft.rfft2(missing) / of_ring, (side, side))
-        now = (missing * guess).sum()
-        way = guess + way * (now / before)
-        product = np.fft.irfft2(of_room * np.fft.rfft2(way, (wide, wide)), (wide, wide))[:side, :side]
-        step = now / (way * product).sum()
-        kernel += step * way
-        missing -= step * product
-        before = now
+        preconditioned = np.fft.irfft2(np.fft.rfft2(residual) / preconditioner, (side, side))
+        error = (residual * preconditioned).sum()
+        direction = preconditioned + direction * (error / last)
+        product = np.fft.irfft2(operator * np.fft.rfft2(direction, (wide, wide)), (wide, wide))[:side, :side]
+        step = error / (direction * product).sum()
+        kernel += step * direction
+        residual -= step * product
+        last = error
     return kernel
 
 
 def tidied(kernel_KK: np.ndarray) -> np.ndarray:
-    """A kernel without negative and faint values and small patches, of sum 1; that of no blur where nothing is left."""
-    kernel = kernel_KK * (kernel_KK > kernel_KK.max() * FAINT)
+    """The kernel without negative values, faint values and small patches, of sum 1; a unit impulse if nothing is
+    left."""
+    kernel = kernel_KK * (kernel_KK > kernel_KK.max() * FAINT_VALUE)
     if not kernel.max() > 0:
         return unblurred(len(kernel), kernel)
     total = kernel.sum()
     for patch in patches(kernel > 0):
-        if kernel[patch].sum() < SMALL * total:
+        if kernel[patch].sum() < SMALL_PATCH * total:
             kernel[patch] = 0
     return kernel / kernel.sum() if kernel.max() > 0 else unblurred(len(kernel), kernel)
 
 
 def patches(mask_KK: np.ndarray) -> list[np.ndarray]:
-    """The connected parts of a mask, diagonal neighbours included, one mask each."""
+    """The connected components of a mask (K, K), with diagonal neighbours, one mask each."""
     left = {(int(row), int(column)): None for row, column in np.argwhere(mask_KK)}
     found = []
     while left:
@@ -185,88 +193,92 @@ def patches(mask_KK: np.ndarray) -> list[np.ndarray]:
 
 
 def unblurred(side: int, like: np.ndarray) -> np.ndarray:
-    """The kernel (side, side) of no blur."""
+    """The kernel (side, side) without blur, a unit impulse, with the dtype of `like`."""
     kernel = np.zeros((side, side), like.dtype)
     kernel[side // 2, side // 2] = 1
     return kernel
 
 
 def centred(kernel_KK: np.ndarray) -> np.ndarray:
-    """Moved by whole pixels so that its centre of gravity is in the middle: a blur is known but for its place."""
-    middle = np.arange(len(kernel_KK)) - len(kernel_KK) // 2
-    shift = [-round(float((kernel_KK.sum(1 - axis) * middle).sum() / kernel_KK.sum())) for axis in (0, 1)]
+    """The kernel, shifted by whole pixels so that its centroid is in the centre; a blind estimate leaves the shift
+    open."""
+    offset = np.arange(len(kernel_KK)) - len(kernel_KK) // 2
+    shift = [-round(float((kernel_KK.sum(1 - axis) * offset).sum() / kernel_KK.sum())) for axis in (0, 1)]
     return np.roll(kernel_KK, shift, (0, 1))
 
 
 def estimate_kernel(picture_HW: np.ndarray, side: int) -> np.ndarray:
-    """The blur kernel (side, side) of a photograph: not negative, of sum 1, its centre of gravity in the middle.
+    """Estimates the blur kernel (side, side) of a photograph: not negative, of sum 1, with its centroid in the centre.
 
     Args:
-        picture_HW: brightness in [0, 1]; sides above three times `side`.
-        side: odd; what is longer is not found.
+        picture_HW: brightness in [0, 1]; both sides are larger than three times `side`.
+        side: side of the kernel, odd; longer blurs are not found.
     """
-    scales = max(1, math.floor(math.log(COARSEST / side, RATIO)) + 1)
-    kernel, price = None, PRICE
+    scales = max(1, math.floor(math.log(COARSEST_SIDE / side, SCALE_RATIO)) + 1)
+    kernel, penalty = None, FIRST_PENALTY
     for scale in reversed(range(scales)):
-        size = max(3, math.ceil(side * RATIO**scale) // 2 * 2 + 1)
+        size = max(3, math.ceil(side * SCALE_RATIO**scale) // 2 * 2 + 1)
         size = side if scale == 0 else size
-        given = picture_HW if scale == 0 else shrunk(picture_HW, RATIO**scale)
-        given = periodic(given[None, None], *(quick_margin(length, size) for length in given.shape))[0, 0]
+        blurred = picture_HW if scale == 0 else shrunk(picture_HW, SCALE_RATIO**scale)
+        blurred = periodic(blurred[None, None], *(fast_margin(length, size) for length in blurred.shape))[0, 0]
         if kernel is None:
-            kernel = np.zeros((size, size), given.dtype)
+            kernel = np.zeros((size, size), blurred.dtype)
             kernel[size // 2, size // 2 : size // 2 + 2] = 0.5
         else:
             kernel = resized(kernel, size)
-        for _ in range(TURNS):
-            sharp = l0_sharp_image(given, kernel, price)
-            kernel = tidied(least_squares(sharp, given, size, size))
-            price = max(price / CHEAPER, LEAST_PRICE)
+        for _ in range(ITERATIONS):
+            sharp = l0_sharp_image(blurred, kernel, penalty)
+            kernel = tidied(least_squares(sharp, blurred, size, size))
+            penalty = max(penalty / PENALTY_DECAY, LEAST_PENALTY)
         kernel = centred(kernel)
     assert kernel is not None
     return tidied(kernel)
 
 
 def shrunk(picture_HW: np.ndarray, factor: float) -> np.ndarray:
-    """By straight lines, each pixel the mean of all that it covers."""
+    """A picture shrunk by a factor of at most 1, by linear interpolation with antialiasing."""
     for axis, size in enumerate(picture_HW.shape):
-        picture_HW = _mixed(picture_HW, axis, *_hats(size, round(size * factor)))
+        picture_HW = _resampled(picture_HW, axis, *_linear_weights(size, round(size * factor)))
     return picture_HW
 
 
 def resized(kernel_KK: np.ndarray, side: int) -> np.ndarray:
-    """By cubics, its sum 1."""
+    """A kernel (K, K) resampled to (side, side) by cubic convolution, without negative values, of sum 1."""
     for axis in (0, 1):
-        kernel_KK = _mixed(kernel_KK, axis, *_cubics(kernel_KK.shape[axis], side))
+        kernel_KK = _resampled(kernel_KK, axis, *_cubic_weights(kernel_KK.shape[axis], side))
     kernel = kernel_KK.clip(min=0)
     return kernel / kernel.sum()
 
 
-def _mixed(picture_HW: np.ndarray, axis: int, places_HT: np.ndarray, shares_HT: np.ndarray) -> np.ndarray:
-    """Rows (axis 0) or columns (axis 1), each the sum of shares of others; beyond the border is the last one."""
-    places = places_HT.clip(0, picture_HW.shape[axis] - 1)
-    shares = shares_HT.astype(picture_HW.dtype)
+def _resampled(picture_HW: np.ndarray, axis: int, positions_HT: np.ndarray, weights_HT: np.ndarray) -> np.ndarray:
+    """New rows (axis 0) or columns (axis 1), each a weighted sum of T old ones; beyond the border the last one is
+    repeated."""
+    positions = positions_HT.clip(0, picture_HW.shape[axis] - 1)
+    weights = weights_HT.astype(picture_HW.dtype)
     shape = (-1, 1) if axis == 0 else (1, -1)
-    mixed = picture_HW.take(places[:, 0], axis) * shares[:, 0].reshape(shape)
-    for place, share in zip(places.T[1:], shares.T[1:], strict=True):
-        mixed += picture_HW.take(place, axis) * share.reshape(shape)
-    return mixed
+    result = picture_HW.take(positions[:, 0], axis) * weights[:, 0].reshape(shape)
+    for position, weight in zip(positions.T[1:], weights.T[1:], strict=True):
+        result += picture_HW.take(position, axis) * weight.reshape(shape)
+    return result
 
 
-def _hats(size: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `size` pixels each of `wanted` ones is mixed of, and their shares: triangles as wide as two of them."""
-    scale = size / wanted
-    wide = max(scale, 1.0)
-    middle = scale * (np.arange(wanted) + 0.5)[:, None]
-    places = np.floor(middle - wide).astype(int) + np.arange(2 * math.ceil(wide) + 2)
-    shares = (1 - abs(places + 0.5 - middle) / wide).clip(min=0) * ((places >= 0) & (places < size))
-    return places, shares / shares.sum(1, keepdims=True)
+def _linear_weights(size: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and weights, (target, T) each, that resample `size` pixels to `target` ones. The filter is a triangle,
+    two target pixels wide if the picture shrinks."""
+    scale = size / target
+    radius = max(scale, 1.0)
+    centre = scale * (np.arange(target) + 0.5)[:, None]
+    positions = np.floor(centre - radius).astype(int) + np.arange(2 * math.ceil(radius) + 2)
+    inside = (positions >= 0) & (positions < size)
+    weights = (1 - abs(positions + 0.5 - centre) / radius).clip(min=0) * inside
+    return positions, weights / weights.sum(1, keepdims=True)
 
 
-def _cubics(size: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `size` pixels each of `wanted` ones is mixed of, and their shares."""
-    middle = (size / wanted * (np.arange(wanted) + 0.5) - 0.5)[:, None]
-    places = np.floor(middle).astype(int) + np.arange(-1, 3)
-    far = abs(places - middle)
-    near_share = ((STEEP + 2) * far - (STEEP + 3)) * far**2 + 1
-    far_share = STEEP * (((far - 5) * far + 8) * far - 4)
-    return places, np.where(far <= 1, near_share, far_share)
+def _cubic_weights(size: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and weights, (target, 4) each, of cubic convolution (Keys 1981, equation 4)."""
+    centre = (size / target * (np.arange(target) + 0.5) - 0.5)[:, None]
+    positions = np.floor(centre).astype(int) + np.arange(-1, 3)
+    distance = abs(positions - centre)
+    near = ((CUBIC_SLOPE + 2) * distance - (CUBIC_SLOPE + 3)) * distance**2 + 1
+    far = CUBIC_SLOPE * (((distance - 5) * distance + 8) * distance - 4)
+    return positions, np.where(distance <= 1, near, far)

@@ -1,4 +1,4 @@
-"""Encoder and decoder in bands of rows, for pictures of any height."""
+"""Interface of encoder and decoder, in bands of rows, for pictures of any height."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from .convolution import Band, Convolution
 
 
 class BandCoder(ABC):
-    """What goes around a latent automaton.
+    """Encoder and decoder of a latent automaton.
 
     Attributes:
-        multiple: pixels of a cell's side.
-        reach: cells to either side that what is made of a cell depends on, at most, when encoding or decoding.
-        border: rows of cells that a band reaches beyond itself, both sides together, at most.
-        floats: numbers that lie in memory for a pixel of a band, at most.
-        halo: the same of what lies beyond the band, for a column of pixels.
-        aligned: columns of cells at which a part of a picture may begin, see `lnca.runtime.engine.Engine`.
+        multiple: side of a cell in pixels.
+        reach: largest radius of the receptive field of encoder and decoder, in cells.
+        border: largest number of rows of cells that a band needs beyond itself, both sides together.
+        floats: largest number of floats in memory for each pixel of a band.
+        halo: largest number of floats in memory for each column of pixels, for the rows beyond the band.
+        aligned: a part of a picture may begin at multiples of this number of columns of cells, see
+            `lnca.runtime.engine.Engine`.
     """
 
     multiple: int
@@ -30,24 +31,30 @@ class BandCoder(ABC):
 
     @abstractmethod
     def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
-        """Latent rows [begin, end), (B, rows, W', C), of a picture of `height` rows (a multiple of `multiple`)."""
+        """Latent rows [begin, end), (B, end - begin, W / multiple, C).
+
+        Args:
+            image: gives rows of the corrupted picture, (B, rows, W, 3) in [0, 1].
+            height: number of rows of the picture, a multiple of `multiple`.
+        """
 
     @abstractmethod
     def decode(self, image: RowReader, latent: RowReader, height: int, begin: int, end: int) -> np.ndarray:
-        """Rows [begin, end), (B, rows, W, 3) in [0, 1], of the decoded picture.
+        """Rows [begin, end) of the decoded picture, (B, end - begin, W, 3) in [0, 1].
 
         Args:
-            image: gives rows of the corrupted picture.
-            latent: gives rows of the cells' output.
-            height: rows of the picture, a multiple of `multiple`.
+            image: gives rows of the corrupted picture, (B, rows, W, 3) in [0, 1].
+            latent: gives rows of the cells' output, (B, rows, W / multiple, C).
+            height: number of rows of the picture, a multiple of `multiple`.
         """
 
 
 def chain(layers: Sequence[Convolution], source: RowReader, height: int, begin: int, end: int) -> Band:
-    """Rows [begin, end) of what layers, one after the other, make of rows of a source that has `height` of them.
+    """Rows [begin, end) of the output of a sequence of layers.
 
     Args:
-        height: of the source; `begin` and `end` are rows of the last layer's output.
+        source: gives rows of the input of the first layer.
+        height: number of rows of the whole input.
     """
     heights = [height]
     for layer in layers[:-1]:

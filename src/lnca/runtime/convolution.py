@@ -1,4 +1,5 @@
-"""A convolution in bands of rows, the same to the bit wherever a band begins: in numpy, and compiled."""
+"""Convolutions in bands of rows, by the compiled kernels and in numpy. Values are the same to the bit wherever a band
+begins."""
 
 import ctypes
 from abc import ABC, abstractmethod
@@ -29,37 +30,45 @@ ACTIVATIONS: dict[Activation, ActivationKind] = {
     "none": ActivationKind.NONE,
     "relu": ActivationKind.RELU,
 }
-WIDEST = 1024
-# Input channels from which on it pays to transform them: `cpu/winograd.h`, whose matrix G this is.
-FEWEST = 8
+# Largest number of input channels of a compiled convolution.
+MAX_INPUTS = 1024
+# From this number of input channels on, the Winograd algorithm (`cpu/winograd.h`) is faster. WINOGRAD is its matrix G.
+WINOGRAD_MIN_INPUTS = 8
 WINOGRAD = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-# The same of the nine taps of a kernel: rows and columns at once.
+# G for rows and columns at once, applied to the nine taps of a kernel.
 WINOGRAD_9 = np.kron(WINOGRAD, WINOGRAD)
-# Columns that numpy multiplies at a time: always as many, since a product of another size may round differently, and
-# of a size that the tiles of all libraries divide, since those in a rest may too.
+# Number of columns in each matrix product of numpy. It is fixed, because products of other sizes may round differently,
+# and a multiple of the tile sizes of all BLAS libraries, because a partial tile may too.
 BLOCK = 48
-# Blocks that a thread takes at a time, and products of all that are done before a second one is awake.
-AT_ONCE, LEAST = 8, 2**23
-# Floats of a band's neighbourhoods that numpy has in memory at a time.
-ROOM = 2**22
+# Blocks that a thread takes at a time. With fewer products than the second number one thread does all of them: it is
+# done before a second one has woken up.
+BLOCKS_PER_TASK, MIN_PARALLEL_PRODUCTS = 8, 2**23
+# Floats of the 3x3 neighbourhoods that numpy holds in memory at a time.
+WINDOW_FLOATS = 2**22
 
 
 @dataclass
 class Band:
-    """Rows [first, first + rows) of pictures of `height` rows: values (B, rows, columns, channels), float32."""
+    """A band of rows of a batch of pictures.
+
+    Attributes:
+        values: (B, rows, W, C), float32.
+        first: number of the first row in the picture.
+        height: number of rows of the whole picture.
+    """
 
     values: np.ndarray
     first: int
     height: int
 
     def plain(self) -> CBand:
-        """What the library takes."""
+        """The band as a structure of the library."""
         _, rows, columns, _ = self.values.shape
         return CBand(address(self.values), self.first, rows, self.height, columns)
 
 
 class Convolution(ABC):
-    """A layer that is run.
+    """Computes a layer.
 
     Args:
         layer: its weights are copied.
@@ -72,16 +81,17 @@ class Convolution(ABC):
 
     @abstractmethod
     def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
-        """Output rows [begin, end); the band holds the rows that `needs` says.
+        """Output rows [begin, end).
 
         Args:
-            added: what is added to the outputs after the activation: of their columns and channels, with at least their
+            band: has at least the rows that `needs` returns.
+            added: is added to the outputs after the activation; it has their columns and channels, and at least their
                 rows.
         """
 
 
 def padded(count: int, vector: int) -> int:
-    """The next multiple of `vector`."""
+    """The smallest multiple of `vector` that is at least `count`."""
     return -(-count // vector) * vector
 
 
@@ -91,7 +101,7 @@ def transformed(kernel: np.ndarray) -> np.ndarray:
 
 
 def kind_of(layer: Layer) -> ConvolutionKind:
-    """As the library calls it."""
+    """The layer's kind in the library."""
     if layer.taps == 1:
         return ConvolutionKind.POINTWISE
     if layer.transposed:
@@ -103,27 +113,28 @@ class NativeConvolution(Convolution):
     """A layer by the compiled kernels.
 
     Args:
+        layer: its weights are copied.
         level: one of `INSTRUCTION_SETS`.
-        precision: of the products; "bfloat16" counts where the level is "amx" and the layer is not `exact`, and is
-            float32 elsewhere.
+        precision: precision of the products; "bfloat16" applies at level "amx" to layers that are not `exact`, all
+            others use float32.
 
     Raises:
-        LncaError: more channels than the kernel has room for.
+        LncaError: more input channels than the kernels support.
     """
 
     def __init__(self, layer: Layer, level: str, precision: Precision = "float32"):
         super().__init__(layer)
         self.level = INSTRUCTION_SETS.index(level)
-        if layer.inputs > WIDEST:
-            raise NoKernelError(f"the fused convolutions read {WIDEST} channels, not {layer.inputs}")
+        if layer.inputs > MAX_INPUTS:
+            raise NoKernelError(f"the fused convolutions read at most {MAX_INPUTS} input channels, got {layer.inputs}")
         width = padded(layer.outputs, loaded_library().lnca_vector_size(self.level))
         kernel, kind = layer.kernel, kind_of(layer)
         self._tiles = None
         if precision == "bfloat16" and level == "amx" and not layer.exact:
-            # The inputs of a row of taps, one tap's channels behind the other's, are multiplied at once.
+            # The channels of the taps of a row are concatenated, and multiplied at once.
             rows = aligned(kernel, width=width).reshape(layer.taps, layer.taps * layer.inputs, width)
             self._tiles = aligned(np.stack([tiles(row) for row in rows], 1), np.int32)
-        elif kind is ConvolutionKind.SAME and layer.inputs >= FEWEST:
+        elif kind is ConvolutionKind.SAME and layer.inputs >= WINOGRAD_MIN_INPUTS:
             kind, kernel = ConvolutionKind.WINOGRAD, transformed(kernel)
         self._weight, self._bias = aligned(kernel, width=width), aligned(layer.bias, width=width)
         self._description = CConvolution(
@@ -143,8 +154,8 @@ class NativeConvolution(Convolution):
         source = Band(np.ascontiguousarray(band.values, np.float32), band.first, band.height)
         description = CConvolution.from_buffer_copy(self._description)
         if added is not None:
-            beside = Band(np.ascontiguousarray(added.values, np.float32), added.first, added.height)
-            description.added = ctypes.pointer(beside.plain())
+            addend = Band(np.ascontiguousarray(added.values, np.float32), added.first, added.height)
+            description.added = ctypes.pointer(addend.plain())
         if loaded_library().lnca_convolve(
             self.level, description, source.plain(), result.plain(), batch, threads.count()
         ):
@@ -153,10 +164,11 @@ class NativeConvolution(Convolution):
 
 
 class NumpyConvolution(Convolution):
-    """A layer by matrix products of numpy: slower, on any machine, and what the compiled kernels are compared with.
+    """A layer by matrix products in numpy: slower, for any machine, and the reference of the compiled kernels.
 
     Args:
-        dtype: of products and sums.
+        layer: its weights are copied.
+        dtype: precision of products and sums.
     """
 
     def __init__(self, layer: Layer, dtype: Float = np.float32):
@@ -174,19 +186,19 @@ class NumpyConvolution(Convolution):
         return Band(values, begin, self.height(band.height))
 
     def _direct(self, band: Band, begin: int, end: int) -> np.ndarray:
-        """Sums of products, before bias and activation."""
+        """The convolution, before bias and activation."""
         stride, taps = self.layer.stride, self.layer.taps
-        # A stride of 2 pads below and on the right only.
+        # With stride 2 only the lower and the right border are padded.
         before = 0 if stride == 2 or taps == 1 else 1
         first, last = begin * stride - before, (end - 1) * stride - before + taps
-        x: np.ndarray = _around(band, first, last, before, taps - 1 - before).astype(self.dtype, copy=False)
+        x: np.ndarray = _with_border(band, first, last, before, taps - 1 - before).astype(self.dtype, copy=False)
         columns = self.height(band.values.shape[2])
         result: np.ndarray = np.empty((len(x), end - begin, columns, self.outputs), self.dtype)
-        at_once = max(1, ROOM // (columns * len(self._kernel) * len(x)))
-        for top in range(0, end - begin, at_once):
-            bottom = min(top + at_once, end - begin)
+        rows_at_once = max(1, WINDOW_FLOATS // (columns * len(self._kernel) * len(x)))
+        for top in range(0, end - begin, rows_at_once):
+            bottom = min(top + rows_at_once, end - begin)
             views = [
-                _every(_every(x, 1, top * stride + row, bottom - top, stride), 2, column, columns, stride)
+                _strided(_strided(x, 1, top * stride + row, bottom - top, stride), 2, column, columns, stride)
                 for row in range(taps)
                 for column in range(taps)
             ]
@@ -194,56 +206,57 @@ class NumpyConvolution(Convolution):
         return result
 
     def _transposed(self, band: Band, begin: int, end: int) -> np.ndarray:
-        """What each input row and column hands to three output rows and columns, summed."""
+        """The transposed convolution, before bias and activation: each input position adds to 3x3 output positions."""
         low, high = (begin + 1) // 2 - 1, (end + 1) // 2
-        x: np.ndarray = _around(band, low, high, 0, 0).astype(self.dtype, copy=False)
+        x: np.ndarray = _with_border(band, low, high, 0, 0).astype(self.dtype, copy=False)
         kernel = self._kernel.reshape(3, 3, self.layer.inputs, self.outputs)
         batch, rows, columns, _ = x.shape
-        room = np.zeros((batch, 2 * rows + 1, 2 * columns + 1, self.outputs), self.dtype)
+        buffer = np.zeros((batch, 2 * rows + 1, 2 * columns + 1, self.outputs), self.dtype)
         for row in range(3):
             for column in range(3):
-                part = room[:, row : row + 2 * rows : 2, column : column + 2 * columns : 2]
+                part = buffer[:, row : row + 2 * rows : 2, column : column + 2 * columns : 2]
                 part += multiplied(x, kernel[row, column])
         top = begin - 2 * low
-        return room[:, top : top + end - begin, : 2 * columns]
+        return buffer[:, top : top + end - begin, : 2 * columns]
 
 
-def _every(x: np.ndarray, axis: int, first: int, count: int, stride: int) -> np.ndarray:
-    """`count` places of an axis from `first` on, `stride` apart."""
+def _strided(x: np.ndarray, axis: int, first: int, count: int, stride: int) -> np.ndarray:
+    """A view of `count` positions of an axis, from `first` on, with a stride."""
     return x[(slice(None),) * axis + (slice(first, first + (count - 1) * stride + 1, stride),)]
 
 
 def multiplied(x: np.ndarray, weight: np.ndarray, first: int = 0) -> np.ndarray:
-    """(..., W, K) times (K, N) in blocks of columns, so that a value is the same whatever lies beside it.
+    """The matrix product (..., W, K) x (K, N) -> (..., W, N), in blocks of columns, so that a value does not depend on
+    the columns beside it.
 
     Args:
-        first: number of the first column, of which `BLOCK` divides that of the first column of each block.
+        first: number of the first column in the whole picture; blocks begin at multiples of `BLOCK` there.
     """
     *outer, columns, inputs = x.shape
     left = first % BLOCK
     count = -(-(left + columns) // BLOCK)
     if left or columns != count * BLOCK:
-        room = np.zeros((*outer, count * BLOCK, inputs), x.dtype)
-        room[..., left : left + columns, :] = x
-        x = room
+        buffer = np.zeros((*outer, count * BLOCK, inputs), x.dtype)
+        buffer[..., left : left + columns, :] = x
+        x = buffer
     blocks = x.reshape(-1, BLOCK, inputs)
     product = np.empty((*blocks.shape[:-1], weight.shape[1]), x.dtype)
 
     def work(part: slice) -> None:
         np.matmul(blocks[part], weight, out=product[part])
 
-    threads.share(len(blocks), AT_ONCE, work, alone=blocks.size * weight.shape[1] < LEAST)
+    threads.share(len(blocks), BLOCKS_PER_TASK, work, alone=blocks.size * weight.shape[1] < MIN_PARALLEL_PRODUCTS)
     return product.reshape(*outer, count * BLOCK, -1)[..., left : left + columns, :]
 
 
 def activated(x: np.ndarray, activation: Activation) -> np.ndarray:
-    """The activation of each number."""
+    """Applies an activation to each number; it may overwrite `x`."""
     if activation == "relu":
         return np.maximum(x, 0, out=x)
     if activation == "none":
         return x
-    share = sigmoid(x)
-    return share if activation == "sigmoid" else np.multiply(x, share, out=share)
+    sigmoid_x = sigmoid(x)
+    return sigmoid_x if activation == "sigmoid" else np.multiply(x, sigmoid_x, out=sigmoid_x)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -251,8 +264,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return (np.tanh(x / 2) + 1) / 2
 
 
-def _around(band: Band, first: int, last: int, left: int, right: int) -> np.ndarray:
-    """Rows [first, last) of a band with columns more on either side; zeros where the picture has none."""
+def _with_border(band: Band, first: int, last: int, left: int, right: int) -> np.ndarray:
+    """Rows [first, last) of a band, padded by `left` and `right` columns; zeros outside the picture."""
     above, below = max(band.first - first, 0), max(last - band.first - band.values.shape[1], 0)
     x = band.values[:, max(first - band.first, 0) : last - band.first]
     if not (above or below or left or right):

@@ -1,4 +1,4 @@
-"""Chooses what does a model's arithmetic: the compiled kernels, or numpy."""
+"""Engines compute a model's layers and rules: by the compiled kernels, or in numpy."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Makes what runs a model of its layers and rules.
+    """Builds the runnable parts of a model from its layers and rules.
 
     Attributes:
-        aligned: a part of a picture begins at a multiple of so many columns of cells, so that rounding is the same as
-            in the whole picture.
+        aligned: a part of a picture begins at a multiple of this number of columns of cells, so that rounding is the
+            same as in the whole picture.
     """
 
     @property
@@ -29,13 +29,13 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """For people, such as "fused avx512 float32"."""
+        """A name for messages, such as "fused avx512 float32"."""
 
     def convolution(self, layer: Layer) -> Convolution:
-        """Runs a layer; raises `LncaError` where it has too many channels."""
+        """A layer as a runnable convolution; raises `LncaError` if it has too many channels."""
 
     def steps(self, rule: "Rule") -> "Run":
-        """Runs a rule; raises `LncaError` where it cannot."""
+        """The steps of a rule; raises `LncaError` if there is no kernel for it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Native:
 
     Args:
         level: one of `INSTRUCTION_SETS`.
-        precision: of products.
+        precision: precision of the products.
     """
 
     level: str
@@ -66,10 +66,10 @@ class Native:
 
 @dataclass(frozen=True)
 class Numpy:
-    """numpy, which any machine has.
+    """numpy, for any machine.
 
     Args:
-        dtype: float32, or float64 to compare with.
+        dtype: float32, or float64 as a reference.
     """
 
     dtype: Float = np.float32
@@ -89,10 +89,10 @@ class Numpy:
 
 
 def engine_of(backend: Backend, precision: Precision) -> Engine:
-    """What runs a model on the processor.
+    """The engine for a backend and a precision on the CPU.
 
     Raises:
-        LncaError: the backend or precision was asked for and cannot be had.
+        LncaError: the backend or the precision is not available.
     """
     if backend == "fused" or precision == "bfloat16":
         loaded_library()

@@ -1,5 +1,5 @@
-"""Weights of a rule, folded: scale and shift of each normalisation, and beta and gamma, go into the linear maps beside
-them. Exact algebra, done in float64."""
+"""Folds the weights of a rule: scale and shift of the normalisations, beta and gamma become part of the neighbouring
+linear maps. This is exact, and computed in float64."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,15 +20,16 @@ class Map:
 
 @dataclass(frozen=True, kw_only=True)
 class Folded:
-    """A rule as a kernel wants it.
+    """The weights of a rule in the form that the kernels read.
 
     Args:
         kind: "nafca" or "vitca".
-        maps: the six linear maps of a step, in their order.
-        extra: NAFCA's gate, four pairs of factor and shift (8, embed / 2), and the projection's bias.
-        embed, heads: width of the tokens, heads (ViTCA).
-        epsilon: of the normalisations.
-        attention_bias: of equation (2) (NAFCA).
+        maps: the six linear maps of a step, in order.
+        extra: for NAFCA the gate's factors and shifts, alternating, (8, embed / 2), and the bias of the projection.
+        embed: channels of a token.
+        heads: attention heads (ViTCA).
+        epsilon: epsilon of the normalisations.
+        attention_bias: bias of equation (2) (NAFCA).
     """
 
     kind: str
@@ -41,14 +42,15 @@ class Folded:
 
 
 class Plain(NamedTuple):
-    """A linear map as it is used: weight (inputs, outputs) and bias (outputs,)."""
+    """A linear map that is not padded: weight (inputs, outputs) and bias (outputs,)."""
 
     weight: np.ndarray
     bias: np.ndarray
 
 
 def fold(rule: Rule, vector: int) -> Folded | None:
-    """The folded weights of a rule for vectors of `vector` numbers; None where no kernel is made for its widths."""
+    """The folded weights of a rule, padded to multiples of `vector` numbers; None if there is no kernel for its
+    widths."""
     if rule.kind == "nafca":
         return _fold_nafca(rule, vector) if rule.embed % 2 == 0 else None
     fits = rule.heads & (rule.heads - 1) == 0 and rule.heads <= vector
@@ -56,7 +58,7 @@ def fold(rule: Rule, vector: int) -> Folded | None:
 
 
 def linear(layer: Linear, norm: Linear | None = None, scale: np.ndarray | None = None) -> Plain:
-    """A layer after a normalisation and before a factor for each output."""
+    """A layer, folded with the normalisation before it and the factor of each output (outputs,) after it."""
     weight, bias = layer
     if norm is not None:
         bias = bias + weight @ norm.bias
@@ -74,21 +76,21 @@ def _pad(weight: np.ndarray, bias: np.ndarray, vector: int) -> Map:
 
 
 def _spread(x: np.ndarray, parts: int, vector: int, axis: int) -> np.ndarray:
-    """Pads each of the equal parts of an axis by itself."""
-    pieces = []
+    """Splits an axis into equal parts, and pads each to a multiple of `vector`."""
+    padded_parts = []
     for piece in np.split(x, parts, axis):
-        room = [(0, 0)] * piece.ndim
-        room[axis] = (0, padded(piece.shape[axis], vector) - piece.shape[axis])
-        pieces.append(np.pad(piece, room))
-    return np.concatenate(pieces, axis)
+        padding = [(0, 0)] * piece.ndim
+        padding[axis] = (0, padded(piece.shape[axis], vector) - piece.shape[axis])
+        padded_parts.append(np.pad(piece, padding))
+    return np.concatenate(padded_parts, axis)
 
 
 def _fold_nafca(rule: Rule, vector: int) -> Folded:
     half, layers, vectors = rule.embed // 2, rule.linear, rule.vectors
     weight, bias = linear(layers["perception_embed"], layers["perception_norm"])
     embed = _pad(_spread(weight, 2, vector, 1), _spread(bias, 2, vector, 0), vector)
-    # Gated channel j is wide[j] * wide[E + j], and the grouped map makes wide[2i] and wide[2i + 1] of channel i: the
-    # even and the odd gated channels each need channels i and E/2 + i.
+    # Gated channel j is wide[j] * wide[E + j], and the grouped map computes wide[2i] and wide[2i + 1] from channel i:
+    # both the even and the odd gated channels need channels i and E/2 + i.
     factor, shift = (vectors[f"widen.{name}"].reshape(2, half, 2) for name in ("weight", "bias"))
     rows = [part[side, :, parity] for parity in (0, 1) for side in (0, 1) for part in (factor, shift)]
     gate = _spread(np.stack(rows), 1, vector, 1)
@@ -118,7 +120,7 @@ def _fold_nafca(rule: Rule, vector: int) -> Folded:
 
 def _fold_vitca(rule: Rule, vector: int) -> Folded:
     size, heads, layers = rule.embed, rule.heads, rule.linear
-    # Channel c of head h stands at c * heads + h, so that equal lanes of all vectors belong to one head.
+    # Channel c of head h is at position c * heads + h, so that a lane of all vectors belongs to one head.
     order = np.arange(size).reshape(heads, -1).T.ravel()
     weight, bias = linear(layers["qkv"], layers["attention_norm"])
     parts = [(w[:, order], b[order]) for w, b in zip(np.split(weight, 3, 1), np.split(bias, 3), strict=True)]

@@ -1,9 +1,9 @@
-"""Blurs as products of spectra, for pictures whose borders meet.
+"""Convolution of pictures with blur kernels in the Fourier domain, with periodic borders.
 
-Spectra of pictures are unitary, divided by the root of the number of pixels; those of kernels are not, so that the
-product of the two is the spectrum of the blurred picture.
+Spectra of pictures are unitary: they are divided by the root of the number of pixels. Spectra of kernels are not, so
+that the product of both is the spectrum of the blurred picture.
 
-Shape suffixes: B batch, C channels, H rows, W columns, K a kernel's rows and columns.
+Shape suffixes: B batch, C channels, H rows, W columns, K rows and columns of a kernel.
 """
 
 from collections.abc import Callable
@@ -14,26 +14,26 @@ import numpy as np
 
 from . import threads
 
-# Transforms of sizes that are products of these are quick.
+# Transforms are fast for sizes that are products of these factors.
 FACTORS = (2, 3, 5, 7, 11)
-# numpy makes transforms that are not divided by anything in float64, which takes thrice the time.
+# Without a normalisation numpy transforms in float64, which takes three times as long.
 UNITARY: Literal["ortho"] = "ortho"
-# Rows or columns that one thread takes at a time: few enough to stay in its cache, whatever is done with them.
+# Rows or columns that a thread takes at a time, few enough to stay in its cache.
 BAND = 64
-# Pictures of fewer pixels are done before a second thread is awake.
-LEAST = 128 * 128
+# Smaller pictures use one thread: they are done before a second one has woken up.
+MIN_PARALLEL_PIXELS = 128 * 128
 
 
 def in_bands(size: int, pixels: int, work: Callable[[slice], None]) -> None:
-    """Does some work on each band of `BAND` rows or columns, several at a time. The bands are the same with any number
+    """Calls `work` for each band of `BAND` rows or columns, in several threads. The bands do not depend on the number
     of threads.
 
     Args:
         size: rows or columns of all bands together.
-        pixels: of the whole picture.
-        work: writes what no other band reads or writes.
+        pixels: pixels of the whole picture.
+        work: takes a band; it must not write to what other bands read or write.
     """
-    threads.share(size, BAND, work, alone=pixels < LEAST)
+    threads.share(size, BAND, work, alone=pixels < MIN_PARALLEL_PIXELS)
 
 
 def transform(image_HW: np.ndarray) -> np.ndarray:
@@ -54,8 +54,8 @@ def transform(image_HW: np.ndarray) -> np.ndarray:
     return spectra
 
 
-def transformed_back(spectrum_HW: np.ndarray, width: int) -> np.ndarray:
-    """The pictures (..., H, W) of spectra (..., H, W / 2 + 1), which are written over."""
+def inverse_transform(spectrum_HW: np.ndarray, width: int) -> np.ndarray:
+    """Pictures (..., H, W) of spectra (..., H, W / 2 + 1), which are overwritten."""
     height, columns = spectrum_HW.shape[-2:]
     pictures = np.empty((*spectrum_HW.shape[:-1], width), spectrum_HW.real.dtype)
 
@@ -73,34 +73,37 @@ def transformed_back(spectrum_HW: np.ndarray, width: int) -> np.ndarray:
 
 
 def energy(spectrum_HW: np.ndarray) -> np.ndarray:
-    """Squares of absolute values."""
+    """Squared absolute values, of the same shape."""
     return np.square(spectrum_HW.real) + np.square(spectrum_HW.imag)
 
 
 def periodic(image_BCHW: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A picture with `rows` and `columns` of pixels more on either side, whose last row and column lead on to the first
-    without an edge: mirrored pixels, mixed with those on the opposite side, half and half where they meet.
+    """Pads a picture by `rows` and `columns` of pixels on each side so that it continues periodically without an edge.
+    The padding is mirrored pixels, blended with those of the opposite side, with equal weights where both sides meet.
 
-    Without it a filter in the Fourier domain rings from the borders (Liu and Jia, "Reducing boundary artifacts in image
-    deconvolution", ICIP 2008, solve the same for the smoothest filling).
+    Without it, filters in the Fourier domain cause ringing at the borders (Liu and Jia, "Reducing boundary artifacts in
+    image deconvolution", ICIP 2008, use the smoothest padding instead).
 
     Args:
-        image_BCHW: higher than `rows` and wider than `columns`.
+        image_BCHW: a picture with more than `rows` rows and `columns` columns.
         rows, columns: 1 or more.
+
+    Returns:
+        (B, C, H + 2 rows, W + 2 columns).
     """
     padded = np.pad(image_BCHW, ((0, 0), (0, 0), (rows, rows), (columns, columns)), mode="reflect")
     for turned, margin in ((padded.swapaxes(2, 3), rows), (padded, columns)):
-        own = np.linspace(0.5, 1, margin + 1, dtype=image_BCHW.dtype)[:margin]
+        weight = np.linspace(0.5, 1, margin + 1, dtype=image_BCHW.dtype)[:margin]
         first, last = turned[..., :margin], turned[..., turned.shape[-1] - margin :]
-        begin = first * own + last[..., ::-1] * (1 - own)
-        end = last * own[::-1] + first[..., ::-1] * (1 - own[::-1])
+        begin = first * weight + last[..., ::-1] * (1 - weight)
+        end = last * weight[::-1] + first[..., ::-1] * (1 - weight[::-1])
         first[:], last[:] = begin, end
     return padded
 
 
-def quick_margin(size: int, least: int) -> int:
-    """Pixels on either side of `size` ones, `least` or more, with which a transform is quick; fewer where a picture is
-    too small to be mirrored so far."""
+def fast_margin(size: int, least: int) -> int:
+    """A margin in pixels, at least `least`, such that the transform of `size` pixels with this margin on each side is
+    fast; a smaller margin if the picture is too small to be mirrored that far."""
     for margin in range(least, size):
         left = size + 2 * margin
         for factor in FACTORS:
@@ -112,17 +115,17 @@ def quick_margin(size: int, least: int) -> int:
 
 
 def spectrum(kernel_BKK: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Transforms (B, 1, height, width / 2 + 1) of kernels whose middle is the origin, rows and columns odd or even,
-    none larger than the picture."""
+    """Spectra (B, 1, height, width / 2 + 1) of kernels whose central pixel is the origin. The sides of a kernel may be
+    odd or even, and are at most those of the picture."""
     rows, columns = kernel_BKK.shape[-2:]
-    room = np.zeros((len(kernel_BKK), height, width), kernel_BKK.dtype)
-    room[:, :rows, :columns] = kernel_BKK
-    spectra = transform(np.roll(room, (-(rows // 2), -(columns // 2)), (1, 2)))
+    padded = np.zeros((len(kernel_BKK), height, width), kernel_BKK.dtype)
+    padded[:, :rows, :columns] = kernel_BKK
+    spectra = transform(np.roll(padded, (-(rows // 2), -(columns // 2)), (1, 2)))
     spectra *= (height * width) ** 0.5
     return spectra[:, None]
 
 
 def blurred(image_BCHW: np.ndarray, kernel_BKK: np.ndarray) -> np.ndarray:
-    """Pictures whose borders meet, each convolved with its kernel."""
+    """Pictures (B, C, H, W) with periodic borders, each convolved with its kernel."""
     height, width = image_BCHW.shape[-2:]
-    return transformed_back(transform(image_BCHW) * spectrum(kernel_BKK, height, width), width)
+    return inverse_transform(transform(image_BCHW) * spectrum(kernel_BKK, height, width), width)

@@ -1,6 +1,6 @@
-"""Convolutions as they are run: their kernels folded with what follows them, read from a model's tensors.
+"""Descriptions of convolutions, read from a model's tensors and folded with the normalisation that follows them.
 
-Kernels are (K, K, inputs, outputs) and pictures (B, H, W, C), which makes a convolution K x K matrix products.
+Kernels are (K, K, inputs, outputs) and pictures (B, H, W, C), so that a convolution is K x K matrix products.
 """
 
 from dataclasses import dataclass, replace
@@ -12,21 +12,21 @@ from .weights import Weights
 
 Activation = Literal["swish", "sigmoid", "none", "relu"]
 
-# Of the batch normalisation of adjusted convolutions (paper 3.1.1).
+# Epsilon of the batch normalisation in adjusted convolutions (paper 3.1.1).
 EPSILON = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """A convolution and what follows it.
+    """A convolution and its activation.
 
     Args:
         kernel: (K, K, inputs, outputs), float64; K is 3 or 1.
         bias: (outputs,), float64.
-        activation: of the outputs.
-        stride: 1, or 2, which pads below and on the right only.
-        transposed: of stride 2, twice as many rows and columns come out.
-        exact: its products are never rounded to bfloat16.
+        activation: activation of the outputs.
+        stride: 1 or 2; with 2 only the lower and the right border are padded.
+        transposed: whether it is a transposed convolution of stride 2, which doubles the sides.
+        exact: whether the factors are never rounded to bfloat16.
     """
 
     kernel: np.ndarray
@@ -50,11 +50,11 @@ class Layer:
         return self.kernel.shape[3]
 
     def height(self, rows: int) -> int:
-        """Rows of the whole output, of a whole input's."""
+        """Number of rows of the whole output, for `rows` rows of the whole input."""
         return 2 * rows if self.transposed else rows // self.stride
 
     def needs(self, begin: int, end: int, height: int) -> tuple[int, int]:
-        """Rows of an input of `height` rows that output rows [begin, end) are made of."""
+        """The range of input rows on which output rows [begin, end) depend, for an input of `height` rows."""
         if self.taps == 1:
             low, high = begin, end
         elif self.transposed:
@@ -76,10 +76,14 @@ def convolution(
     bias: bool = True,
     exact: bool = False,
 ) -> Layer:
-    """A plain convolution with a bias, of stride 1, from its tensors `weight` and `bias`.
+    """A convolution of stride 1 from its tensors `weight` and `bias`.
+
+    Args:
+        inputs, outputs: numbers of channels; None accepts any.
+        taps: rows and columns of the kernel.
 
     Raises:
-        LncaError: a tensor is missing or has another shape.
+        LncaError: a tensor is missing or has a wrong shape.
     """
     kernel = weights.take("weight", outputs, inputs, taps, taps).transpose(2, 3, 1, 0)
     shift = weights.take("bias", kernel.shape[3]) if bias else np.zeros(kernel.shape[3])
@@ -95,11 +99,11 @@ def adjusted(
     transposed: bool = False,
     activation: Activation = "swish",
 ) -> Layer:
-    """An adjusted convolution (paper 3.1.1), from its tensors: the batch normalisation, with its fixed statistics, is a
-    factor and a shift of each output.
+    """An adjusted convolution (paper 3.1.1) from its tensors. The batch normalisation has fixed statistics, and is
+    folded into kernel and bias.
 
     Raises:
-        LncaError: as `convolution`.
+        LncaError: see `convolution`.
     """
     if transposed:
         kernel = weights.take("conv.weight", inputs, outputs, 3, 3).transpose(2, 3, 0, 1)
@@ -122,25 +126,26 @@ def adjusted(
 
 
 def by_blocks(weights: Weights, inputs: int, outputs: int) -> Layer:
-    """A convolution of 2x2 with stride 2, as one of 1x1 over `unshuffled` cells.
+    """A 2x2 convolution with stride 2, as a 1x1 convolution over `unshuffled` cells.
 
     Raises:
-        LncaError: as `convolution`.
+        LncaError: see `convolution`.
     """
     kernel = weights.take("weight", outputs, inputs, 2, 2).transpose(2, 3, 1, 0).reshape(1, 1, 4 * inputs, outputs)
     return Layer(kernel=kernel, bias=weights.take("bias", outputs))
 
 
 def reading_blocks(layer: Layer, side: int, channels: int) -> Layer:
-    """A layer whose first inputs are blocks of side x side positions, `channels` by `channels` as `unshuffled` orders
-    them, in place of channel by channel as `pixel_unshuffle` does."""
+    """A layer for inputs in the order of `unshuffled`, position by position. The given layer expects the order of
+    torch's `pixel_unshuffle`, channel by channel. Inputs after the first side x side x `channels` ones stay in
+    place."""
     order = _by_position(side, channels)
     rest = np.arange(len(order), layer.inputs)
     return replace(layer, kernel=layer.kernel[:, :, np.concatenate([order, rest])])
 
 
 def making_blocks(layer: Layer, side: int) -> Layer:
-    """A layer whose outputs are such blocks, as `shuffled` wants them."""
+    """A layer whose outputs have the order that `shuffled` expects, instead of that of `pixel_shuffle`."""
     order = _by_position(side, layer.outputs // side**2)
     return replace(layer, kernel=layer.kernel[..., order], bias=layer.bias[order])
 

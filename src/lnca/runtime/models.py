@@ -1,6 +1,6 @@
-"""Trained models as they are run: built from a weight file's settings and tensors, without torch.
+"""Trained models for inference without torch, built from the settings and tensors of a weight file.
 
-An architecture that can be run here registers itself with `runnable`.
+Each architecture registers a function with `runnable`.
 """
 
 from collections.abc import Callable
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """A latent automaton (paper 3.1): encode, let the cells clean the latent, decode.
+    """A latent automaton (paper 3.1): encoder E, automaton N, decoder D.
 
     Args:
         coder: E and D.
-        rule: of N, whose input channels E gives and whose output channels D takes.
-        run: runs the rule.
-        steps: its own number of steps.
+        rule: the rule of N; E computes its input channels, D reads its output channels.
+        run: the steps of the rule.
+        steps: the model's own number of steps.
     """
 
     coder: "BandCoder"
@@ -59,9 +59,9 @@ class Pyramid:
     """An automaton on three lattices.
 
     Args:
-        bands: its steps and what is around them.
-        estimator: of noise levels.
-        steps: its own number of steps.
+        bands: encoder, steps and decoder, in bands of rows.
+        estimator: estimates the noise levels.
+        steps: the model's own number of steps.
     """
 
     bands: BandPyramid
@@ -71,11 +71,11 @@ class Pyramid:
 
 @dataclass(frozen=True, eq=False)
 class Deblurring:
-    """Rounds of a filter and the cells (`runtime.deblurring`).
+    """Rounds of an inverse filter and of denoising by cells (`runtime.deblurring`).
 
     Args:
-        cells: clean what the filter leaves.
-        steps: its own number of rounds.
+        cells: the denoising automaton.
+        steps: the model's own number of rounds.
     """
 
     cells: Pyramid
@@ -87,10 +87,10 @@ Model = Latent | Pyramid | Deblurring
 
 @singledispatch
 def runnable(settings: Settings, weights: Weights, engine: Engine) -> Model | None:
-    """The model of some settings and tensors; None for an architecture that is run by torch alone.
+    """The model with these settings and tensors; None if only torch can run the architecture.
 
     Raises:
-        LncaError: a tensor is missing or has another shape, or the engine has no room for it.
+        LncaError: a tensor is missing or has a wrong shape, or the engine does not support the model's widths.
     """
     return None
 
@@ -176,13 +176,13 @@ def _(settings: DeblurSettings, weights: Weights, engine: Engine) -> Deblurring:
     return Deblurring(pyramid(settings, weights.within("cells"), engine), settings.steps)
 
 
-# Those that are in use, by file, settings and engine: models that share cells have them once.
+# Automata in use, by file, settings and engine, so that models that share cells hold them once.
 _pyramids: WeakValueDictionary[object, Pyramid] = WeakValueDictionary()
 
 
 def pyramid(settings: PyramidSettings | DeblurSettings, weights: Weights, engine: Engine) -> Pyramid:
-    """An automaton on three lattices that an engine runs, the same object as long as one of the same file is in use;
-    raises `LncaError` as `runnable`."""
+    """An automaton on three lattices. While one from the same file, with the same settings and engine, is in use, that
+    object is returned. Raises `LncaError` like `runnable`."""
     key = weights.origin, tuple(settings.channels), settings.rules, settings.steps, engine
     known = None if weights.origin is None else _pyramids.get(key)
     if known is not None:
@@ -197,11 +197,11 @@ def pyramid(settings: PyramidSettings | DeblurSettings, weights: Weights, engine
 
 
 def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
-    """The model that a weight file holds; None for an architecture that is run by torch alone.
+    """Loads the model in a weight file; the model is None if only torch can run the architecture.
 
     Raises:
-        LncaError: damaged, of another version, a pickle, of a kind that is no longer there, or tensors that do not fit
-            the settings; the engine has no room for it (`NoKernelError`).
+        LncaError: the file is damaged, a pickle, or of another version; the architecture no longer exists; the tensors
+            do not fit the settings; the engine does not support the model's widths (`NoKernelError`).
     """
     info = describe(path)
     try:
@@ -217,7 +217,7 @@ def load(path: Path, engine: Engine) -> tuple[Model | None, ModelInfo]:
         raise
     except RetiredError as error:
         raise LncaError(f"{path} was made by another version of lnca: {error}") from error
-    # A header can ask for anything, and what is made of it can fail in any way.
+    # The header of a hostile file can cause any error.
     except Exception as error:
         raise LncaError(f"{path} is damaged: {in_short(error)}") from error
     return model, info

@@ -1,4 +1,4 @@
-"""The compiled library of `cpu/`, called through ctypes, which releases the interpreter's lock."""
+"""The compiled library of `cpu/`, called through ctypes, which releases the global interpreter lock."""
 
 import ctypes
 import warnings
@@ -12,16 +12,17 @@ import numpy as np
 from ..errors import LncaError
 
 Precision = Literal["float32", "bfloat16"]
-# Plain arithmetic, the same under torch.compile, compiled kernels, or the fastest that needs no compiling.
+# "plain" is numpy or plain torch, "compiled" is torch.compile, "fused" are the compiled kernels; "auto" is the fastest
+# one that needs no compilation.
 Backend = Literal["auto", "plain", "compiled", "fused"]
 
 
 class NoKernelError(LncaError):
-    """The compiled kernels cannot be had, or have no room for a model."""
+    """The compiled kernels are not available, or do not support a model's widths."""
 
 
 INSTRUCTION_SETS = ("portable", "avx2", "avx512", "avx512bf16", "amx")
-# Those that multiply in bfloat16.
+# Instruction sets with products in bfloat16.
 BFLOAT16_SETS = ("avx512bf16", "amx")
 
 FLOAT_P = ctypes.POINTER(ctypes.c_float)
@@ -29,14 +30,14 @@ WORD_P = ctypes.POINTER(ctypes.c_uint32)
 
 
 class RuleKind(IntEnum):
-    """Rules, as cpu/plan.h numbers them."""
+    """Kinds of rules, with the numbers of cpu/plan.h."""
 
     NAFCA = 0
     VITCA = 1
 
 
 class ConvolutionKind(IntEnum):
-    """Convolutions, as cpu/plan.h numbers them."""
+    """Kinds of convolutions, with the numbers of cpu/plan.h."""
 
     SAME = 0
     HALVING = 1
@@ -46,7 +47,7 @@ class ConvolutionKind(IntEnum):
 
 
 class ActivationKind(IntEnum):
-    """Activations, as cpu/plan.h numbers them."""
+    """Activations, with the numbers of cpu/plan.h."""
 
     SWISH = 0
     SIGMOID = 1
@@ -122,22 +123,22 @@ class CLattice(ctypes.Structure):
     )
 
 
-# Goes up, here and in cpu/plan.h, where the meaning of what is handed over changes and its size does not.
+# Version of the structures. Increase it here and in cpu/plan.h when the meaning of a field changes without its size.
 LAYOUT = 5
 STRUCTURES = (CMap, CRule, CConvolution, CBand, CLattice)
 
 
 @lru_cache(1)
 def library() -> ctypes.CDLL | None:
-    """The compiled library; None, with a warning, where it is of another version, and None where it was not built."""
+    """The compiled library; None if it was not built, and None with a warning if it has another version."""
     loaded, reason = _loaded()
     if loaded is None and library_files():
-        warnings.warn(f"{reason}; until then slower steps are made without it", stacklevel=2)
+        warnings.warn(f"{reason}; until then lnca restores without it, and is slower", stacklevel=2)
     return loaded
 
 
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or why there is none."""
+    """The library, or None and the reason."""
     reason = "the fused CPU kernels were not built; install lnca where there is a C++ compiler"
     for path in library_files():
         try:
@@ -153,11 +154,12 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
 
 
 def library_files() -> list[Path]:
+    """Paths of the compiled library beside this module."""
     return sorted(path for path in Path(__file__).parent.glob("_cpu.*") if path.suffix in (".so", ".dll"))
 
 
 def _declare(loaded: ctypes.CDLL) -> None:
-    """Says what the functions take."""
+    """Declares the argument types of the library's functions."""
     loaded.lnca_run.argtypes = (ctypes.c_int, ctypes.POINTER(CRule), ctypes.POINTER(CLattice))
     loaded.lnca_multiply_add.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int)
     loaded.lnca_multiply_add.restype = ctypes.c_double
@@ -173,7 +175,7 @@ def _declare(loaded: ctypes.CDLL) -> None:
 
 
 def _fits(loaded: ctypes.CDLL) -> bool:
-    """Whether a library takes what is handed over here."""
+    """Whether the library was compiled with the same structures."""
     layout = (ctypes.c_int64 * (1 + len(STRUCTURES)))()
     try:
         loaded.lnca_layout(layout)
@@ -184,13 +186,13 @@ def _fits(loaded: ctypes.CDLL) -> bool:
 
 
 def best_level() -> str | None:
-    """The widest instruction set this processor has; None without the library."""
+    """The best instruction set that this CPU supports, one of `INSTRUCTION_SETS`; None without the library."""
     loaded = library()
     return None if loaded is None else INSTRUCTION_SETS[loaded.lnca_best()]
 
 
 def description() -> str:
-    """Which kernels there are, and why no others: one line for people."""
+    """One line for users: the available kernels, and why others are missing."""
     loaded, reason = _loaded()
     if loaded is None:
         return f"none: {reason}"
@@ -205,6 +207,7 @@ def description() -> str:
 
 
 def loaded_library() -> ctypes.CDLL:
+    """The compiled library; raises `NoKernelError` without one."""
     loaded = library()
     if loaded is None:
         raise NoKernelError(_loaded()[1])
@@ -212,6 +215,6 @@ def loaded_library() -> ctypes.CDLL:
 
 
 def address(x: np.ndarray) -> Any:
-    """Of the first number of a contiguous array, float32."""
+    """The address of a contiguous float32 array, as a pointer for ctypes."""
     assert x.flags.c_contiguous
     return ctypes.cast(x.ctypes.data, FLOAT_P)

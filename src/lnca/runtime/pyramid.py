@@ -1,9 +1,7 @@
-"""An automaton on three lattices (`lnca.nn.pyramid`) row by row: every intermediate picture is made once, from top to
-bottom, and its rows are kept as long as something below still needs them. A picture of any height takes the memory of
-some rows.
+"""The automaton on three lattices (`lnca.nn.pyramid`), row by row, in bounded memory.
 
-Values are the same to the bit wherever a band of rows, or a strip of columns, begins, since those of a `Convolution`
-are.
+Every feature map is computed once, from top to bottom, and a row is kept only as long as a later layer needs it. Values
+are the same to the bit wherever a band of rows or a strip of columns begins, like those of `Convolution`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,27 +15,27 @@ from .layers import by_blocks, convolution, making_blocks, reading_blocks
 from .noise_level import LEVEL_CHANNELS, SIDE
 from .weights import Weights
 
-# Pixels of a side of the fine lattice's cells.
+# Side of a cell of the fine lattice in pixels.
 FINE = 2
-# What a noise level of 255 is to the cells: inputs of the first convolution should be of one size.
+# The input of the first convolution for a noise level of 255; all its inputs should have a similar range.
 LEVEL_INPUT_SCALE = 4.0
-# The noise level, in 255ths, from which on a correction is taken as it is.
-FULL = 2.0
-# Pixels to either side that a restored pixel depends on, a step and beside the steps.
+# From this noise level on, in 255ths, the whole correction is applied.
+FULL_CORRECTION_LEVEL = 2.0
+# Radius of the receptive field in pixels: for each step, and for encoder and decoder.
 STEP_REACH, OTHER_REACH = 32, 8
 
 
 def reach(steps: int) -> int:
-    """Pixels to either side that a restored pixel depends on, at most; a multiple of 8."""
+    """An upper bound of the radius of the receptive field after `steps` steps, in pixels; a multiple of 8."""
     return STEP_REACH * steps + OTHER_REACH
 
 
 class RowCache:
-    """Rows of an intermediate picture, (B, rows, W, C), made in order, and kept as long as a reader may ask for them.
+    """Rows of a feature map, (B, rows, W, C), computed in order, and kept until no reader needs them.
 
     Args:
-        height: rows in all.
-        make: computes rows [begin, end); each call begins where the one before ended.
+        height: total number of rows.
+        make: computes rows [begin, end); each call begins where the last one ended.
     """
 
     def __init__(self, height: int, make: RowReader):
@@ -47,7 +45,7 @@ class RowCache:
         self.begins: list[int] = []
 
     def reader(self) -> RowReader:
-        """Gives rows [begin, end) to one reader, whose begins never fall."""
+        """A function that returns rows [begin, end) to one reader. `begin` must not decrease from call to call."""
         number = len(self.begins)
         self.begins.append(0)
 
@@ -73,16 +71,16 @@ class RowCache:
 
 
 class BandPyramid:
-    """The automaton's steps and what is around them.
+    """Encoder, steps and decoder of the automaton.
 
     Args:
-        weights: its tensors, named as in `lnca.nn.pyramid.PyramidAutomaton`.
-        channels: of a cell of the fine, the middle and the coarse lattice.
-        rules: how many take turns.
-        engine: what runs it; what reads pixels or makes them is never rounded to bfloat16.
+        weights: the tensors, named as in `lnca.nn.pyramid.PyramidAutomaton`.
+        channels: channels of a cell of the fine, the middle and the coarse lattice.
+        rules: number of rules; each step uses the next one.
+        engine: computes the convolutions. The layers that read or write pixels never use bfloat16.
 
     Raises:
-        LncaError: a tensor is missing or has another shape; more channels than the kernels have room for.
+        LncaError: a tensor is missing or has a wrong shape, or there are more channels than the kernels support.
     """
 
     def __init__(self, weights: Weights, channels: tuple[int, int, int], rules: int, engine: Engine):
@@ -95,29 +93,31 @@ class BandPyramid:
         self.rules = [BandStep(weights.within(f"rules.{number}"), channels, engine) for number in range(rules)]
 
     def floats(self, steps: int) -> tuple[int, int]:
-        """Numbers that restoring holds of each column of pixels: for every row of a band, and beside the band."""
+        """Floats in memory for each column of pixels: for each row of a band, and for the rows beyond the band."""
         fine, middle, coarse = self.channels
         row = steps * (3 * fine / 4 + 3 * middle / 16 + 3 * coarse / 64) + 3 * fine / 4 + 12
         return int(row) + 1, int(24 * row) + 6 * reach(steps)
 
     def __call__(self, image: RowReader, level: RowReader, height: int, steps: int) -> RowReader:
-        """Rows of the restored picture, not clipped; they have to be asked for in order, in multiples of 8.
+        """A reader of the rows of the restored picture, (B, rows, W, 3), not clipped. Rows must be read in order, in
+        multiples of 8.
 
         Args:
-            image: rows (B, rows, W, 3) of the given picture, W a multiple of 8.
-            level: rows (B, rows, W / 2, 2) of the levels of the fine lattice's cells, as `spread` gives them.
-            height: rows of the picture, a multiple of 8.
+            image: gives rows of the given picture, (B, rows, W, 3) in [0, 1], W a multiple of 8.
+            level: gives rows of the noise levels of the fine lattice's cells, (B, rows, W / 2, 2), see `spread`.
+            height: number of rows of the picture, a multiple of 8.
+            steps: number of steps; 0 returns the given picture.
         """
         pixels = RowCache(height, image)
-        mine, given = pixels.reader(), pixels.reader()
+        read_inputs, read_given = pixels.reader(), pixels.reader()
 
         def inputs(begin: int, end: int) -> np.ndarray:
-            blocks = unshuffled(mine(FINE * begin, FINE * end), FINE)
+            blocks = unshuffled(read_inputs(FINE * begin, FINE * end), FINE)
             return np.concatenate([blocks, level(begin, end) * np.float32(LEVEL_INPUT_SCALE / 255)], -1)
 
         rows = height // FINE
         if steps == 0:
-            return given
+            return read_given
         fine = chained(self.encode, RowCache(rows, inputs))
         middle: RowCache | None = None
         coarse: RowCache | None = None
@@ -128,7 +128,7 @@ class BandPyramid:
         def restored(begin: int, end: int) -> np.ndarray:
             first, last = begin // FINE, end // FINE
             share = share_of_correction(level(first, last))
-            return given(begin, end) + shuffled(corrections(first, last) * share, FINE)
+            return read_given(begin, end) + shuffled(corrections(first, last) * share, FINE)
 
         return restored
 
@@ -137,7 +137,8 @@ class BandStep:
     """One step of all lattices.
 
     Args:
-        weights, channels, engine: see `BandPyramid`; the tensors as of `lnca.nn.pyramid.Step`.
+        weights: the tensors, named as in `lnca.nn.pyramid.Step`.
+        channels, engine: see `BandPyramid`.
     """
 
     def __init__(self, weights: Weights, channels: tuple[int, int, int], engine: Engine):
@@ -169,75 +170,75 @@ class BandStep:
 
 
 def chained(layer: Convolution, source: RowCache, added: RowCache | None = None) -> RowCache:
-    """What a layer makes of a source, and something added to it."""
+    """The output of a layer, row by row, plus `added` if given."""
     read = source.reader()
-    beside = added and added.reader()
+    read_added = added and added.reader()
 
     def make(begin: int, end: int) -> np.ndarray:
         low, high = layer.needs(begin, end, source.height)
-        other = Band(beside(begin, end), begin, source.height) if beside else None
-        return layer(Band(read(low, high), low, source.height), begin, end, other).values
+        addend = Band(read_added(begin, end), begin, source.height) if read_added else None
+        return layer(Band(read(low, high), low, source.height), begin, end, addend).values
 
     return RowCache(source.height, make)
 
 
 def _updated(rule: Sequence[Convolution], cells: RowCache) -> RowCache:
-    """Equation (1) on one lattice."""
+    """Equation (1) on one lattice: cells + phi(cells)."""
     perceive, act = rule
     return chained(act, chained(perceive, cells), cells)
 
 
 def _gathered(layer: Convolution, finer: RowCache, cells: RowCache | None) -> RowCache:
-    """Cells that have heard from the next finer lattice."""
+    """The cells plus messages from the next finer lattice."""
     read = finer.reader()
     blocks = RowCache(finer.height // 2, lambda begin, end: unshuffled(read(2 * begin, 2 * end), 2))
     return chained(layer, blocks, cells)
 
 
 def _scattered(layer: Convolution, coarser: RowCache, cells: RowCache) -> RowCache:
-    """Cells that have heard from the next coarser lattice."""
-    read, mine = chained(layer, coarser).reader(), cells.reader()
+    """The cells plus messages from the next coarser lattice."""
+    read, read_cells = chained(layer, coarser).reader(), cells.reader()
 
     def make(begin: int, end: int) -> np.ndarray:
         top = begin // 2
-        heard = shuffled(read(top, -(-end // 2)), 2)
-        return mine(begin, end) + heard[:, begin - 2 * top : end - 2 * top]
+        messages = shuffled(read(top, -(-end // 2)), 2)
+        return read_cells(begin, end) + messages[:, begin - 2 * top : end - 2 * top]
 
     return RowCache(cells.height, make)
 
 
 def spread_rows(level_BLhw: np.ndarray) -> Callable[[int, int], np.ndarray]:
-    """`spread` levels, channels last, as rows."""
+    """A reader of the rows of `spread` levels."""
     wide = spread(level_BLhw)
     return lambda begin, end: wide[:, begin:end]
 
 
 def spread(level_BLhw: np.ndarray) -> np.ndarray:
-    """A map of levels for the fine lattice's cells, four times as high and wide, (B, 4 h, 4 w, 2): between cells it is
-    linear, so that edges of cells do not show."""
+    """The levels for the cells of the fine lattice, four times as high and wide: (B, 2, h, w) -> (B, 4 h, 4 w, 2). They
+    are interpolated linearly, so that edges of cells do not show."""
     channels_last = np.asarray(level_BLhw, np.float32).transpose(0, 2, 3, 1)
     return _interpolated(_interpolated(channels_last, 1), 2)
 
 
 def _interpolated(x: np.ndarray, axis: int) -> np.ndarray:
-    """Four places for each along an axis; those beyond the middles of the outer ones are as these are."""
+    """Linear interpolation along one axis, by a factor of 4; constant beyond the centres of the outermost positions."""
     size, factor = x.shape[axis], SIDE // FINE
-    place = np.clip((np.arange(size * factor, dtype=np.float32) + 0.5) / factor - 0.5, 0, size - 1)
-    below = place.astype(int)
+    position = np.clip((np.arange(size * factor, dtype=np.float32) + 0.5) / factor - 0.5, 0, size - 1)
+    below = position.astype(int)
     shape = [1] * x.ndim
     shape[axis] = -1
-    share = (place - below).astype(np.float32).reshape(shape)
-    return x.take(below, axis) * (1 - share) + x.take(np.minimum(below + 1, size - 1), axis) * share
+    weight = (position - below).astype(np.float32).reshape(shape)
+    return x.take(below, axis) * (1 - weight) + x.take(np.minimum(below + 1, size - 1), axis) * weight
 
 
 def share_of_correction(level: np.ndarray) -> np.ndarray:
-    """How much of a correction is taken: all of it where brightness or colour noise is `FULL` or more, and none where
-    there is none, so that clean pictures stay.
+    """The share of a correction that is applied: 1 if brightness or colour noise is at least `FULL_CORRECTION_LEVEL`,
+    and 0 without noise, so that clean pictures do not change.
 
     Args:
-        level: with the two levels along the last axis, which is kept.
+        level: the two levels, in 255ths, lie along the last axis, which is kept.
     """
-    return np.clip(level.max(-1, keepdims=True) / np.float32(FULL), 0, 1)
+    return np.clip(level.max(-1, keepdims=True) / np.float32(FULL_CORRECTION_LEVEL), 0, 1)
 
 
 assert SIDE % (4 * FINE) == 0

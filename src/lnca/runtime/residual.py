@@ -1,4 +1,4 @@
-"""The residual coder in bands of rows."""
+"""The residual coder (`lnca.nn.residual`) in bands of rows."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .engine import Engine
 from .layers import Activation, Layer, convolution, making_blocks, reading_blocks
 from .weights import Weights
 
-# Pixels of a cell's side.
+# Side of a cell in pixels.
 SIDE = 4
 
 
@@ -18,12 +18,14 @@ class BandResidualCoder(BandCoder):
     """A residual coder.
 
     Args:
-        weights: its tensors, named as in `lnca.nn.residual.ResidualCoder`.
-        width, shrink, latent, output, mixing: its channels and the side of the path's positions, as there.
-        engine: what runs it; what reads pixels is never rounded to bfloat16.
+        weights: the tensors, named as in `lnca.nn.residual.ResidualCoder`.
+        engine: computes the convolutions. The layer that reads pixels never uses bfloat16.
+        width, shrink, mixing: see `lnca.nn.residual.ResidualCoder`.
+        latent, output: channels from the encoder to the cells, and from the cells to the decoder.
 
     Raises:
-        LncaError: a tensor is missing or has another shape; more channels than the kernels have room for.
+        LncaError: `shrink` is neither 1 nor 2, a tensor is missing or has a wrong shape, or there are more channels
+            than the kernels support.
     """
 
     def __init__(
@@ -53,14 +55,14 @@ class BandResidualCoder(BandCoder):
             layer("correct.2", width, width, how="swish"),
             making_blocks(layer("correct.4", width, pixels), shrink),
         )
-        # Pixels beyond a band that are corrected, and cells that are looked at for them.
-        near = 5 * shrink
-        self.reach = -(-near // SIDE) + 1
-        self.border = 2 * -(-near // SIDE) + 2
-        # Floats of each pixel: image, result and what is scattered, joined and corrected.
+        # Radius of the receptive field of the path, in pixels.
+        radius = 5 * shrink
+        self.reach = -(-radius // SIDE) + 1
+        self.border = 2 * -(-radius // SIDE) + 2
+        # Picture and result, and the feature maps of the decoder.
         self.floats = 9 + 8 * width // shrink**2
         self.aligned = engine.aligned
-        self.halo = 2 * (near + SIDE) * self.floats
+        self.halo = 2 * (radius + SIDE) * self.floats
 
     def encode(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
         """See `BandCoder.encode`."""
@@ -84,7 +86,7 @@ class BandResidualCoder(BandCoder):
         return np.clip(restored, 0, 1, out=restored)
 
     def _features(self, image: RowReader, height: int, begin: int, end: int) -> np.ndarray:
-        """Rows of the path's positions."""
+        """Rows [begin, end) of the feature map of the path."""
 
         def pixels(low: int, high: int) -> np.ndarray:
             return unshuffled(image(low * self.shrink, high * self.shrink), self.shrink)

@@ -1,7 +1,6 @@
-"""The paper's two rules as arrays (paper 3.1.2), and a step of each in numpy.
+"""The paper's two rules (3.1.2) as arrays, and their update in numpy.
 
-Cells are channels-last, (B, H, W, C), and C is split in [input | output | hidden]; see `lnca.nn.automaton`, which
-trains what is run here.
+Cells are channels-last, (B, H, W, C), and C is split in [input | output | hidden], as in `lnca.nn.automaton`.
 
 Shape suffixes: B batch, H rows, W columns of cells, C channels of a cell, E channels of a token.
 """
@@ -23,12 +22,12 @@ Kind = Literal["nafca", "vitca"]
 # Epsilon of each rule's normalisations.
 LAYER_NORM: dict[Kind, float] = {"nafca": 1e-6, "vitca": 1e-3}
 TAPS = 9
-# What the output channels of a cell begin with.
-BEGIN = 0.5
+# Initial value of the output channels.
+INITIAL_OUTPUT = 0.5
 
 
 class Linear(NamedTuple):
-    """A linear map, weight (outputs, inputs) and bias (outputs,), float64; or factors and shifts of a normalisation."""
+    """A linear map: weight (outputs, inputs) and bias (outputs,), float64. For a normalisation: scale and shift."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -40,13 +39,13 @@ class Rule:
 
     Args:
         kind: "nafca" or "vitca".
-        input_channels, output_channels, hidden_channels: of a cell.
-        update_rate: probability that a cell takes part in a step.
+        input_channels, output_channels, hidden_channels: channels of a cell.
+        update_rate: probability in (0, 1] that a cell is updated in a step.
         embed: channels of a token.
-        heads: attention heads (ViTCA).
-        has_position_code: whether tokens have the code of their cell's number (ViTCA).
         linear: linear maps and normalisations by name.
         vectors: other weights by name.
+        heads: attention heads (ViTCA).
+        has_position_code: whether tokens have a position code (ViTCA).
     """
 
     kind: Kind
@@ -62,14 +61,14 @@ class Rule:
 
     @property
     def channels(self) -> int:
-        """Of a cell."""
+        """Channels of a cell: input, output and hidden together."""
         return self.input_channels + self.output_channels + self.hidden_channels
 
     def seed(self, latent_BHWI: np.ndarray) -> np.ndarray:
-        """Cells before the first step: the latent, output 0.5, hidden 0."""
+        """Cells before the first step, (B, H, W, C) float32: the latent (B, H, W, input), output 0.5, hidden 0."""
         cells = np.zeros((*latent_BHWI.shape[:-1], self.channels), np.float32)
         cells[..., : self.input_channels] = latent_BHWI
-        cells[..., self.input_channels : self.input_channels + self.output_channels] = BEGIN
+        cells[..., self.input_channels : self.input_channels + self.output_channels] = INITIAL_OUTPUT
         return cells
 
     def read(self, cells_BHWC: np.ndarray) -> np.ndarray:
@@ -80,10 +79,14 @@ class Rule:
 def nafca(
     weights: Weights, channels: tuple[int, int, int], update_rate: float = 1.0, *, embed: int, expansion: int
 ) -> Rule:
-    """NAFCA from its tensors, with so many input, output and hidden channels.
+    """NAFCA from its tensors.
+
+    Args:
+        channels: numbers of input, output and hidden channels.
+        update_rate, embed, expansion: see `lnca.nn.nafca.NAFCA`.
 
     Raises:
-        LncaError: a tensor is missing or has another shape.
+        LncaError: a tensor is missing or has a wrong shape.
     """
     inputs, outputs, hidden = channels
     cell = sum(channels)
@@ -128,10 +131,15 @@ def vitca(
     mlp: int,
     has_position_code: bool,
 ) -> Rule:
-    """ViTCA from its tensors, with so many input, output and hidden channels.
+    """ViTCA from its tensors.
+
+    Args:
+        channels: numbers of input, output and hidden channels.
+        update_rate, embed, heads, mlp: see `lnca.nn.vitca.ViTCA`.
+        has_position_code: whether tokens have a position code.
 
     Raises:
-        LncaError: a tensor is missing or has another shape; `embed` is no multiple of `heads`.
+        LncaError: a tensor is missing or has a wrong shape, or `embed` is no multiple of `heads`.
     """
     if not heads or embed % heads:
         raise LncaError(f"embed must be a multiple of heads, got embed={embed} and heads={heads}")
@@ -165,11 +173,11 @@ def _linear(weights: Weights, name: str, *shape: int) -> Linear:
 
 
 class Update:
-    """`lnca.nn` of a rule in numpy: cells (B, H, W, C) -> increment (B, H, W, output + hidden).
+    """The transition function of a rule in numpy: cells (B, H, W, C) -> increment (B, H, W, output + hidden).
 
     Args:
         rule: its weights are copied.
-        dtype: of all numbers.
+        dtype: precision of all numbers.
     """
 
     def __init__(self, rule: Rule, dtype: Float = np.float32):
@@ -183,7 +191,7 @@ class Update:
         self._update, self._first = update[rule.kind], 0
 
     def __call__(self, cells_BHWC: np.ndarray, first: int = 0) -> np.ndarray:
-        """The increment; `first` is the number of the first column of cells in the whole lattice."""
+        """The increment. `first` is the number of the first column of cells in the whole lattice."""
         self._first = first
         return self._update(cells_BHWC.astype(self.dtype, copy=False))
 
@@ -201,8 +209,8 @@ class Update:
         vectors = self._vectors
         x = self._map("perception_embed", self._norm("perception_norm", cells_BHWC))
         x = _gated(np.repeat(x, 2, -1) * vectors["widen.weight"] + vectors["widen.bias"])
-        # Equation (2): x' = x * C(x), with C a convolution with a single filter: nine products inside each cell, whose
-        # results are handed to the neighbours.
+        # Equation (2): x' = x * C(x), with C a convolution with a single filter. Each cell computes nine products, one
+        # for each neighbour.
         taps = multiplied(x, vectors["attention.weight"], self._first)
         attention = vectors["attention.bias"] + sum(
             near[..., tap : tap + 1] for tap, near in enumerate(neighbours(taps))
@@ -230,44 +238,45 @@ class Update:
         scores = np.stack([(query * key.reshape(split)).sum(-1) for key in neighbours(keys)], -1)
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         weights = scores / scores.sum(-1, keepdims=True)
-        mixed = sum(
+        attended = sum(
             weights[..., number, None] * value.reshape(split) for number, value in enumerate(neighbours(values))
         )
-        return np.asarray(mixed).reshape(shape)
+        return np.asarray(attended).reshape(shape)
 
 
 def neighbours(values_BHWC: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the nine neighbours' values of every cell, row by row from the upper left; outside there are zeros."""
+    """Yields the values of the nine neighbours of every cell, (B, H, W, C) each, row by row from the upper left one;
+    zeros outside the lattice."""
     height, width = values_BHWC.shape[1:3]
-    room = np.pad(values_BHWC, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    padded = np.pad(values_BHWC, ((0, 0), (1, 1), (1, 1), (0, 0)))
     for row in range(3):
         for column in range(3):
-            yield room[:, row : row + height, column : column + width]
+            yield padded[:, row : row + height, column : column + width]
 
 
 def position_code(cells: int, channels: int) -> np.ndarray:
-    """The 1-D sinusoidal code over the flattened cell index, (cells, channels), float64; see `lnca.nn.vitca`, whose
-    frequencies are float32 too."""
-    index, fall = np.arange(cells)[:, None], np.float32(-math.log(10_000) / channels)
-    exponents = (np.arange(first, channels, 2, dtype=np.float32) * fall for first in (0, 1))
+    """The 1-D sinusoidal code over the flattened cell index, (cells, channels), float64; see `lnca.nn.vitca`. The
+    frequencies are rounded to float32, as there."""
+    index, decay = np.arange(cells)[:, None], np.float32(-math.log(10_000) / channels)
+    exponents = (np.arange(first, channels, 2, dtype=np.float32) * decay for first in (0, 1))
     even, odd = (np.exp(each.astype(float)).astype(np.float32).astype(float) for each in exponents)
     sines, cosines = np.sin(index * even), np.cos(index * odd)
     return np.concatenate([sines[:, :1], cosines, sines[:, 1:]], -1)
 
 
 def _gated(x: np.ndarray) -> np.ndarray:
-    """First half of the channels times the second half."""
+    """The first half of the channels times the second half."""
     first, second = np.split(x, 2, -1)
     return first * second
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
-    """x times the share of a normal distribution below it."""
+    """GELU: x Phi(x), with the standard normal distribution function Phi."""
     return x * (1 + erf(x / math.sqrt(2))) / 2
 
 
 def erf(x: np.ndarray) -> np.ndarray:
-    """The error function, of the type of `x`."""
+    """The error function, with the dtype of `x`."""
     flat = np.asarray(x, np.float64)
     # Exact to 1.2e-7, as float32 is: the Chebyshev fit `erfcc` of Press et al., "Numerical Recipes".
     t = 1 / (1 + np.abs(flat) / 2)

@@ -1,4 +1,4 @@
-"""The number of threads that restoring uses in this process, and work of numpy's that is shared out to them."""
+"""The number of threads for restoring in this process, and parallel work in numpy."""
 
 import os
 from collections import deque
@@ -13,55 +13,56 @@ _count: int | None = None
 
 
 def count() -> int:
-    """As many as `allow` said, else OMP_NUM_THREADS, else one for each processor that this process may use."""
+    """The number of threads: set by `allow`, else by OMP_NUM_THREADS, else one for each CPU of this process."""
     if _count is not None:
         return _count
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(told) if told.isdecimal() and int(told) else available()
+    variable = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(variable) if variable.isdecimal() and int(variable) else available()
 
 
 def allow(threads: int) -> None:
-    """From now on so many, 1 or more."""
+    """Sets the number of threads, at least 1."""
     global _count
     _count = max(1, threads)
 
 
 def available() -> int:
-    """Processors that this process may use."""
+    """The number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def share(size: int, band: int, work: Callable[[slice], None], *, alone: bool = False) -> None:
-    """Does some work on each band of a range of `size`, several at a time; numpy lets others run while it computes. The
-    bands are the same with any number of threads.
+    """Calls `work` for each band of a range of `size`, in several threads; numpy releases the global interpreter lock
+    while it computes. The bands do not depend on the number of threads.
 
     Args:
+        size: size of the range.
         band: size of a band.
-        work: writes what no other band reads or writes.
-        alone: it is so little that it is done before a second thread is awake.
+        work: takes a band; it must not write to what other bands read or write.
+        alone: use one thread, because the work is done before a second one would have woken up.
     """
-    left = deque(slice(begin, min(begin + band, size)) for begin in range(0, size, band))
+    remaining = deque(slice(begin, min(begin + band, size)) for begin in range(0, size, band))
 
     def take() -> None:
         while True:
             try:
-                part = left.popleft()
+                part = remaining.popleft()
             except IndexError:
                 return
             work(part)
 
-    helpers = 0 if alone else min(count(), len(left)) - 1
-    # Threads do not live on in a process that forks.
-    helping = [_pool(os.getpid()).submit(take) for _ in range(helpers)]
+    others = 0 if alone else min(count(), len(remaining)) - 1
+    # A forked process does not inherit threads, and needs its own pool.
+    futures = [_pool(os.getpid()).submit(take) for _ in range(others)]
     try:
         take()
     finally:
-        # Who has not begun by now has nothing left to do; nor have the others where something went wrong.
-        left.clear()
-        begun = [helper for helper in helping if not helper.cancel()]
-    for helper in begun:
+        # Helpers that have not started yet are not needed; after an error the other bands are dropped.
+        remaining.clear()
+        started = [helper for helper in futures if not helper.cancel()]
+    for helper in started:
         helper.result()
 
 

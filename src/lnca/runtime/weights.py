@@ -1,4 +1,5 @@
-"""Tensors of a model as arrays, each of which is taken once; and weight files that leave some to a shipped model."""
+"""The tensors of a model as arrays, checked when they are taken; and weight files that share tensors with a shipped
+model."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -14,16 +15,16 @@ from ..errors import LncaError
 
 
 class SharingError(LncaError):
-    """A weight file leaves tensors to a shipped model that is another one by now."""
+    """A weight file shares tensors with a shipped model whose tensors have changed since."""
 
 
 class Weights:
     """Tensors by name.
 
     Args:
-        arrays: of any floating-point type.
-        prefix: of the names that are asked for.
-        origins: by prefix, the file that these tensors are all there is of; see `origins_of`.
+        arrays: tensors of any floating-point type.
+        prefix: is put before the names that are asked for.
+        origins: for a prefix, an identifier of the file that holds exactly these tensors; see `origins_of`.
     """
 
     def __init__(
@@ -33,24 +34,25 @@ class Weights:
         self._taken: set[str] = set()
 
     def within(self, name: str) -> "Weights":
-        """Those whose names begin with `name` and a dot, by what follows."""
+        """The tensors whose names begin with `name` and a dot, by the rest of their names."""
         part = Weights(self._arrays, f"{self._prefix}{name}.", self._origins)
         part._taken = self._taken
         return part
 
     @property
     def origin(self) -> Hashable | None:
-        """What is the same for two models that have these tensors of one file; None where that is not known."""
+        """An identifier of the file with these tensors, equal for models that share it; None if it is unknown."""
         return self._origins.get(self._prefix)
 
     def take(self, name: str, *shape: int | None) -> np.ndarray:
         """A tensor, float64.
 
         Args:
-            shape: what its shape has to be; None where a side may have any length.
+            name: name without the prefix.
+            shape: the expected shape; None accepts any length.
 
         Raises:
-            LncaError: there is none, or it has another shape.
+            LncaError: the tensor is missing or has a wrong shape.
         """
         full = self._prefix + name
         if full not in self._arrays:
@@ -65,24 +67,25 @@ class Weights:
         return np.asarray(array, np.float64)
 
     def take_all(self) -> None:
-        """Counts all of them as taken: a model that is there already has them."""
+        """Marks all tensors as taken, for a model that is already built."""
         self._taken.update(name for name in self._arrays if name.startswith(self._prefix))
 
     def check_all_taken(self) -> None:
-        """Raises `LncaError` where a tensor belongs to nothing."""
+        """Raises `LncaError` if a tensor was not taken."""
         left = sorted(set(self._arrays) - self._taken)
         if left:
-            raise LncaError(f"{left[0]} belongs to nothing" + (f", and {len(left) - 1} more" if left[1:] else ""))
+            more = f", and {len(left) - 1} more" if left[1:] else ""
+            raise LncaError(f"{left[0]} belongs to no part of the model{more}")
 
 
 def tensors(info: ModelInfo, framework: str = "np") -> dict[str, Any]:
-    """All tensors of a model by name, those that a shipped model holds included.
+    """All tensors of a model by name, including those that a shipped model holds.
 
     Args:
-        framework: "np" or "pt", as of safetensors.
+        framework: "np" or "pt", see safetensors.
 
     Raises:
-        SharingError: the shipped model has other tensors than the file was made with.
+        SharingError: the tensors of the shipped model are not those that the file was made with.
     """
     found = _in_file(info.path, framework)
     for prefix, part in info.shared.items():
@@ -104,7 +107,7 @@ def _in_file(path: Path, framework: str) -> dict[str, Any]:
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of names, types, shapes and values, in hexadecimal digits; a card says nothing of it."""
+    """SHA-256 of names, dtypes, shapes and values, in hexadecimal; it does not depend on the card."""
     from hashlib import sha256
 
     found = sha256()
@@ -114,12 +117,13 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def identity(info: ModelInfo) -> str:
-    """The `digest` of all tensors of a model, shared ones included: results that have it are of these weights."""
+    """The `digest` of all tensors of a model, with shared ones. Stored results name it, to tell their weights."""
     return digest(tensors(info))
 
 
 def origins_of(info: ModelInfo) -> dict[str, Hashable]:
-    """By prefix of the tensors' names, with a dot, the file that holds them, in the state that it has now."""
+    """For each prefix of tensor names, with its dot, an identifier of the file that holds them, in its current
+    state."""
 
     def state(path: Path) -> Hashable:
         stat = path.stat()
@@ -130,7 +134,7 @@ def origins_of(info: ModelInfo) -> dict[str, Hashable]:
 
 
 def whole(path: Path) -> bytes:
-    """A weight file that holds all its tensors: the file itself where it shares none."""
+    """The content of a weight file with all its tensors; the file itself if it shares none."""
     info = describe(path)
     if not info.shared:
         return path.read_bytes()
@@ -138,10 +142,14 @@ def whole(path: Path) -> bytes:
 
 
 def sharing(path: Path, prefix: str, model: str) -> bytes:
-    """A weight file without the tensors whose names begin with `prefix` and a dot, which are those of a shipped model.
+    """The content of a weight file without the tensors under `prefix`, which it shares with a shipped model.
+
+    Args:
+        prefix: the shared tensors' names begin with this and a dot.
+        model: name of the shipped model.
 
     Raises:
-        LncaError: no such model is shipped, or its tensors are others.
+        LncaError: no such model is shipped, or its tensors differ.
     """
     info, own = describe(path), {}
     part = Shared(model, digest(_in_file(holder_of(Shared(model, ""), path), "np")))

@@ -1,1 +1,1 @@
-"""`lnca serve`: restoring over HTTP. The service listens and queues; processes of their own decode and restore."""
+"""`lnca serve`: restoring over HTTP. The service receives and queues requests; worker processes decode and restore."""

@@ -1,4 +1,4 @@
-"""Reading what a client sends, within limits of bytes and of time."""
+"""Reads the bodies of requests, within limits of size and time."""
 
 import asyncio
 import base64
@@ -8,17 +8,17 @@ from starlette.requests import ClientDisconnect, Request
 
 from .queue import Refusal
 
-# Seconds in which the rest of a refused request is read and thrown away, so that the client hears why.
+# Seconds for reading and discarding the rest of a refused request, so that the client receives the answer.
 PATIENCE = 5
-# Letters of a kernel in an address, which has to fit into the head of a request.
+# Largest number of characters of a kernel in a URL, which must fit into the head of a request.
 LONGEST_KERNEL = 48_000
 
 
-def declared(request: Request, most: int) -> int:
-    """Bytes the request says that it has; `most` when it does not say.
+def declared(request: Request, limit: int) -> int:
+    """The number of bytes that the request declares; `limit` if it declares none.
 
     Raises:
-        Refusal: 413 for more than `most`, 415 for what is not a picture as it is, 422 for a length that is none.
+        Refusal: 413 for more than `limit` bytes, 415 for a body that is no plain file, 422 for an invalid length.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(("multipart/", "text/")) or kind == "application/json":
@@ -27,24 +27,25 @@ def declared(request: Request, most: int) -> int:
         raise Refusal(415, "a compressed body is not read; send the file as it is, without Content-Encoding")
     length = request.headers.get("content-length")
     if length is None:
-        return most
+        return limit
     if not (length.isascii() and length.isdecimal()):
         raise Refusal(422, "Content-Length should be a number of bytes")
-    if int(length) > most:
-        raise too_long(most)
+    if int(length) > limit:
+        raise too_long(limit)
     return int(length)
 
 
-def too_long(most: int) -> Refusal:
-    return Refusal(413, f"the file has more than {most / 1e6:g} MB; send a smaller one")
+def too_long(limit: int) -> Refusal:
+    """The refusal of a body of more than `limit` bytes."""
+    return Refusal(413, f"the file has more than {limit / 1e6:g} MB; send a smaller one")
 
 
-async def read_body(request: Request, most: int, seconds: float) -> bytes:
-    """The body.
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """Reads the body of a request.
 
     Raises:
-        Refusal: 408 when it takes longer than `seconds`, 413 for more than `most` bytes.
-        ClientDisconnect: it ended early.
+        Refusal: 408 if it takes longer than `seconds`, 413 for more than `limit` bytes.
+        ClientDisconnect: the client disconnected before the end.
     """
     body = bytearray()
     request.state.body = "begun"
@@ -52,18 +53,18 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > most:
-                    raise too_long(most)
+                if len(body) > limit:
+                    raise too_long(limit)
     except TimeoutError as error:
         raise Refusal(408, f"the picture did not arrive within {seconds:g} s; send it again") from error
     request.state.body = "read"
     return bytes(body)
 
 
-async def discard(request: Request, most: int) -> bool:
-    """Reads the rest of a body and forgets it, up to a limit; False when there is more.
+async def discard(request: Request, limit: int) -> bool:
+    """Reads and discards the rest of a body, up to a limit; returns False if there is more.
 
-    Where a connection is closed on what was not read, the answer may be lost with it.
+    If a connection is closed with unread data, the answer may be lost.
     """
     stage = getattr(request.state, "body", "waiting")
     if stage == "read":
@@ -78,17 +79,17 @@ async def discard(request: Request, most: int) -> bool:
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return True
                 read += len(message.get("body", b""))
-                if read > most:
+                if read > limit:
                     return False
     except (TimeoutError, ClientDisconnect):
         return False
 
 
 def in_base64(kernel: str) -> str:
-    """A kernel's file as it is handed on: base64 with + and /, which addresses write as - and _, or as a space.
+    """The base64 text of a kernel's file with + and /, which URLs write as - and _, or as a space.
 
     Raises:
-        Refusal: it is none, or too long.
+        Refusal: the text is not base64, or too long.
     """
     plain = kernel.replace("-", "+").replace("_", "/").replace(" ", "+")
     if len(plain) > LONGEST_KERNEL:

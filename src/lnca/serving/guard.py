@@ -1,4 +1,4 @@
-"""Who may ask: whoever knows the token, or, where there is none, whoever is on this machine."""
+"""Access control: clients need the token; without one, only clients on this machine are served."""
 
 import hashlib
 import hmac
@@ -7,20 +7,21 @@ from collections.abc import Callable
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Whether it is alive and ready anybody may know.
+# Paths that need no token.
 OPEN = ("/health/live", "/health/ready")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 class Guard:
-    """Around an application: refuses requests without the token, and counts answers.
+    """ASGI middleware that refuses requests without the token, and counts answers.
 
     Args:
         app: the application.
-        token: is asked for as `Authorization: Bearer TOKEN`, compared in constant time. None lets in whoever names this
-            machine as a local one, which a page of the web in a browser here cannot, whatever name it gave the address.
-        count: is told path and status of every answer.
+        token: expected as `Authorization: Bearer TOKEN`, and compared in constant time. None accepts requests whose
+            Host header names this machine as local. So a web page in a browser on this machine cannot reach the
+            service, whatever name it gave this address (DNS rebinding).
+        count: called with path and status of every answer.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, count: Callable[[str, int], None]):
@@ -32,7 +33,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
-        # What may be asked for can be asked about; the server sends no body then.
+        # HEAD is answered like GET; the server omits the body.
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
 
@@ -52,13 +53,13 @@ class Guard:
             host = headers.get(b"host", b"").decode("latin-1")
             if host.rpartition(":")[0] in LOCAL_NAMES or host in LOCAL_NAMES:
                 return None
-            return _said(403, "this service answers to localhost only; begin it with a token for other names", {})
+            return _refused(403, "this service answers to localhost only; begin it with a token for other names", {})
         kind, _, given = headers.get(b"authorization", b"").partition(b" ")
         if kind.lower() == b"bearer" and hmac.compare_digest(hashlib.sha256(given.strip()).digest(), self._digest):
             return None
-        said = "give the token that the service printed when it began, as Authorization: Bearer TOKEN"
-        return _said(401, said, {"www-authenticate": "Bearer"})
+        sentence = "give the token that the service printed when it began, as Authorization: Bearer TOKEN"
+        return _refused(401, sentence, {"www-authenticate": "Bearer"})
 
 
-def _said(status: int, sentence: str, headers: dict[str, str]) -> JSONResponse:
+def _refused(status: int, sentence: str, headers: dict[str, str]) -> JSONResponse:
     return JSONResponse({"error": sentence}, status, {**headers, "connection": "close"})

@@ -1,4 +1,4 @@
-"""What Prometheus can ask for."""
+"""Metrics for Prometheus."""
 
 from collections.abc import Callable
 
@@ -16,12 +16,15 @@ class Metrics:
         self.accepted = Counter("lnca_accepted", "Requests to restore that were queued.", registry=here)
         self.seconds = Histogram(
             "lnca_seconds",
-            "From when it was queued until it was answered.",
+            "Time from when a request was queued until it was answered.",
             buckets=SECONDS,
             registry=here,
         )
         self.waiting = Histogram(
-            "lnca_waiting_seconds", "Part of it before a worker took it.", buckets=SECONDS, registry=here
+            "lnca_waiting_seconds",
+            "Time in the queue before a worker took the request.",
+            buckets=SECONDS,
+            registry=here,
         )
         self.batches = Histogram(
             "lnca_batch_requests",
@@ -35,9 +38,9 @@ class Metrics:
         ProcessCollector(registry=here)
 
     def watch(self, places: Callable[[], int]) -> None:
-        """Asks `places` for the number of requests in the service whenever it is wanted."""
+        """Sets the function that returns the number of requests in the service."""
         self.places.set_function(places)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus's format."""
+        """All metrics, in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""A worker process as the service sees it: started, given work, watched, and replaced when it is gone."""
+"""The service's side of a worker process: starts it, sends it work, and receives its answers."""
 
 import asyncio
 import contextlib
@@ -10,36 +10,35 @@ from typing import Any
 
 from ..errors import LncaError
 from .messages import packed, receive_message
-from .settings import Settings, Wish
+from .settings import RequestOptions, Settings
 
-# Seconds a worker may take to load its models, and to end when it is told to.
+# Seconds that a worker may take to load its models, and to end when it is stopped.
 STARTING, ENDING = 120, 5
-# Bytes of an answer for each pixel that is allowed, at the most: floating point with alpha, hardly compressed, and what
-# goes with it.
+# Largest size of an answer in bytes per allowed pixel: floating point with alpha, poorly compressed, and metadata.
 ANSWER = 20
 
 
 class WorkerGone(Exception):
-    """The process died or said what makes no sense."""
+    """The process died or sent an invalid message."""
 
 
 class WorkerProcess:
     """One worker.
 
     Args:
-        settings: of the service.
+        settings: settings of the service.
     """
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
-        self._most = settings.max_bytes * 4 + settings.max_pixels * ANSWER
+        self._max_bytes = settings.max_bytes * 4 + settings.max_pixels * ANSWER
 
     async def start(self) -> dict[str, str]:
-        """Starts the process; gives the backend of each model.
+        """Starts the process; returns the backend of each model.
 
         Raises:
-            LncaError: a model cannot be loaded, or there is no room for the process.
+            LncaError: a model cannot be loaded, or there is not enough memory for the process.
         """
         settings = {
             "models": list(self.settings.models.values()),
@@ -50,10 +49,10 @@ class WorkerProcess:
             "memory": self.settings.memory,
             "workers": self.settings.workers,
         }
-        words = (sys.executable, "-m", "lnca.serving.worker", json.dumps(settings))
+        command = (sys.executable, "-m", "lnca.serving.worker", json.dumps(settings))
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *words, stdin=pipe, stdout=pipe, limit=2**20, start_new_session=True
+            *command, stdin=pipe, stdout=pipe, limit=2**20, start_new_session=True
         )
         try:
             async with asyncio.timeout(STARTING):
@@ -70,24 +69,28 @@ class WorkerProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         try:
-            return await receive_message(self._process.stdout, self._most)
+            return await receive_message(self._process.stdout, self._max_bytes)
         except (ValueError, asyncio.IncompleteReadError, OSError) as error:
             raise WorkerGone(str(error)) from error
 
     async def restore(
-        self, tasks: list[tuple[int, bytes, str | None]], wish: Wish
+        self, tasks: list[tuple[int, bytes, str | None]], options: RequestOptions
     ) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
-        """Yields an answer for each task (number, content, format), in any order; an answer may take `seconds`.
+        """Yields header and content of the answer to each task, in any order.
+
+        Args:
+            tasks: number of the request, content of the file, and format of the answer (the file's own if None).
+            options: options of all tasks.
 
         Raises:
-            WorkerGone: the process died.
-            TimeoutError: an answer took longer.
+            WorkerGone: the process died, or sent an invalid message.
+            TimeoutError: an answer took longer than `settings.seconds`.
         """
         assert self._process is not None
         assert self._process.stdin is not None
         listed = [{"number": number, "size": len(content), "kind": kind} for number, content, kind in tasks]
-        message = packed({"tasks": listed, "wish": asdict(wish)}, *(content for _, content, _ in tasks))
-        left = {number for number, _, _ in tasks}
+        message = packed({"tasks": listed, "options": asdict(options)}, *(content for _, content, _ in tasks))
+        unanswered = {number for number, _, _ in tasks}
         stdin = self._process.stdin
         try:
             async with asyncio.timeout(self.settings.seconds):
@@ -95,12 +98,12 @@ class WorkerProcess:
                 await stdin.drain()
         except OSError as error:
             raise WorkerGone(str(error)) from error
-        while left:
+        while unanswered:
             async with asyncio.timeout(self.settings.seconds):
                 header, content = await self._receive()
-            if header.get("number") not in left or not isinstance(header.get("status"), int):
+            if header.get("number") not in unanswered or not isinstance(header.get("status"), int):
                 raise WorkerGone("an answer to no request")
-            left.remove(header["number"])
+            unanswered.remove(header["number"])
             yield header, content
 
     async def kill(self) -> None:
@@ -111,7 +114,7 @@ class WorkerProcess:
             await self._process.wait()
 
     async def stop(self) -> None:
-        """Ends the process when it has done what it does."""
+        """Ends the process after its current work; kills it if that takes longer than `ENDING`."""
         if self._process is None or self._process.stdin is None:
             return
         self._process.stdin.close()

@@ -1,4 +1,4 @@
-"""Requests wait here for a worker, in order, and go to it with others that are restored the same way."""
+"""The queue: requests wait in order for a worker, which gets them together with others with equal options."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import LncaError
 from .metrics import Metrics
 from .process import WorkerGone, WorkerProcess
-from .settings import Settings, Wish
+from .settings import RequestOptions, Settings
 
 log = logging.getLogger("lnca.serving")
 
@@ -27,15 +27,15 @@ BROKE = f"it broke the process that restores it, or needs more memory than a pic
 
 
 class Refusal(Exception):
-    """An answer that says in a sentence why there is no picture.
+    """An answer with an error instead of a picture.
 
     Args:
-        status: of HTTP.
-        sentence: what is wrong and what to do.
-        after: seconds after which it may be tried again.
+        status: HTTP status.
+        sentence: the cause and the remedy.
+        after: seconds after which the client may retry; None if retrying does not help.
 
     Attributes:
-        number: of the request, where it had been accepted.
+        number: number of the request, if it was accepted.
     """
 
     def __init__(self, status: int, sentence: str, after: int | None = None):
@@ -46,8 +46,16 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A restored picture file; steps that its cells took, the noise levels that the model was given, what could not
-    stay as it was, and, where it was asked for, the file of the blur kernel that was found, in base64."""
+    """The answer to a request.
+
+    Attributes:
+        content: the restored picture file.
+        kind: its format.
+        steps: steps of the cells, on average; None for models without steps.
+        noise_level: levels of "brightness" and "colour" noise that the model got, in 255ths; None for models without.
+        notes: what could not be kept, one phrase each.
+        kernel: file of the estimated blur kernel in base64, if the request asked for it.
+    """
 
     content: bytes
     kind: str
@@ -59,7 +67,7 @@ class Answer:
 
 @dataclass
 class Tally:
-    """What became of all requests so far."""
+    """Numbers of requests so far: accepted, answered, and cancelled by their clients."""
 
     accepted: int = 0
     answered: int = 0
@@ -72,27 +80,27 @@ class Tally:
 
 @dataclass(eq=False)
 class Job:
-    """A request that was accepted; after it was with a worker that broke it is tried again alone."""
+    """An accepted request. If the worker dies, it is tried again, `alone`."""
 
     number: int
     content: bytes
     kind: str | None
-    wish: Wish
+    options: RequestOptions
     answer: asyncio.Future[Answer]
     since: float = field(default_factory=time.monotonic)
     alone: bool = False
 
 
 class Queue:
-    """The workers and what waits for them. An asynchronous context: it starts the workers, and stops them at the end.
+    """The queue of requests and the workers. An asynchronous context manager, which starts and stops the workers.
 
     Args:
-        settings: of the service.
-        metrics: is kept up to date.
+        settings: settings of the service.
+        metrics: metrics to update.
 
     Attributes:
-        backends: by model, how it is run.
-        tally: requests that were accepted, answered, and taken back by clients that went.
+        backends: backend of each model.
+        tally: numbers of requests.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics):
@@ -109,6 +117,7 @@ class Queue:
         metrics.watch(lambda: self._places)
 
     def worker(self) -> WorkerProcess:
+        """A new worker, not started."""
         return WorkerProcess(self.settings)
 
     async def __aenter__(self) -> "Queue":
@@ -135,20 +144,20 @@ class Queue:
 
     @property
     def ready(self) -> bool:
-        """Whether a worker is at hand and there is room for another request."""
+        """Whether a worker runs and the queue has a free place."""
         return self._ready > 0 and self._places < self.settings.queue
 
     @property
     def after(self) -> int:
-        """Seconds until what is here now will have been done, as things go."""
+        """The expected time in seconds until the current requests are answered, 1 to 60."""
         return max(1, min(60, math.ceil(self._places * self._pace / self.settings.workers)))
 
     @contextmanager
     def place(self, size: int) -> Iterator[None]:
-        """A place for a request of `size` bytes, from before it is read until it is answered.
+        """Reserves a place for a request of `size` bytes, from before it is read until it is answered.
 
         Raises:
-            Refusal: 429, there is none.
+            Refusal: 429, the queue is full.
         """
         if self._places >= self.settings.queue or self._bytes + size > self.settings.queue_bytes:
             after = self.after
@@ -161,11 +170,12 @@ class Queue:
             self._places -= 1
             self._bytes -= size
 
-    async def accept(self, content: bytes, wish: Wish, kind: str | None) -> Job:
-        """Queues a picture; its `answer` will be there or raise `Refusal`. Cancelling it takes it back."""
+    async def accept(self, content: bytes, options: RequestOptions, kind: str | None) -> Job:
+        """Queues a picture. The `answer` of the job becomes an `Answer` or raises `Refusal`; cancelling it cancels the
+        request."""
         loop = asyncio.get_running_loop()
         self.tally.accepted += 1
-        job = Job(self.tally.accepted, content, kind, wish, loop.create_future())
+        job = Job(self.tally.accepted, content, kind, options, loop.create_future())
         late = loop.call_later(self.settings.seconds, self._late, job)
 
         def done(answer: asyncio.Future[Answer]) -> None:
@@ -182,14 +192,14 @@ class Queue:
         return job
 
     def _late(self, job: Job) -> None:
-        """Answers a job that no worker has taken in time; one that has it has a limit of its own."""
+        """Refuses a job that no worker has taken in time. Jobs of a worker have their own time limit."""
         if job in self._waiting:
             after = self.after
-            said = f"it waited for {self.settings.seconds:g} s and others are before it; try again in {after} s"
-            refuse(job, Refusal(503, said, after))
+            reason = f"it waited for {self.settings.seconds:g} s and others are before it; try again in {after} s"
+            refuse(job, Refusal(503, reason, after))
 
     async def _batch(self) -> list[Job]:
-        """The first that waits, and others of the same wish."""
+        """Takes the first waiting job, and others with equal options."""
         async with self._arrived:
             while True:
                 await self._arrived.wait_for(lambda: self._waiting)
@@ -198,9 +208,11 @@ class Queue:
                 if not left:
                     continue
                 first = left[0]
-                most = min(self.settings.batch, math.ceil(len(left) / self.settings.workers))
+                limit = min(self.settings.batch, math.ceil(len(left) / self.settings.workers))
                 taken = (
-                    [first] if first.alone else [job for job in left if job.wish == first.wish and not job.alone][:most]
+                    [first]
+                    if first.alone
+                    else [job for job in left if job.options == first.options and not job.alone][:limit]
                 )
                 self._waiting.extend(job for job in left if job not in taken)
                 if self._waiting:
@@ -219,8 +231,8 @@ class Queue:
             except (WorkerGone, TimeoutError) as error:
                 await self._replace(worker, [job for job in jobs if not job.answer.done()], error)
             except Exception as error:
-                # Nothing that goes wrong with some pictures may keep the next ones waiting for ever. What else the
-                # worker has said of these is not read, so that it cannot be asked again.
+                # No error with some pictures may block the next ones. The worker's other answers to these have not been
+                # read, so the worker cannot be used again.
                 log.exception("an answer of a worker was not understood")
                 for job in jobs:
                     refuse(job, Refusal(500, "this is an error of the service, which has been logged"))
@@ -230,20 +242,20 @@ class Queue:
     async def _restore(self, worker: WorkerProcess, jobs: list[Job]) -> None:
         by_number = {job.number: job for job in jobs}
         tasks = [(job.number, job.content, job.kind) for job in jobs]
-        async for header, content in worker.restore(tasks, jobs[0].wish):
+        async for header, content in worker.restore(tasks, jobs[0].options):
             settle(by_number[header["number"]], header, content)
             self.metrics.pixels.inc(header.get("pixels", 0))
 
     async def _replace(self, worker: WorkerProcess, jobs: list[Job], error: Exception) -> None:
-        """A new process for one that is gone. What it left undone is tried again, one by one, for one of them may have
-        broken it and the others did not; one that does so by itself is refused."""
+        """Replaces a worker that died or was too slow. Its unfinished jobs are tried again, each alone, because only
+        one of them may be the cause; a job that was already alone is refused."""
         self._ready -= 1
         self.metrics.restarts.inc()
         late = isinstance(error, TimeoutError)
         log.warning("a worker %s over %d pictures", "took too long" if late else "died", len(jobs))
         if len(jobs) == 1 and (late or jobs[0].alone):
-            said = BROKE if not late else f"restoring it took longer than {self.settings.seconds:g} s; {LESS}"
-            refuse(jobs[0], Refusal(422, said))
+            reason = BROKE if not late else f"restoring it took longer than {self.settings.seconds:g} s; {LESS}"
+            refuse(jobs[0], Refusal(422, reason))
         else:
             for job in jobs:
                 job.alone = True
@@ -263,12 +275,13 @@ class Queue:
 
 
 def refuse(job: Job, refusal: Refusal) -> None:
+    """Answers a job with a refusal, unless it has been answered."""
     if not job.answer.done():
         job.answer.set_exception(refusal)
 
 
 def settle(job: Job, header: dict[str, Any], content: bytes) -> None:
-    """Gives a job what a worker said of it."""
+    """Answers a job with the message of a worker, unless it has been answered."""
     if job.answer.done():
         return
     if header["status"] != 200:

@@ -1,4 +1,4 @@
-"""The service on a socket, from its start to its end."""
+"""Runs the service on a socket."""
 
 import asyncio
 import ipaddress
@@ -22,13 +22,13 @@ from .settings import Settings
 
 SHORTEST_TOKEN = 16
 VARIABLE = "LNCA_TOKEN"
-# Seconds for the head of a request to arrive, and connections at a time.
+# Seconds in which the head of a request must arrive, and largest number of simultaneous connections.
 HEAD_SECONDS = 10
 CONNECTIONS = 1000
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that does not wait for ever for the head of a request."""
+    """HTTP/1.1 with a time limit for the head of a request."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -40,14 +40,15 @@ class Protocol(H11Protocol):
 
 
 def chosen_token(file: Path | None, none: bool) -> tuple[str | None, bool]:
-    """The token, and whether it was made here and has to be shown.
+    """The token, and whether it is new and must be shown to the user.
 
     Args:
-        file: holds it; else the variable LNCA_TOKEN, else a new one is made.
-        none: there is to be none.
+        file: file with the token; if None, the environment variable LNCA_TOKEN, or else a new random token.
+        none: whether the service has no token.
 
     Raises:
-        LncaError: a file that cannot be read, a token that is too short, a token where there is to be none.
+        LncaError: the file cannot be read, the token is too short or has invalid characters, or `file` contradicts
+            `none`.
     """
     given = os.environ.get(VARIABLE)
     if none:
@@ -68,14 +69,15 @@ def chosen_token(file: Path | None, none: bool) -> tuple[str | None, bool]:
 
 
 def bound(host: str, port: int, token: str | None) -> socket.socket:
-    """A socket that listens.
+    """A listening socket.
 
     Raises:
-        LncaError: no such address, a port that is taken, or one that others can reach, without a token.
+        LncaError: the address does not exist, the port is in use, or other machines can reach the address and there is
+            no token.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = addresses[0]
         if token is None and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
             raise LncaError(f"{host} can be reached from other machines; leave out --no-token, or bind to 127.0.0.1")
         return socket.create_server(address[:2], family=family, backlog=512)
@@ -84,19 +86,21 @@ def bound(host: str, port: int, token: str | None) -> socket.socket:
 
 
 def serve(settings: Settings, listening: socket.socket, token: str | None, ready: Callable[[str], None]) -> Tally:
-    """Serves until SIGINT or SIGTERM; then takes no more requests, answers those it has, ends, and says how many.
+    """Serves until SIGINT or SIGTERM; then answers the accepted requests, and returns the numbers of requests.
 
     Args:
-        listening: from `bound`.
-        ready: is called with the address once requests are answered.
+        settings: settings of the service.
+        listening: a socket from `bound`.
+        token: see `create_app`.
+        ready: called with the URL when the service is ready.
 
     Raises:
         LncaError: a model cannot be loaded.
     """
     logging.basicConfig(format="lnca: %(message)s", level=logging.WARNING)
-    # Whoever sends what is no HTTP should not fill a log.
+    # Clients that send invalid HTTP must not fill the log.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    # uvicorn raises the signal again when it has ended; it has been obeyed by then.
+    # After its end uvicorn raises the signal again, which must have no effect then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     return asyncio.run(_serve(settings, listening, token, ready))

@@ -1,4 +1,4 @@
-"""What a service does and does not do."""
+"""Settings of a service, and the options of a request."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -14,18 +14,19 @@ class Settings:
     """Settings of a service.
 
     Args:
-        models: by the name that requests give, a shipped model's name or a weight file; the first is the default.
-        device, backend, precision: as of `lnca.load`.
-        workers: processes that restore, each with its share of the processor.
-        batch: the most requests a worker is given at a time.
-        queue: the most requests that are read, wait or are restored; those beyond get 429.
-        queue_bytes: the most bytes of pictures that they hold together.
-        max_bytes: the most bytes of a picture file.
-        max_pixels: the most pixels of all its frames together.
-        max_steps: the most steps a request may ask for.
-        memory: bytes a worker may take beyond what it has when its models are loaded (on Linux).
-        seconds: from when a request has been read until it is answered.
-        upload_seconds: for reading a request.
+        models: the model of each name in requests: the name of a shipped model or a weight file. The first one is the
+            default.
+        device, backend, precision: see `lnca.load`.
+        workers: number of worker processes, which share the CPU.
+        batch: largest number of requests that a worker gets at a time.
+        queue: largest number of requests that are read, waiting or being restored; further ones get status 429.
+        queue_bytes: largest total size of their picture files in bytes.
+        max_bytes: largest size of a picture file in bytes.
+        max_pixels: largest number of pixels of all frames of a picture together.
+        max_steps: largest number of steps of a request.
+        memory: bytes that a worker may use in addition to its memory after loading the models (on Linux).
+        seconds: time limit in seconds from when a request has been read until it is answered.
+        upload_seconds: time limit in seconds for reading a request.
     """
 
     models: dict[str, str] = field(default_factory=dict)
@@ -45,12 +46,13 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How a picture is to be restored, as `lnca.restoration.batch.Way` has it: requests of equal wishes go together.
+class RequestOptions:
+    """The options of a request, see `lnca.restoration.batch.RestoreOptions`. Requests with equal options may be
+    restored together.
 
     Args:
-        kernel: the file of a blur kernel in base64, which only a worker looks into.
-        kernel_out: whether the kernel that is found is part of the answer.
+        kernel: the file of a blur kernel in base64, which only a worker decodes.
+        kernel_out: whether the answer includes the estimated kernel.
     """
 
     model: str

@@ -1,14 +1,14 @@
-// The convolutions of the coders, batch norms (paper 3.1.1) folded in, a row at a time, for bands of any height. A value is the
-// same wherever a band begins: what lies outside the picture counts as zero and is added all the same.
+// Convolutions, with batch normalisations (paper 3.1.1) folded in, row by row, for bands of any height. A value is the same
+// wherever a band begins: positions outside the picture are zero, and their products are added like all others.
 #pragma once
 #include "matmul.h"
 #include "plan.h"
 
 namespace LNCA_ISA {
 
-constexpr int WIDEST = 1024;  // channels that are read
+constexpr int MAX_INPUTS = 1024;  // largest number of input channels
 
-// Output rows and columns at `out` read input `in` through tap `tap`; false when they do not.
+// Sets `in` to the input row (or column) that output row (or column) `out` reads through tap `tap`; false if there is none.
 inline bool reads(LncaConvolutionKind kind, int64_t out, int tap, int64_t &in) {
     if (kind == LNCA_POINTWISE) in = out;
     else if (kind == LNCA_SAME) in = out + tap - 1;
@@ -21,7 +21,7 @@ inline bool reads(LncaConvolutionKind kind, int64_t out, int tap, int64_t &in) {
     return true;
 }
 
-// Stores a vector of a pixel's outputs, from `o` on, after the activation; `before`, if not null, is what is added to them.
+// Applies the activation to a vector of a pixel's outputs, from channel `o` on, adds `before` unless it is null, and stores it.
 inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, vec value, int o, const float *before,
                                                   float *pixel) {
     if (layer.activation == LNCA_RELU) {
@@ -34,7 +34,7 @@ inline __attribute__((always_inline)) void finish(const LncaConvolution &layer, 
     for (int i = 0; i < layer.outputs - o; i++) pixel[o + i] = before ? value[i] + before[o + i] : value[i];
 }
 
-// Where what is added to a pixel's outputs lies, in a band with the rows that are written; null where there is none.
+// The address of the values that are added to a pixel's outputs; null if there are none. `row` counts from the first output row.
 inline const float *added(const LncaConvolution &layer, const LncaBand &output, int64_t image, int64_t row, int64_t column) {
     const LncaBand *band = layer.added;
     if (!band) return nullptr;
@@ -42,15 +42,15 @@ inline const float *added(const LncaConvolution &layer, const LncaBand &output, 
     return band->values + (y * band->columns + column) * layer.outputs;
 }
 
-// `N` vectors of outputs from `o` on, of one row: each input is loaded once for all of them.
+// Computes `N` vectors of output channels, from `o` on, of one row. Each input is loaded once for all of them.
 template <int N>
 inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                              int64_t row, int o) {
-    static const float zeros[WIDEST] = {};
+    static const float zeros[MAX_INPUTS] = {};
     int wide = padded(layer.outputs), taps = layer.kind == LNCA_POINTWISE ? 1 : 3;
     const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
     float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
-    // Columns of equal parity read through the same taps, so a transposed layer does even and odd ones in turn.
+    // In a transposed layer, columns of equal parity read through the same taps, so even and odd ones are computed separately.
     int64_t apart = layer.kind == LNCA_DOUBLING ? 2 : 1;
     for (int64_t parity = 0; parity < apart; parity++)
         for (int64_t begin = parity; begin < output.columns; begin += CELLS * apart) {
@@ -87,7 +87,8 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
         }
 }
 
-// Calls use<N>(o) for N vectors of outputs from `o` on, until all of `wide` are done: as many as the registers hold sums of.
+// Calls use<N>(o) for N vectors of outputs from `o` on, until all `wide` outputs are computed. N is limited by the number of
+// registers for sums.
 template <class Use> inline __attribute__((always_inline)) void in_panels(int wide, Use use) {
     int o = 0;
     if constexpr (V == 16) {
@@ -95,12 +96,12 @@ template <class Use> inline __attribute__((always_inline)) void in_panels(int wi
             for (; o < wide; o += 3 * V) use.template operator()<3>(o);
         for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
     } else if constexpr (V == 8) {
-        // Four cells: fewer sums than eight would wait for one another.
+        // With four cells: fewer than eight independent sums would not hide the latency of the additions.
         for (; wide - o >= 3 * V && wide - o != 4 * V; o += 3 * V) use.template operator()<3>(o);
         for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
     }
 #if defined(__wasm__)
-    // Eight sums, so that they do not wait for one another; a browser has few registers for more.
+    // Eight independent sums hide the latency of the additions; a browser has few registers for more.
     for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
 #endif
     for (; o < wide; o += V) use.template operator()<1>(o);
@@ -112,20 +113,21 @@ inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, co
 }
 
 #if defined(__AMX_BF16__)
-// The last rows of a plain convolution's input in bfloat16, as many as it has taps, with zeros beside and behind them.
-constexpr int PIXELS = 2 * TILE;
+constexpr int PIXELS = 2 * TILE;  // pixels that are computed at a time
+// Numbers in a buffered input row: the pixels, a margin of zeros on both sides, and padding for whole vectors and tiles.
 inline int64_t row_pitch(const LncaConvolution &layer, const LncaBand &input) {
     int64_t columns = (input.columns + PIXELS - 1) / PIXELS * PIXELS;
     return (columns + 3) * layer.inputs + 2 * V + DEPTH;
 }
 
-// Output rows [row, end) of a plain convolution in bfloat16. The inputs of a row of taps are the channels of successive pixels,
-// which lie one behind the other. A tile of inputs that reaches beyond them meets weights of zero there. `room` is three rows.
+// Computes output rows [row, end) of a convolution of stride 1 in bfloat16. The inputs of a row of taps are the channels of
+// successive pixels, which are contiguous. Where a tile of inputs reaches beyond them, the weights are zero. `buffer` holds the
+// last input rows in bfloat16, one for each row of taps.
 inline void convolve_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                          int64_t row, int64_t end, half *room) {
+                          int64_t row, int64_t end, half *buffer) {
     int taps = layer.kind == LNCA_POINTWISE ? 1 : 3, margin = taps / 2, inputs = layer.inputs, wide = padded(layer.outputs);
     int64_t numbers = input.columns * inputs, pitch = row_pitch(layer, input);
-    auto place = [&](int64_t y) { return room + (y + taps) % taps * pitch; };
+    auto place = [&](int64_t y) { return buffer + (y + taps) % taps * pitch; };
     auto take = [&](int64_t y) {
         half *to = place(y) + margin * inputs;
         if (y < 0 || y >= input.height) return std::fill(to, to + numbers, 0);

@@ -1,5 +1,4 @@
-// The library's functions: which instruction set this processor has, its vector size, running a rule, and a
-// convolution.
+// The exported functions of the library: the available instruction sets, and the calls for a rule and for a convolution.
 #include <exception>
 #include "plan.h"
 #if defined(LNCA_AMX)
@@ -27,7 +26,7 @@ DECLARE(avx512bf16)
 DECLARE(amx)
 #endif
 
-// The function of a level.
+// Calls the function that was compiled for an instruction set.
 #if defined(LNCA_AMX)
 #define WITH(level, call) (level == 4 ? amx::call : WITHOUT_AMX(level, call))
 #else
@@ -40,7 +39,7 @@ DECLARE(amx)
 #define WITHOUT_AMX(level, call) portable::call
 #endif
 
-// Whether the processor has AMX with bfloat16, and the operating system lets this process use its registers: it has to be asked.
+// Whether the CPU has AMX with bfloat16, and the operating system grants its registers to this process, which must ask for them.
 static bool amx_granted() {
 #if defined(LNCA_AMX)
     unsigned a, b, c, d;
@@ -70,7 +69,7 @@ template <class Work> static int attempted(Work work) {
 
 extern "C" {
 
-// 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16, 4 these and AMX: the highest that can be used here.
+// The best instruction set on this CPU: 0 portable, 1 AVX2 and FMA, 2 AVX-512, 3 AVX-512 with bfloat16, 4 AMX in addition.
 EXPORTED int lnca_best() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -85,7 +84,7 @@ EXPORTED int lnca_best() {
     return 0;
 }
 
-// The highest of them that was compiled.
+// The best instruction set that this library was compiled for.
 EXPORTED int lnca_compiled() {
 #if defined(LNCA_AMX)
     return 4;
@@ -96,7 +95,7 @@ EXPORTED int lnca_compiled() {
 #endif
 }
 
-// `LAYOUT` and the bytes of each of what Python hands over, by which it knows a library of another version.
+// Writes `LAYOUT` and the size in bytes of each structure, by which Python recognises a library of another version.
 EXPORTED void lnca_layout(int64_t *layout) {
     const int64_t own[] = {LAYOUT,           sizeof(LncaMap), sizeof(LncaRule), sizeof(LncaConvolution),
                            sizeof(LncaBand), sizeof(LncaLattice)};
@@ -107,7 +106,7 @@ EXPORTED int lnca_vector_size(int level) { return WITH(level, vector_size()); }
 EXPORTED double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
 EXPORTED int lnca_largest() { return portable::largest(); }
 
-// Both of them: 0, or 1 when there is no memory.
+// Both return 0, or 1 if there is not enough memory.
 
 EXPORTED int lnca_run(int level, const LncaRule *rule, const LncaLattice *lattice) {
     return attempted([&] { WITH(level, run(*rule, *lattice)); });

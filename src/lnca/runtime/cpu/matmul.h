@@ -1,17 +1,17 @@
-// The matrix product of a few cells, and layer normalisation: where the time goes.
+// Matrix products for blocks of cells, and layer normalisation: the hot loops.
 #pragma once
 #include "simd.h"
 #include "tiles.h"
 
 namespace LNCA_ISA {
 
-constexpr int LARGEST = 512;  // padded channels of anything in a cell
-// From one cell's values to the next one's, in all that a matrix product reads: a constant, so that it is part of the
-// instruction, and no power of two, so that the cells do not fall on the same lines of the cache.
-constexpr int STRIDE = LARGEST + 32;
+constexpr int MAX_CHANNELS = 512;  // largest padded number of channels of a cell in any layer
+// Distance between the values of successive cells in the inputs of a matrix product. It is a constant, so that it is part of the
+// instruction, and no power of two, so that the cells do not map to the same cache lines.
+constexpr int STRIDE = MAX_CHANNELS + 32;
 
-// Cells that a pass works on together, its block: as many as the sums in registers are of, or two tiles. A block that is not
-// full is worked on up to a multiple of CELLS, what is beyond its last cell counts for nothing.
+// Cells in a block: CELLS, whose sums fit the registers, or the rows of two tiles. A partial block is padded to a multiple of
+// CELLS (see `filled`); the results of the padding are not used.
 template <class T> constexpr int BLOCK = CELLS;
 #if defined(__AMX_BF16__)
 template <> constexpr int BLOCK<half> = 2 * TILE;
@@ -20,9 +20,8 @@ template <class T> constexpr int filled(int count) {
     return BLOCK<T> == CELLS ? CELLS : (count + CELLS - 1) / CELLS * CELLS;
 }
 
-// A linear map of K inputs to N outputs, both multiples of V: weight[K][N] and bias[N]. For bfloat16 the weight is
-// [K / 2][N] pairs of successive inputs; for tiles of 16 outputs and 32 inputs it is [N / 16][K / 32][16][16] pairs, the last
-// inputs filled up with zeros.
+// A linear map of K inputs to N outputs, both multiples of V: weight[K][N] and bias[N]. In bfloat16 the weight holds pairs of
+// successive inputs, [K / 2][N], or for tiles of 16 outputs and 32 inputs [N / 16][K / 32][16][16], with K padded with zeros.
 template <class T> struct Linear;
 template <> struct Linear<float> {
     int inputs, outputs;
@@ -86,7 +85,8 @@ inline __attribute__((always_inline)) void product(const half *x, const Linear<h
 }
 #endif
 
-// Calls use(cell, column, value) with each vector, or two, of the map's outputs, bias added, for `members` cells (see `filled`).
+// Calls use(cell, column, value) with each vector, or pair of vectors, of the outputs with bias, for `members` cells (see
+// `filled`).
 template <class T, class Use>
 inline __attribute__((always_inline)) void apply(T *x, int, const Linear<T> &map, Use use) {
     auto panel = [&]<int NV>(int column) __attribute__((always_inline)) {
@@ -105,7 +105,7 @@ inline __attribute__((always_inline)) void apply(T *x, int, const Linear<T> &map
     if (left == 1) panel.template operator()<1>(column);
 }
 
-// The same for two columns that belong together: use(cell, column, first, second), `apart` columns between them.
+// The same for two outputs at a time, at a distance of `apart` columns: calls use(cell, column, first, second).
 template <class T, class Use>
 inline __attribute__((always_inline)) void apply_pairs(T *x, int, const Linear<T> &map, int apart, Use use) {
     for (int column = 0; column < apart; column += V) {
@@ -118,17 +118,17 @@ inline __attribute__((always_inline)) void apply_pairs(T *x, int, const Linear<T
 }
 
 #if defined(__AMX_BF16__)
-// Outputs whose sums are made before they are used. Vector operations run at half speed for some hundred cycles after a product,
-// and cannot hide behind it, so that it pays to do many of the one, then many of the other; more would not stay in the cache.
+// Outputs whose sums are computed before they are used. Vector operations run at half speed for about a hundred cycles after a
+// tile product, so that it is faster to do many products and then many vector operations. More would not stay in the cache.
 constexpr int SPAN = 64, SPAN_STRIDE = SPAN + 16;
 
-// sums[cell][count] of `count` outputs from `column` on.
+// Computes sums[cell][output] for `count` outputs from `column` on.
 inline void multiply(const half *x, int members, const Linear<half> &map, int column, int count, float *sums) {
     Runs cells{&x, 1, (map.inputs + DEPTH - 1) / DEPTH, STRIDE};
     multiply(cells, 0, members, map.weight + (int64_t)column / TILE * cells.tiles() * WORDS, count / TILE, sums, SPAN_STRIDE);
 }
 
-// Zeros in the inputs that fill up the last tile.
+// Pads the inputs of the last tile with zeros.
 inline void fill_up(half *x, int members, const Linear<half> &map) {
     if (map.inputs % DEPTH)
         for (int m = 0; m < members; m++) store(x + m * STRIDE + map.inputs, vec{});
@@ -171,8 +171,8 @@ inline __attribute__((always_inline)) void apply_pairs(half *x, int members, con
 }
 #endif
 
-// Layer normalisation without scale and shift of `members` cells (see `filled`) of `count` channels, padded with zeros to a
-// multiple of V. The sums of all groups of CELLS cells come first, so that the groups' chains of operations overlap.
+// Layer normalisation without scale and shift, for `members` cells (see `filled`) with `count` channels, padded with zeros to a
+// multiple of V. The sums of all groups of CELLS cells are computed first, so that the latencies of the groups overlap.
 template <class T> inline void normalise(const float *x, T *result, int members, int count, float epsilon) {
     constexpr int GROUPS = BLOCK<T> / CELLS;
     alignas(64) float mean[GROUPS][V], scale[GROUPS][V];

@@ -1,8 +1,8 @@
 // A step of NAFCA (paper 3.1.2) in two passes over a row of cells.
 //
-// First pass: normalisation, embedding, gate, and the nine dot products of equation (2)'s single filter, so that neighbours
-// exchange nine scalars. Second pass: the scalar attention, projection, update block and head. Folded beforehand: scale and
-// shift of the normalisations, beta and gamma into the maps that follow them.
+// First pass: normalisation, embedding, gate, and the nine dot products of the single filter of equation (2), so that neighbours
+// exchange nine scalars. Second pass: scalar attention, projection, update block and head. Scale and shift of the normalisations,
+// beta and gamma are already folded into the linear maps.
 #pragma once
 #include "matmul.h"
 #include "plan.h"
@@ -21,7 +21,7 @@ template <> inline Linear<half> linear<half>(const LncaMap &map) {
 
 constexpr int TAPS = padded(9);
 
-// Copies a cell into a row of `padded(channels)` floats, the rest zero.
+// Copies a cell into `padded(channels)` floats, padded with zeros.
 inline void widen(const float *cell, float *wide, int channels) {
     int c = 0;
     for (; c + V <= channels; c += V) store(wide + c, load(cell + c));
@@ -43,15 +43,15 @@ inline void add_increment(float *cell, const float *increment, int channels, int
     for (; c < channels; c++) cell[c] += increment[c - inputs];
 }
 
-// The largest change of a channel that `add_increment` makes.
+// The largest absolute change of a channel by `add_increment`.
 inline float largest_change(const float *cell, const float *increment, int channels, int inputs) {
-    vec most{};
+    vec maxima{};
     int c = inputs;
     for (; c + V <= channels; c += V) {
         vec change = load(cell + c) + load(increment + c - inputs) - load(cell + c);
-        most = maximum(most, maximum(change, -change));
+        maxima = maximum(maxima, maximum(change, -change));
     }
-    float largest = fold<V / 2, 1>(most, maximum)[0];
+    float largest = fold<V / 2, 1>(maxima, maximum)[0];
     for (; c < channels; c++) largest = std::max(largest, std::fabs(cell[c] + increment[c - inputs] - cell[c]));
     return largest;
 }
@@ -62,7 +62,7 @@ template <class T> struct Nafca {
               update = linear<T>(rule.maps[3]), update_project = linear<T>(rule.maps[4]), head = linear<T>(rule.maps[5]);
     int wide = padded(rule.channels), half_embed = embed.outputs / 2;
 
-    // What a row keeps for its neighbours and for the second pass.
+    // Numbers for each cell that the first pass keeps: for the second pass of the cell itself, and for its neighbours.
     int64_t gated_size() const { return embed.outputs; }
     static constexpr int shared_size = TAPS;
     int64_t shared_floats() const { return TAPS; }
@@ -84,8 +84,8 @@ template <class T> struct Nafca {
         apply(local, members, taps, [&](int m, int column, auto value) { store(shared + m * TAPS + column, value); });
     }
 
-    // `rows` are what the first pass shared of the row above, this one and the one below; outside the lattice all is zero.
-    // `change`, if not null, gets each cell's largest change.
+    // `rows` are the shared values of the row above, this row and the row below; outside the lattice they are zero.
+    // `which` lists the columns to update. `change`, if not null, receives the largest change of each cell.
     void second(float *cells, const T *gated, const float *const *rows, const int *which, int count,
                 float *change) const {
         alignas(64) float y[BLOCK<T> * STRIDE], out[BLOCK<T> * STRIDE];

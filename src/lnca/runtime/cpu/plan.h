@@ -1,13 +1,14 @@
-// What Python hands over: a rule's folded weights and a lattice of cells. Plain C, the same for every instruction set.
+// The structures that Python passes: folded weights, convolutions and lattices of cells. Plain C, the same for all instruction
+// sets.
 #pragma once
 #include <cstdint>
 
-// Goes up, here and in native.py, where the meaning of what follows changes and its size does not.
+// Version of the structures. Increase it here and in native.py when the meaning of a field changes without its size.
 constexpr int64_t LAYOUT = 5;
 
 extern "C" {
 
-// As native.py numbers them.
+// The numbers are those of native.py.
 enum LncaRuleKind : int32_t { LNCA_NAFCA, LNCA_VITCA };
 // 3x3, 3x3 of stride 2, transposed 3x3 of stride 2, 1x1, and 3x3 by winograd.h.
 enum LncaConvolutionKind : int32_t { LNCA_SAME, LNCA_HALVING, LNCA_DOUBLING, LNCA_POINTWISE, LNCA_WINOGRAD };
@@ -16,15 +17,15 @@ enum LncaActivation : int32_t { LNCA_SWISH, LNCA_SIGMOID, LNCA_IDENTITY, LNCA_RE
 struct LncaMap {
     int32_t inputs, outputs;
     const float *weight, *bias;
-    const uint32_t *pairs;  // the weight as pairs of bfloat16, as `Linear<half>` wants them
+    const uint32_t *pairs;  // the weight as pairs of bfloat16, in the layout of `Linear<half>`
 };
 
 struct LncaRule {
     LncaRuleKind kind;
-    int32_t channels, input_channels;  // of a cell
-    int32_t embed, heads;              // true width of the tokens, heads (ViTCA)
-    float epsilon;                     // of the layer normalisations
-    float attention_bias;              // of equation (2) (NAFCA)
+    int32_t channels, input_channels;  // channels of a cell
+    int32_t embed, heads;              // channels of a token without padding, attention heads (ViTCA)
+    float epsilon;                     // epsilon of the layer normalisations
+    float attention_bias;              // bias of equation (2) (NAFCA)
     LncaMap maps[6];
     const float *gate;                 // factors and shifts of the first gate, then the projection's bias (NAFCA)
 };
@@ -40,22 +41,22 @@ struct LncaConvolution {
     LncaConvolutionKind kind;
     LncaActivation activation;
     const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; for Winograd transformed
-    // For a plain one in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs of successive inputs
-    // of the taps of a row.
+    // Weights for a convolution of stride 1 in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs
+    // of successive inputs, where the inputs of the taps of a row are concatenated.
     const uint32_t *tiles;
-    const LncaBand *added;             // what is added to the outputs, with their columns and at least their rows, or null
+    const LncaBand *added;             // is added to the outputs, has their columns and at least their rows; or null
 };
 
 struct LncaLattice {
     float *cells;                      // [batch][rows][columns][channels]
     int64_t batch, rows, columns;
-    const uint32_t *keys;              // one for each step, of the update mask
+    const uint32_t *keys;              // key of the update mask, one for each step
     const float *position;             // [rows][columns][padded embed], or null
-    int64_t first_row, first_column;   // of the lattice inside a larger one, for the mask
+    int64_t first_row, first_column;   // position of the first cell in a larger lattice, for the mask
     double update_rate;
     int32_t steps, threads, bfloat16;
-    // Where settled cells are left out, else null: [batch][rows][columns], 1 for the cells that take part in the first step,
-    // room for those of the next one, how many steps each took part in, and the largest change that counts as none.
+    // If settled cells are skipped, else null: [batch][rows][columns], 1 for the cells that the first step updates; a buffer for
+    // the same of the next step; the number of updates of each cell; and the largest change that counts as none.
     uint8_t *unsettled, *spare;
     int32_t *taken;
     float tolerance;

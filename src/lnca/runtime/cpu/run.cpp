@@ -1,9 +1,9 @@
 // Steps of a rule over a lattice of cells, for one instruction set (LNCA_ISA); compiled once for each.
 //
-// A row's second pass needs the first pass of the rows above and below, so the first pass runs one row ahead and three rows
-// are kept. Small lattices are handed out whole, with all their steps, to threads; a large one is cut into bands of rows, which
-// all threads work on step by step, in place, after the rows at the bands' edges were copied. A cell's arithmetic is the same
-// in all cases and at every place, so the result does not depend on threads, bands or batch.
+// The second pass of a row needs the first pass of the rows above and below, so the first pass runs one row ahead, and its results
+// are kept for three rows. If there are enough lattices, a thread takes a whole one with all its steps. Otherwise all threads work
+// on one step at a time, on bands of rows, in place, after the rows at the edges of the bands were copied. The arithmetic of a cell
+// is always the same, so the result does not depend on threads, bands or batch.
 #include <algorithm>
 #include <atomic>
 #include <vector>
@@ -22,8 +22,8 @@ static uint32_t pcg(uint32_t value) {
     return (word >> 22) ^ word;
 }
 
-// Which cells of one lattice take part in a step because they or a neighbour changed in the one before. `now` is null where all
-// cells do. Threads that share a lattice may mark the same cell at once.
+// The unsettled cells of one lattice: those that a step updates because they or a neighbour changed in their last update. `now` is
+// null if all cells are updated. Threads that share a lattice may mark the same cell at the same time.
 struct Unsettled {
     uint8_t *now, *next;
     int32_t *taken;
@@ -42,7 +42,7 @@ struct Unsettled {
         from = std::max<int64_t>(from, 0), to = std::min(to, columns);
         return row >= 0 && row < rows && std::memchr(now + row * columns + from, 1, to - from);
     }
-    // Whether the first pass is wanted of cells [from, to): by them or by their neighbours.
+    // Whether the first pass of cells [from, to) is needed, by themselves or by their neighbours.
     bool wanted(int64_t row, int64_t from, int64_t to) const {
         return !now || any(row - 1, from - 1, to + 1) || any(row, from - 1, to + 1) || any(row + 1, from - 1, to + 1);
     }
@@ -53,8 +53,8 @@ struct Unsettled {
     }
 };
 
-// Three rows of what the first pass leaves, for one thread; what it shares has a cell of zeros on either side, and a row of
-// them stands for what is above and below the lattice.
+// The buffers of one thread for the results of the first pass of three rows. The shared values have a cell of zeros on both sides,
+// and a fourth row of zeros stands for the rows above and below the lattice.
 template <class Rule, class T> struct Rows {
     static constexpr int block = BLOCK<T>;
     Rule rule;
@@ -82,13 +82,13 @@ template <class Rule, class T> struct Rows {
                        gated_row(row) + column * rule.gated_size(), shared_row(row) + column * rule.shared_floats(),
                        std::min<int64_t>(block, lattice.columns - column));
         }
-        // The last group may have written beyond the row.
+        // The last block may have written beyond the row.
         float *end = shared_row(row) + lattice.columns * rule.shared_floats();
         std::fill(end, end + rule.shared_floats(), 0.0f);
     }
     int64_t position_floats() const { return rule.rule.maps[0].outputs; }
 
-    // Columns of a row that take part in a step.
+    // Lists in `which` the columns of a row that a step updates; returns their number.
     int chosen(int64_t row, int step, const Unsettled &unsettled) {
         int count = 0;
         uint32_t key = pcg(pcg(lattice.keys[step]) + uint32_t(row + lattice.first_row));
@@ -102,8 +102,7 @@ template <class Rule, class T> struct Rows {
         return count;
     }
 
-    // One step of rows [from, to) of one lattice, in place; `above` and `below` are the rows beside them as they were before
-    // the step.
+    // One step of rows [from, to) of one lattice, in place; `above` and `below` are the rows next to them before the step.
     void step(float *cells, int64_t from, int64_t to, const float *above, const float *below, int number,
               const Unsettled &unsettled) {
         int64_t row_size = lattice.columns * rule.rule.channels;
@@ -138,7 +137,7 @@ template <class Rule, class T> void run_rule(const LncaRule &description, const 
     int wanted = whole ? int(std::min<int64_t>(threads, lattice.batch)) : threads;
     std::vector<Rows<Rule, T>> rows;
     for (int i = 0; i < wanted; i++) rows.push_back(Rows<Rule, T>{rule, lattice});
-    // Hands out parts 0, 1, ..., count - 1 to the threads.
+    // Distributes parts 0, 1, ..., count - 1 over the threads.
     auto share = [&](int64_t count, auto part) {
         std::atomic<int64_t> next{0};
         std::atomic<int> thread{0};
@@ -187,21 +186,21 @@ void run(const LncaRule &rule, const LncaLattice &lattice) {
 }
 
 #if defined(__AMX_BF16__)
-// Each thread takes some rows at a time, so that few are converted twice.
+// Each thread takes a strip of several rows at a time, so that few rows are converted to bfloat16 twice.
 static void convolve_strips(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t batch,
                             int threads) {
     constexpr int64_t STRIP = 8;
     int64_t strips = (output.rows + STRIP - 1) / STRIP;
     threads = int(std::min<int64_t>(threads, batch * strips));
-    std::vector<std::vector<half>> rooms(threads, std::vector<half>(3 * row_pitch(layer, input)));
+    std::vector<std::vector<half>> buffers(threads, std::vector<half>(3 * row_pitch(layer, input)));
     std::atomic<int64_t> next{0};
     std::atomic<int> thread{0};
     in_parallel(threads, [&] {
         const Preparation<half> prepared;
-        half *room = rooms[thread++].data();
+        half *buffer = buffers[thread++].data();
         for (int64_t part; (part = next++) < batch * strips;) {
             int64_t row = part % strips * STRIP;
-            convolve_rows(layer, input, output, part / strips, row, std::min(row + STRIP, output.rows), room);
+            convolve_rows(layer, input, output, part / strips, row, std::min(row + STRIP, output.rows), buffer);
         }
     });
 }
@@ -212,13 +211,13 @@ static void convolve_squares(const LncaConvolution &layer, const LncaBand &input
                              int threads) {
     int64_t first = output.first / 2, pairs = (output.first + output.rows + 1) / 2 - first;
     threads = int(std::min<int64_t>(threads, batch * pairs));
-    std::vector<std::vector<float>> rooms(threads, std::vector<float>(winograd_room(layer)));
+    std::vector<std::vector<float>> buffers(threads, std::vector<float>(winograd_buffer_floats(layer)));
     std::atomic<int64_t> next{0};
     std::atomic<int> thread{0};
     in_parallel(threads, [&] {
-        float *room = rooms[thread++].data();
+        float *buffer = buffers[thread++].data();
         for (int64_t part; (part = next++) < batch * pairs;)
-            winograd_rows(layer, input, output, part / pairs, 2 * (first + part % pairs), room);
+            winograd_rows(layer, input, output, part / pairs, 2 * (first + part % pairs), buffer);
     });
 }
 
@@ -235,7 +234,8 @@ void convolve(const LncaConvolution &layer, const LncaBand &input, const LncaBan
     });
 }
 
-// Multiplies and adds in registers only, `rounds` times: the most that one core can do. Returns the operations done.
+// Multiplies and adds in registers only, `rounds` times, to measure the peak performance of a core. Returns the number of
+// operations.
 double multiply_add(int64_t rounds, int bfloat16) {
 #if defined(__AMX_BF16__)
     if (bfloat16) return multiply_tiles(rounds);
@@ -260,6 +260,6 @@ double multiply_add(int64_t rounds, int bfloat16) {
 }
 
 int vector_size() { return V; }
-int largest() { return LARGEST; }
+int largest() { return MAX_CHANNELS; }
 
 }  // namespace LNCA_ISA

@@ -1,4 +1,4 @@
-// Vectors of V floats, written with the vector extensions of GCC and Clang, and the few functions the rules need on them.
+// Vectors of V floats, by the vector extensions of GCC and Clang, and the functions on them that the rules need.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@ namespace LNCA_ISA {
 
 #if defined(__AVX512F__)
 constexpr int V = 16;     // lanes of a vector
-constexpr int CELLS = 8;  // cells a matrix product works on at a time: CELLS * 3 accumulators fit the registers
+constexpr int CELLS = 8;  // cells in a matrix product; CELLS * 3 accumulators fit the registers
 #elif defined(__AVX2__)
 constexpr int V = 8;
 constexpr int CELLS = 4;
@@ -39,7 +39,7 @@ template <int COUNT, class Use> inline __attribute__((always_inline)) void unrol
     }(std::make_integer_sequence<int, COUNT>{});
 }
 
-// Lanes of x, and of y behind it: lane(i) in lane i. GCC has Clang's function from version 12 on, and before another one.
+// Selects lanes of x and y: lane i of the result is lane(i) of their concatenation. GCC has Clang's function since version 12.
 template <class Lane, int... I>
 inline __attribute__((always_inline)) vec shuffle(vec x, vec y, Lane lane, std::integer_sequence<int, I...>) {
 #if __has_builtin(__builtin_shufflevector)
@@ -57,19 +57,19 @@ template <int BY> inline __attribute__((always_inline)) vec rotate(vec x) {
     return shuffle(x, x, [](int i) { return (i + BY) % V; });
 }
 
-// Chunk CHUNK of COUNT lanes, again and again.
+// Chunk number CHUNK, of COUNT lanes, repeated.
 template <int COUNT, int CHUNK> inline __attribute__((always_inline)) vec spread(vec x) {
     return shuffle(x, x, [](int i) { return CHUNK * COUNT + i % COUNT; });
 }
 
-// both(x, x rotated) by BY lanes, then by half as many, and so on down to LAST.
+// A reduction over lanes: combines x with x rotated by BY lanes, then by half as many, down to LAST.
 template <int BY, int LAST, class Both> inline __attribute__((always_inline)) vec fold(vec x, Both both) {
     if constexpr (BY && BY >= LAST) return fold<BY / 2, LAST>(both(x, rotate<BY>(x)), both);
     else return x;
 }
 
-// Adds lanes of COUNT vectors until one is left. Each round halves their number: those of a pair are cut into chunks of SIZE
-// lanes, one for each cell they hold, and the two halves of every chunk are added.
+// Adds lanes of COUNT vectors until one vector is left. Each round halves the number of vectors: the lanes of two are split into
+// chunks of SIZE lanes, one for each cell, and the two halves of every chunk are added.
 template <int COUNT, int SIZE> inline __attribute__((always_inline)) void halve(vec *x) {
     if constexpr (COUNT > 1) {
         auto low = [](int i) { return i / (SIZE / 2) * SIZE + i % (SIZE / 2); };
@@ -84,7 +84,7 @@ inline vec add(vec a, vec b) { return a + b; }
 inline vec maximum(vec a, vec b) { return a > b ? a : b; }
 inline vec minimum(vec a, vec b) { return a < b ? a : b; }
 
-// The sums over the lanes of each of CELLS vectors, cell m's in lane m * SPREAD, in a fixed order.
+// The sums over the lanes of each of CELLS vectors, in a fixed order; the sum of cell m is in lane m * SPREAD.
 constexpr int SPREAD = V / CELLS;
 inline __attribute__((always_inline)) vec sums(vec (&x)[CELLS]) {
     halve<CELLS, V>(x);
@@ -99,7 +99,7 @@ inline vec square_root(vec x) {
     return x;
 #endif
 }
-// 1 / x; the division of AVX-512 takes as long as the rest of a function.
+// 1 / x, by an approximation and a Newton step with AVX-512, where division is slow.
 inline vec reciprocal(vec x) {
 #if defined(__AVX512F__)
     vec close = (vec)_mm512_rcp14_ps((__m512)x);
@@ -127,7 +127,7 @@ inline __attribute__((always_inline)) vec exponential(vec x) {
     return p * scale;
 }
 
-// x Phi(x), exact GELU; erf by a quotient of polynomials (those of Eigen and XLA), absolute error below 5e-7.
+// Exact GELU, x Phi(x). The error function is a quotient of polynomials, as in Eigen and XLA, with absolute error below 5e-7.
 inline vec gelu(vec x) {
     vec z = minimum(maximum(x * 0.70710678f, all(-4.0f)), all(4.0f)), square = z * z;
     vec p = all(-2.72614225801306e-10f);
@@ -145,7 +145,7 @@ inline vec gelu(vec x) {
     return 0.5f * x * (1.0f + z * p * reciprocal(q));
 }
 
-// Two vectors, one behind the other.
+// Two successive vectors.
 struct Two {
     vec low, high;
 };
@@ -156,7 +156,7 @@ inline Two operator*(Two a, float b) { return {a.low * b, a.high * b}; }
 inline Two gelu(Two x) { return {gelu(x.low), gelu(x.high)}; }
 inline void store(float *p, Two x) { store(p, x.low), store(p + V, x.high); }
 
-// As many numbers as a T holds.
+// Loads a vector or two.
 template <class T> inline T load_as(const float *p);
 template <> inline vec load_as<vec>(const float *p) { return load(p); }
 template <> inline Two load_as<Two>(const float *p) { return {load(p), load(p + V)}; }

@@ -1,4 +1,4 @@
-// The library's threads: started when they are first wanted, asleep between two pieces of work, never ended.
+// The thread pool of the library. Threads start when they are first needed, sleep between calls, and never end.
 #include "threads.h"
 #include <algorithm>
 #include <condition_variable>
@@ -17,22 +17,22 @@ namespace {
 struct Job {
     void (*work)(void *) noexcept;
     void *data;
-    int places;       // for threads that have not come yet
-    int running = 0;  // threads that have come, and not ended
+    int places;       // number of further threads that may join
+    int running = 0;  // threads that have joined and not finished
     std::condition_variable ended;
 };
 
 struct Pool {
     std::mutex mutex;
     std::condition_variable wanted;
-    std::vector<Job *> jobs;  // that have places left
+    std::vector<Job *> jobs;  // jobs that further threads may join
     int threads = 0;
 
     void serve();
     void call(int others, void (*work)(void *) noexcept, void *data);
 };
 
-// Never destroyed, as its threads outlive what a process does at its end. A forked process has none of them, and begins anew.
+// Never destroyed, because its threads may run until the process has ended. A forked process has no threads, and gets a new pool.
 Pool *pool = new Pool;
 
 #if defined(_WIN32)
@@ -41,11 +41,11 @@ bool start() {
         std::thread([] { pool->serve(); }).detach();
         return true;
     } catch (const std::system_error &) {
-        return false;  // No more threads to be had.
+        return false;  // The system has no more threads.
     }
 }
 #else
-// With room for the blocks of the widest kernels, for which the 128 KiB of musl are not enough.
+// Stack size in bytes, enough for the blocks of the widest kernels; the 128 KiB of musl are not.
 constexpr size_t STACK = 1 << 20;
 
 bool start() {
@@ -89,7 +89,7 @@ void Pool::call(int others, void (*work)(void *) noexcept, void *data) {
     for (int i = 0; i < others; i++) wanted.notify_one();
     work(data);
     std::unique_lock lock(mutex);
-    // Nothing is left to do for those that have not come.
+    // All work has been taken; no further threads need to join.
     jobs.erase(std::remove(jobs.begin(), jobs.end(), &job), jobs.end());
     job.ended.wait(lock, [&] { return !job.running; });
 }

@@ -1,20 +1,20 @@
-// Matrix products in the tile registers of AMX: 16 cells by 32 inputs and 32 inputs by 16 outputs at a time, bfloat16 in, float32
-// sums. Two tiles of cells and two of outputs are worked on together, so that every tile that is loaded is used twice, and
-// loading hides behind multiplying.
+// Matrix products in the tile registers of AMX: (16 cells, 32 inputs) x (32 inputs, 16 outputs), with factors in bfloat16 and sums
+// in float32. Two tiles of cells and two of outputs are used together, so that every loaded tile is used twice, and products hide
+// the latency of the loads.
 #pragma once
 #include "simd.h"
 
 namespace LNCA_ISA {
 
-// What a thread has to hold while it multiplies T; only tiles need any preparation.
+// The state that a thread needs while it multiplies numbers of type T; only tiles need any.
 template <class T> struct Preparation {};
 
 #if defined(__AMX_BF16__)
-constexpr int TILE = 16;               // rows of a tile, and outputs
-constexpr int DEPTH = 32;              // inputs of a tile
+constexpr int TILE = 16;                 // rows of a tile, and outputs of a tile of weights
+constexpr int DEPTH = 32;                // inputs of a tile
 constexpr int WORDS = TILE * DEPTH / 2;  // 32-bit words of a tile
 
-// All eight tile registers at their full size. Released at the end, so that the thread's registers are small again to save.
+// Configures all eight tile registers at their full size. The destructor releases them, so that context switches are cheap again.
 template <> struct Preparation<half> {
     Preparation() {
         struct alignas(64) {
@@ -23,7 +23,7 @@ template <> struct Preparation<half> {
             uint8_t rows[16] = {};
         } shape;
         for (int i = 0; i < 8; i++) shape.bytes_of_row[i] = 64, shape.rows[i] = TILE;
-        // GCC takes the first eight bytes for all that is read, and would leave out the rest.
+        // GCC assumes that only the first eight bytes are read, and would not store the rest.
         asm volatile("" ::"r"(&shape) : "memory");
         _tile_loadconfig(&shape);
     }
@@ -32,15 +32,15 @@ template <> struct Preparation<half> {
     Preparation &operator=(const Preparation &) = delete;
 };
 
-// What is multiplied: cells or pixels, `stride` apart, whose inputs lie in `runs` places, `depth` tiles of inputs in each.
+// The left factor: cells or pixels at a distance of `stride`, whose inputs are in `runs` contiguous runs of `depth` tiles each.
 struct Runs {
     const half *const *places;
     int runs, depth, stride;
 
-    int tiles() const { return runs * depth; }  // of weights, for a column of outputs
+    int tiles() const { return runs * depth; }  // tiles of weights for each column of tiles
 };
 
-// sums[ROWS * 16][COLUMNS * 16] of ROWS * 16 cells and one or two columns of tiles, one behind the other.
+// Computes sums[ROWS * 16][COLUMNS * 16] for ROWS * 16 cells and COLUMNS (1 or 2) successive columns of tiles.
 template <int ROWS, int COLUMNS>
 inline void multiply_panel(const Runs &x, int64_t offset, const uint32_t *weight, float *sums, int stride) {
     _tile_zero(0);
@@ -73,9 +73,9 @@ inline void multiply_panel(const Runs &x, int64_t offset, const uint32_t *weight
     if constexpr (ROWS == 2 && COLUMNS == 2) _tile_stored(3, sums + TILE * stride + TILE, row);
 }
 
-// The same for up to 32 cells and any number of columns; `offset` is added to the places.
+// The same for up to 32 cells and any number of columns of tiles; `offset` is added to the addresses of the runs.
 inline void multiply(const Runs &x, int64_t offset, int cells, const uint32_t *weight, int columns, float *sums, int stride) {
-    // Compilers take a tile's load for something that reads no memory; this makes them write x before.
+    // Compilers assume that loading a tile reads no memory; this makes them store x before.
     asm volatile("" ::: "memory");
     for (int column = 0; column < columns; column += 2, weight += 2 * x.tiles() * WORDS, sums += 2 * TILE) {
         auto panel = cells > TILE ? column + 1 < columns ? multiply_panel<2, 2> : multiply_panel<2, 1>
@@ -84,7 +84,7 @@ inline void multiply(const Runs &x, int64_t offset, int cells, const uint32_t *w
     }
 }
 
-// Multiplies tiles in registers, `rounds` times four of them; returns the operations done.
+// Multiplies four pairs of tiles in registers, `rounds` times; returns the number of operations.
 inline double multiply_tiles(int64_t rounds) {
     const Preparation<half> prepared;
     for (int64_t i = 0; i < rounds; i++) {

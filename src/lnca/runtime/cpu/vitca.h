@@ -2,7 +2,7 @@
 //
 // First pass: embedding, normalisation, query, key and value. Second pass: attention over the nine neighbours, projection,
 // MLP and head. The channels of query, key and value are interleaved, channel c of head h at c * heads + h, so that lane i of
-// every vector belongs to head i mod heads: sums over vectors, then over the lanes of a head, are its scores.
+// every vector belongs to head i mod heads. The score of a head is a sum over vectors, and then over the lanes of the head.
 #pragma once
 #include "nafca.h"
 
@@ -14,7 +14,7 @@ template <class T> struct Vitca {
               mlp_in = linear<T>(rule.maps[3]), mlp_out = linear<T>(rule.maps[4]), head = linear<T>(rule.maps[5]);
     int wide = padded(rule.channels), tokens = embed.outputs;
 
-    // A row keeps nothing but what neighbours may want: token, query, key and value of every cell.
+    // The first pass keeps the values that the neighbours need: token, query, key and value of each cell.
     int64_t gated_size() const { return 0; }
     int64_t shared_floats() const { return 4 * tokens; }
 
@@ -42,7 +42,7 @@ template <class T> struct Vitca {
     }
 
     // Softmax over the nine neighbours for all heads at once; outside the lattice key and value are zero. A vector holds the
-    // scores of TOGETHER = V / heads neighbours, those of one after those of another.
+    // scores of TOGETHER = V / heads neighbours, those of each neighbour contiguous.
     template <int TOGETHER> void attend(const float *const *rows, int column, float *mixed) const {
         constexpr int HEADS = V / TOGETHER, GROUPS = (9 + TOGETHER - 1) / TOGETHER;
         vec scores[GROUPS * TOGETHER], packed[GROUPS];
@@ -58,7 +58,7 @@ template <class T> struct Vitca {
 #pragma GCC unroll 9
             for (int i = 0; i < 9; i++) scores[i] += q * load(keys[i] + k);
         }
-        // No neighbours: their e^x is nothing beside the largest score's 1.
+        // Padding to whole vectors: the exponential of these scores is 0 compared to that of the largest one.
 #pragma GCC unroll 16
         for (int i = 9; i < GROUPS * TOGETHER; i++) scores[i] = all(-1e30f);
         vec largest = all(-1e30f), whole{};

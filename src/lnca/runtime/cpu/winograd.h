@@ -1,18 +1,18 @@
-// Plain 3x3 convolutions with 16 instead of 36 products for 2x2 outputs, F(2x2, 3x3) of Lavin and Gray ("Fast Algorithms for
-// Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308): Y = A^T [(G g G^T) * (B^T d B)] A, with d the 4x4 inputs around.
-// Such squares of outputs begin at even rows and columns of the picture. What a square's upper row is made of does not depend on
-// the lowest row of inputs, nor its lower row on the highest, so that either may be missing where a band ends, and a value is the
-// same wherever it begins.
+// 3x3 convolutions of stride 1 with 16 instead of 36 products for 2x2 outputs: F(2x2, 3x3) of Lavin and Gray ("Fast Algorithms for
+// Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308), Y = A^T [(G g G^T) * (B^T d B)] A, with d the 4x4 inputs around.
+// The squares of 2x2 outputs begin at even rows and columns of the picture. The upper row of a square does not depend on the last
+// row of its inputs, and the lower row not on the first. So either input row may be missing at the end of a band, and a value is
+// the same wherever a band begins.
 #pragma once
 #include "convolve.h"
 
 namespace LNCA_ISA {
 
-constexpr int PLACES = 16;           // of the transformed inputs, weights and products of a square
-constexpr int SQUARES = 4 * CELLS;   // at a time: so often are the weights of a place used while they are near
+constexpr int PLACES = 16;           // positions of a transformed square of inputs, weights or products
+constexpr int SQUARES = 4 * CELLS;   // squares that are computed at a time, which use the weights while they are in the cache
 
-// Floats that a thread needs: of SQUARES squares the inputs, and the products of three vectors of outputs.
-inline int64_t winograd_room(const LncaConvolution &layer) {
+// Size of the buffer of a thread in floats: the inputs of SQUARES squares, and the products of three vectors of outputs.
+inline int64_t winograd_buffer_floats(const LncaConvolution &layer) {
     return PLACES * SQUARES * (padded(layer.inputs) + 3 * V) + 64 / sizeof(float);
 }
 
@@ -21,7 +21,7 @@ inline __attribute__((always_inline)) void transform_inputs(const vec (&x)[4], v
     result[0] = x[0] - x[2], result[1] = x[1] + x[2], result[2] = x[2] - x[1], result[3] = x[1] - x[3];
 }
 
-// B^T d B of `count` squares from column `begin` on: inputs[place][square][padded channels].
+// Computes B^T d B of `count` squares, from column `begin` on, as inputs[place][square][padded channels].
 inline void transform_squares(const LncaConvolution &layer, const LncaBand &input, int64_t image, int64_t row, int64_t begin,
                               int count, float *inputs) {
     const float *rows[4];
@@ -62,7 +62,8 @@ inline void transform_squares(const LncaConvolution &layer, const LncaBand &inpu
     }
 }
 
-// `N` vectors of outputs from `o` on, of `count` squares, a multiple of CELLS, from their transformed inputs; `products` is room.
+// Computes `N` vectors of output channels, from `o` on, for `count` squares, a multiple of CELLS, from their transformed inputs.
+// `products` is a buffer.
 template <int N>
 inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &output, int64_t image,
                              int64_t row, int64_t begin, int count, int o, const float *inputs, float *products) {
@@ -116,10 +117,10 @@ inline void winograd_outputs(const LncaConvolution &layer, const LncaBand &outpu
         }
 }
 
-// Output rows `row`, which is even, and `row` + 1, where they belong to the output's.
+// Computes output rows `row`, which is even, and `row` + 1, as far as they are in the output band.
 inline void winograd_rows(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
-                          int64_t row, float *room) {
-    float *inputs = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(room) + 63) & ~uintptr_t(63));
+                          int64_t row, float *buffer) {
+    float *inputs = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(buffer) + 63) & ~uintptr_t(63));
     float *products = inputs + PLACES * SQUARES * padded(layer.inputs);
     for (int64_t begin = 0; begin < output.columns; begin += 2 * SQUARES) {
         int64_t left = (output.columns - begin + 1) / 2;

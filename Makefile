@@ -28,6 +28,8 @@ demo: setup
 
 # Runs the tests in one process for every core; idle processes take tests from others.
 PARALLEL := -n auto --dist worksteal
+# The tests begin many processes; with bytecode on the disk they do not compile the package each time.
+test test-slow test-light: export PYTHONDONTWRITEBYTECODE :=
 
 test: setup
 	$(BIN)/pytest $(PARALLEL)

@@ -1,5 +1,9 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share.
 
+torch is imported where it is used: the process that hands out the tests begins sooner without it.
+"""
+
+import gc
 import os
 
 # Set this before torch is imported, here and in processes that tests start: on a busy machine several threads would
@@ -12,11 +16,9 @@ if not os.path.exists("/dev/nvidiactl"):
 import far  # noqa: F401
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import lnca
-from lnca.nn.weights_file import save_weights
 
 # These tests run without torch (`make test-light`).
 collect_ignore = ["light"]
@@ -27,9 +29,19 @@ def pytest_xdist_auto_num_workers(config):
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
+def pytest_collection_finish(session):
+    """What has been imported by now stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A weight file of a small model that changes pictures, untrained, with 4 steps."""
+    import torch
+
+    from lnca.nn.weights_file import save_weights
+
     torch.manual_seed(0)
     settings = {"hidden_channels": 8, "steps": 4}
     model = lnca.build("latent-nafca", **settings)
@@ -41,6 +53,10 @@ def weights(tmp_path_factory):
 
 def save_small_pyramid(path, card):
     """Writes a small model that takes a noise level, changes pictures and estimates their noise; returns the path."""
+    import torch
+
+    from lnca.nn.weights_file import save_weights
+
     torch.manual_seed(0)
     settings = {"channels": (8, 8, 8), "rules": 2}
     model = lnca.build("pyramid", **settings)

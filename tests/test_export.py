@@ -1,6 +1,7 @@
 """Exported graphs make what the model makes, at any size, without torch."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,10 +10,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
 
 import lnca
 from conftest import save_small_pyramid
 from lnca import LncaError
+from lnca.cli.app import app
 from lnca.exporting import export
 from lnca.nn.weights_file import save_weights
 from lnca.onnx import GRAPHS, OnnxRestorer, file_name, session
@@ -23,16 +26,35 @@ def picture(height, width, dtype=np.float32, seed=0):
     return values.astype(dtype) if dtype == np.float32 else (values * np.iinfo(dtype).max).astype(dtype)
 
 
+def export_by_command(*options):
+    """What `lnca export` says."""
+    done = CliRunner().invoke(app, ["export", *map(str, options)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, weights):
+    """The folder of the graphs, their description, and what the command said."""
     folder = tmp_path_factory.mktemp("exported")
-    return folder, export(weights, folder, steps_in_graph=2, variants=("float32", "float16"))
+    said = export_by_command("--model", weights, "--out", folder, "--steps-in-graph", 2)
+    return folder, json.loads((folder / "model.json").read_text()), said
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory, exported, weights):
+    """The folder of a program that took the place of graphs, and its description."""
+    folder = tmp_path_factory.mktemp("replaced") / "out"
+    shutil.copytree(exported[0], folder)
+    (folder / "steps-int8.onnx").touch()
+    (folder / "others.onnx").touch()
+    options = ("--format", "torch", "--overwrite", "--json")
+    return folder, json.loads(export_by_command("--model", weights, "--out", folder, *options))
 
 
 def test_graphs_are_the_model_at_other_sizes_and_steps(exported, weights):
-    folder, description = exported
+    folder, description, _ = exported
     assert description["checks"]["float32"]["largest difference"] < 1e-5
-    assert json.loads((folder / "model.json").read_text()) == description
     model, graphs = lnca.load(weights, "cpu", "plain"), OnnxRestorer(folder)
     for shape, steps in (((8, 8), 0), ((37, 50), 4), ((64, 23), 8)):
         x = picture(*shape)
@@ -76,8 +98,12 @@ def test_every_run_of_the_steps_can_be_watched(exported):
 
 
 def test_smaller_variants_are_smaller_and_near(exported):
-    folder, description = exported
+    folder, description, said = exported
     checks = description["checks"]
+    *lines, where = said.splitlines()
+    assert [line.split()[0] for line in lines] == list(checks) == ["float32", "float16"]
+    assert all(" differs by at most " in line and ", SSIM " in line for line in lines)
+    assert where == str(folder)
     assert checks["float16"]["bytes"] < 0.8 * checks["float32"]["bytes"]
     assert 0 < checks["float16"]["mean difference"] < 0.005
     assert OnnxRestorer(folder, "float16").restore(picture(16, 16)).shape == (16, 16, 3)
@@ -85,10 +111,10 @@ def test_smaller_variants_are_smaller_and_near(exported):
 
 def test_graphs_are_valid_and_say_what_they_are(exported):
     graph = onnx.load(exported[0] / "steps.onnx")
-    onnx.checker.check_model(graph)
     assert {p.key: p.value for p in graph.metadata_props}["steps"] == "4"
     for path in exported[0].glob("*.onnx"):
         graph = onnx.load(path)
+        onnx.checker.check_model(graph, full_check=True)
         opset = next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx"))
         told = {each.key: each.value for each in graph.metadata_props}
         assert (told["opset"], told["model"]) == (str(opset), "small"), path.name
@@ -120,9 +146,8 @@ def test_every_kind_of_latent_automaton(architecture, settings, tmp_path):
     np.testing.assert_allclose(OnnxRestorer(tmp_path / "out").restore(x), expected, atol=5e-5)
 
 
-def test_a_torch_program(weights, tmp_path):
-    export(weights, tmp_path, "torch")
-    program = torch.export.load(tmp_path / "model.pt2").module()
+def test_a_torch_program(replaced, weights):
+    program = torch.export.load(replaced[0] / "model.pt2").module()
     x = torch.rand(3, 3, 16, 40)
     with torch.no_grad():
         torch.testing.assert_close(program(x), lnca.load(weights, "cpu", "plain").module(x), atol=1e-5, rtol=0)
@@ -161,16 +186,15 @@ def test_exports_that_are_missing_or_damaged(exported, tmp_path):
         OnnxRestorer(tmp_path)
 
 
-def test_the_command(command, refused, weights, tmp_path):
-    status, out, _ = command("export", "--model", weights, "--out", tmp_path / "out", "--variants", "float32")
-    assert status == 0
-    assert out.startswith("float32  differs by at most")
-    again = ("export", "--model", weights, "--out", tmp_path / "out")
-    assert "holds an export; add --overwrite" in refused(*again)
-    (tmp_path / "out" / "steps-int8.onnx").touch()
-    (tmp_path / "out" / "others.onnx").touch()
-    assert command(*again, "--format", "torch", "--overwrite")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.json", "model.pt2", "others.onnx"]
+def test_the_command_replaces_what_an_earlier_export_left(replaced):
+    folder, description = replaced
+    assert json.loads((folder / "model.json").read_text()) == description
+    assert description["checks"]["float32"]["largest difference"] < 1e-5
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.pt2", "others.onnx"]
+
+
+def test_what_the_command_refuses(refused, exported, weights, tmp_path):
+    assert "holds an export; add --overwrite" in refused("export", "--model", weights, "--out", exported[0])
     assert "do not divide" in refused("export", "--model", weights, "--out", tmp_path, "--steps-in-graph", 3)
     assert "float32 and float16" in refused("export", "--model", weights, "--out", tmp_path, "--variants", "int8")
     assert "has the form cells only" in refused("export", "--model", weights, "--out", tmp_path, "--form", "image")
@@ -292,6 +316,34 @@ def test_a_torch_program_of_a_model_that_takes_a_noise_level(noise_weights, tmp_
         torch.testing.assert_close(program(x), expected, atol=1e-5, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    """An export of the form "image" whose graph gives back the picture and the noise level, 7 where none is given."""
+    folder, helper, kind = tmp_path_factory.mktemp("copies"), onnx.helper, onnx.TensorProto.FLOAT
+    picture, level = (1, 3, "height", "width"), (1, 2, "rows", "columns")
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["input"], ["output"]), helper.make_node("Identity", ["noise_level"], ["level"])],
+        "copies",
+        [helper.make_tensor_value_info(*each) for each in (("input", kind, picture), ("noise_level", kind, level))],
+        [helper.make_tensor_value_info(*each) for each in (("output", kind, picture), ("level", kind, level))],
+        [onnx.numpy_helper.from_array(np.full((1, 2, 1, 1), 7, np.float32), "noise_level")],
+    )
+    model = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)])
+    (folder / "image.onnx").write_bytes(model.SerializeToString())
+    description = {"model": "copies", "form": "image", "steps": 2, "multiple": 8, "noise_level": True}
+    (folder / "model.json").write_text(json.dumps(description))
+    return folder
+
+
+def test_a_graph_of_a_whole_picture_is_given_the_level_or_has_its_own(copies):
+    graph, x = OnnxRestorer(copies), picture(16, 24)
+    for level in ("auto", 20):
+        np.testing.assert_allclose(graph.restore(x, noise_level=level), x, atol=1e-7)
+    assert graph.levels(x).tolist() == [[[7, 7]]]
+    assert len(list(graph.iterate(x))) == 2
+    assert np.array_equal(graph.restore(x, steps=0), x)
+
+
 @pytest.mark.parametrize(
     ("level", "sentence"),
     [
@@ -301,9 +353,9 @@ def test_a_torch_program_of_a_model_that_takes_a_noise_level(noise_weights, tmp_
         (np.zeros((9, 9)), "the map of noise levels has the shape"),
     ],
 )
-def test_noise_levels_that_the_runner_refuses(image, level, sentence):
+def test_noise_levels_that_the_runner_refuses(copies, level, sentence):
     with pytest.raises(LncaError, match=sentence):
-        OnnxRestorer(image[0]).restore(picture(16, 16), noise_level=level)
+        OnnxRestorer(copies).restore(picture(16, 16), noise_level=level)
 
 
 def test_forms_and_levels_that_a_model_does_not_have(exported, noise_weights, tmp_path):

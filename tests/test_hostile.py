@@ -26,7 +26,7 @@ from lnca.data.prepare import prepare
 from lnca.data.prepared import Prepared
 from lnca.data.sets import data_set
 from lnca.images.reading import read_photo
-from lnca.restoration.batch import Way, restore_stream
+from lnca.restoration.batch import RestoreOptions, restore_stream
 
 
 def chunk(name, data):
@@ -38,7 +38,6 @@ def png(*chunks, width=16, height=16, depth=8, kind=2):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
-ZEROS = zlib.compress(bytes(200 * 10**6), 9)
 PIXELS = chunk(b"IDAT", zlib.compress(bytes(16 * (1 + 16 * 3))))
 
 
@@ -59,21 +58,28 @@ def deflated_tiff(side, packed):
     return (b"II*\x00" + struct.pack("<I", 8) + directory).ljust(512, b"\0") + packed
 
 
+@pytest.fixture(scope="module")
+def zeros():
+    """200 MB, deflated."""
+    return zlib.compress(bytes(200 * 10**6), 9)
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is counted on Linux only")
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "made"),
     [
-        ("profile.png", png(chunk(b"iCCP", b"a\0\0" + ZEROS), PIXELS)),
-        ("text.png", png(chunk(b"zTXt", b"a\0\0" + ZEROS), PIXELS)),
-        ("pixels.png", png(chunk(b"IDAT", ZEROS))),
-        ("deep.png", png(chunk(b"IDAT", ZEROS), depth=16)),
-        ("strip.tif", deflated_tiff(16, ZEROS)),
-        ("header.png", png(chunk(b"IDAT", zlib.compress(b"")), width=60_000, height=60_000)),
-        ("header.tif", deflated_tiff(60_000, b"")),
+        ("profile.png", lambda zeros: png(chunk(b"iCCP", b"a\0\0" + zeros), PIXELS)),
+        ("text.png", lambda zeros: png(chunk(b"zTXt", b"a\0\0" + zeros), PIXELS)),
+        ("pixels.png", lambda zeros: png(chunk(b"IDAT", zeros))),
+        ("deep.png", lambda zeros: png(chunk(b"IDAT", zeros), depth=16)),
+        ("strip.tif", lambda zeros: deflated_tiff(16, zeros)),
+        ("header.png", lambda zeros: png(chunk(b"IDAT", zlib.compress(b"")), width=60_000, height=60_000)),
+        ("header.tif", lambda zeros: deflated_tiff(60_000, b"")),
     ],
 )
-def test_little_files_that_unpack_to_much_take_little_memory(name, content):
+def test_little_files_that_unpack_to_much_take_little_memory(name, made, zeros):
     """They are refused with a sentence, or read with the few pixels that they declare."""
+    content = made(zeros)
     before = memory("VmRSS")
     # Reset the peak.
     Path("/proc/self/clear_refs").write_text("5")
@@ -277,7 +283,7 @@ def test_what_decoders_say_of_odd_files_stays_inside(weights, tmp_path, capfd):
     content = io.BytesIO()
     Image.fromarray(np.zeros((16, 16), np.uint16)).save(content, "TIFF")
     broken = content.getvalue()[:60] + b"\xff" * 40
-    record = restore_stream(broken, io.BytesIO(), Way(str(weights)))
+    record = restore_stream(broken, io.BytesIO(), RestoreOptions(str(weights)))
     assert record.error is not None
     assert "\n" not in record.error
     assert capfd.readouterr() == ("", "")

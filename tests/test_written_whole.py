@@ -1,5 +1,6 @@
 """Files are written whole or not at all on failing disks: every writer, every way to fail."""
 
+import functools
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from lnca import LncaError
 from lnca.cli import bench
 from lnca.files import Appended, opened, stamp_of, write_together, write_whole
 from lnca.restoration import cluster
-from lnca.restoration.batch import Way
+from lnca.restoration.batch import RestoreOptions
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +34,24 @@ def is_whole_records(content):
     return True
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The files of a writer whose disk does not fail; each writes them once."""
+
+    @functools.cache
+    def written(name):
+        folder = tmp_path_factory.mktemp("disk") / "whole"
+        folder.mkdir()
+        writers.WRITERS[name](folder)
+        return writers.files(folder)
+
+    return written
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", writers.WRITERS)
-def test_a_disk_that_fails_leaves_nothing(name, fault, tmp_path):
-    write = writers.WRITERS[name]
-    (tmp_path / "whole").mkdir()
-    write(tmp_path / "whole")
-    written = writers.files(tmp_path / "whole")
+def test_a_disk_that_fails_leaves_nothing(name, fault, whole, tmp_path):
+    write, written = writers.WRITERS[name], whole(name)
     room = tmp_path / "room"
     room.mkdir()
     size = sum(map(len, written.values()))
@@ -132,7 +144,7 @@ def test_a_worker_of_a_cluster_that_cannot_keep_the_weights_says_so(weights, tmp
     job = cluster.StoredJob(str(tmp_path / "a.png"), str(tmp_path / "b.png"), str(tmp_path))
     cluster._written.cache_clear()
     with failing("half", room=99):
-        row = cluster.restore_row({"job": json.dumps(asdict(job))}, Way(str(weights)), weights.read_bytes())
+        row = cluster.restore_row({"job": json.dumps(asdict(job))}, RestoreOptions(str(weights)), weights.read_bytes())
     assert "a worker cannot keep the weights: cannot write" in json.loads(row["record"])["error"]
 
 

@@ -100,15 +100,15 @@ def test_more_pictures_are_for_training_alone(folder, tmp_path_factory):
 
 
 def test_larger_pictures_are_drawn_from_more_often_but_not_in_proportion(tmp_path):
-    """Areas are as 1 to 16: of 1000 crops about 200 and not 59 are of the small one."""
+    """Areas are as 1 to 16: of 400 crops about 80 and not 24 are of the small one."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "small.png")
     Image.new("RGB", (160, 160), "blue").save(tmp_path / "large.png")
     Image.new("RGB", (40, 40), "red").save(tmp_path / "other.png")
     crops = open_crops(tmp_path, "train", 0, 40, 1)
     crops = replace(crops, pictures=[np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("small", "large")])
-    clean, _ = crops.pairs(torch.arange(1000), "photo-deblur", 1, torch.Generator().manual_seed(0))
+    clean, _ = crops.pairs(torch.arange(400), "photo-deblur", 1, torch.Generator().manual_seed(0))
     small = (clean[:, 0].mean((1, 2)) > 0.5).sum()
-    assert 150 < small < 250
+    assert 50 < small < 110
 
 
 def test_splits_share_no_picture(folder):

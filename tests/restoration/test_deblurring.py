@@ -202,8 +202,9 @@ def test_what_the_command_refuses(tmp_path, command, words, sentence):
 
 
 def test_how_far_it_is_is_told_after_each_window_and_never_less(monkeypatch):
-    monkeypatch.setattr(deblurring, "WINDOW", 224)
+    monkeypatch.setattr(deblurring, "WINDOW", 160)
+    monkeypatch.setattr(deblurring, "OVERLAP", 96)
     told = []
-    lnca.deblur(blurred(320)[0], KERNEL, progress=told.append)
+    lnca.deblur(blurred(200)[0], KERNEL, progress=told.append)
     assert told == sorted(told)
     assert set(told) == {0.25, 0.5, 0.75, 1}

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from lnca.restoration.restorer import Restorer
 from lnca.restoration.split import SplitStreamer, by_its_module, follow, split
 from lnca.runtime import threads
 from lnca.runtime.native import library
+from processes import forked
 
 RANDOM = {
     "nafca": ("latent-nafca", {"steps": 7}),
@@ -76,9 +76,8 @@ def work(number, count, port, said, task, *arguments):
 
 
 def run(count, task, *arguments):
-    """Runs a task in processes that are forked from one with torch; returns the result of the first one."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["lnca.restoration.split"])
+    """Runs a task in several processes; returns the result of the first one."""
+    context = forked()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

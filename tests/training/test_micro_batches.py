@@ -33,7 +33,8 @@ def trained(name, parts, joint=False):
         torch.nn.init.normal_(parameter, std=0.1)
     recipe = replace(load_recipe("stable"), micro_batches=parts, exploded=math.inf)
     if name.startswith("latent"):
-        trainer = AutomatonTrainer(model, recipe, recipe.joint if joint else recipe.automaton, 100, joint=joint)
+        phase = replace(recipe.joint if joint else recipe.automaton, most_steps=9)
+        trainer = AutomatonTrainer(model, recipe, phase, 100, joint=joint)
     elif name == "lnca":
         phase = replace(recipe.residual, settled=0.5, ssim=0.1)
         trainer = ResidualTrainer(model, recipe, phase, 100)

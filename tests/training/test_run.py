@@ -6,10 +6,10 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import numpy as np
@@ -28,11 +28,13 @@ from lnca.training.initial import begin_with
 from lnca.training.plan import Plan
 from lnca.training.recipe import Recipe, load_recipe
 from lnca.training.run import Interrupted, Run
+from processes import forked
 
 CHANGES = (
     "batch_size=4",
     "tile=32",
-    "checkpoint_every=2",
+    "training_tiles=18",
+    "checkpoint_every=3",
     "validation_tiles=16",
     "sheet_every=1",
     "autoencoder.epochs=2",
@@ -48,11 +50,13 @@ CHANGES = (
     "model.latent-nafca.dropout=0.1",
     "model.latent-nafca.update_rate=0.5",
 )
+# One epoch of the first phase alone.
+SHORT = ("autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0")
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Five textured pictures, 27 tiles in training."""
+    """Five textured pictures; 18 of their tiles are trained on, in four batches an epoch."""
     folder = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
     for index in range(5):
@@ -72,54 +76,51 @@ def uninterrupted(pictures, tmp_path_factory):
     return weights, folder
 
 
-KILLED = textwrap.dedent("""
-    import os, signal, sys
-    from pathlib import Path
-    from lnca.training.recipe import load_recipe
-    from lnca.training.plan import Plan
-    from lnca.training.run import Run
-    pictures, folder, phase, batch, *changes = sys.argv[1:]
+def train_and_die(pictures, folder, phase, batch, threads):
+    """A process that is killed between two batches."""
+
     def kill(now, done, total, values):
-        if (now, done) == (phase, int(batch)):
+        if (now, done) == (phase, batch):
             os.kill(os.getpid(), signal.SIGKILL)
-    plan = Plan("latent-nafca", "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
-    Run(plan, Path(folder), progress=kill)()
-""")
+
+    torch.set_num_threads(threads)
+    Run(plan(pictures), folder, progress=kill)()
 
 
 @pytest.mark.parametrize(
     ("phase", "batch"),
     [
-        pytest.param("autoencoder", 5, marks=pytest.mark.slow),
-        pytest.param("automaton", 7, marks=pytest.mark.slow),
+        pytest.param("autoencoder", 7, marks=pytest.mark.slow),
+        pytest.param("automaton", 8, marks=pytest.mark.slow),
         ("joint", 3),
     ],
 )
 def test_killed_in_each_phase_and_resumed_gives_the_same_bytes(pictures, uninterrupted, tmp_path, phase, batch):
-    command = [sys.executable, "-c", KILLED, pictures, tmp_path / "run", phase, str(batch), *CHANGES]
-    killed = subprocess.run(
-        command, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    arguments = (pictures, tmp_path / "run", phase, batch, torch.get_num_threads())
+    killed = forked().Process(target=train_and_die, args=arguments)
+    killed.start()
+    killed.join(300)
+    assert killed.exitcode == -signal.SIGKILL
     assert not list((tmp_path / "run").glob("*.safetensors"))
     weights = Run(plan(pictures), tmp_path / "run", resume=True)()
     assert weights.read_bytes() == uninterrupted[0].read_bytes()
     assert (tmp_path / "run" / "log.jsonl").read_bytes() == (uninterrupted[1] / "log.jsonl").read_bytes()
 
 
-def test_ctrl_c_saves_and_resumes_to_the_same_bytes(pictures, uninterrupted, tmp_path):
-    def press(phase, done, total, values):
-        if (phase, done) == ("automaton", 3):
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Interrupted):
-        Run(plan(pictures), tmp_path, progress=press)()
+def test_ctrl_c_saves_and_resumes_to_the_same_bytes(pictures, uninterrupted, stopped, tmp_path):
     assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
 
 
-def test_another_seed_gives_other_weights(pictures, uninterrupted, tmp_path):
-    other = Plan("latent-nafca", "denoise", pictures, plan(pictures).recipe, seed=4)
-    assert Run(other, tmp_path)().read_bytes() != uninterrupted[0].read_bytes()
+def test_another_seed_gives_other_weights(pictures, tmp_path):
+    recipe = plan(pictures, SHORT).recipe
+    one, other = (
+        Run(Plan("latent-nafca", "denoise", pictures, recipe, seed=seed), tmp_path / str(seed)) for seed in (3, 4)
+    )
+    for run in (one, other):
+        run()
+    others = other.model.autoencoder.state_dict()
+    trained = dict(one.model.autoencoder.named_parameters())
+    assert not any(torch.equal(value, others[name]) for name, value in trained.items())
 
 
 def test_a_run_leaves_logs_sheets_and_tensorboard(uninterrupted):
@@ -169,7 +170,7 @@ def test_an_exploding_loss_names_the_last_good_checkpoint(pictures, tmp_path):
         LncaError, match=r"loss became .* in phase autoencoder, epoch 1, batch 1; there is no checkpoint"
     ):
         run()
-    Run(plan(pictures, ["automaton.epochs=0", "joint.epochs=0"]), tmp_path / "good")()
+    Run(plan(pictures, SHORT), tmp_path / "good")()
     weights = open_checkpoint(checkpoints(tmp_path / "good")[0])["model"]
     assert all(value.isfinite().all() for value in weights.values())
 
@@ -181,7 +182,7 @@ def test_a_nan_in_the_automaton_stops_the_run_and_keeps_the_checkpoint(pictures,
 
     run = Run(plan(pictures), tmp_path, progress=poison)
     with pytest.raises(
-        LncaError, match=r"worst is pool entry \d, training tile \d+ after .*checkpoint is .*checkpoint-0+14.lnca"
+        LncaError, match=r"worst is pool entry \d, training tile \d+ after .*checkpoint is .*checkpoint-0+9.lnca"
     ):
         run()
     assert Run(plan(pictures), tmp_path, resume=True)().exists()
@@ -242,17 +243,22 @@ SMALL = {
         "nafnet.epochs=2",
         "model.nafnet={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}",
     ],
-    "restormer": ["restormer.epochs=2", "model.restormer={dim: 8, num_blocks: [1, 1, 1, 1], heads: [1, 1, 1, 1]}"],
+    "restormer": [
+        "restormer.epochs=2",
+        "model.restormer={dim: 8, num_blocks: [1, 1, 1, 1], num_refinement_blocks: 1, heads: [1, 1, 1, 1]}",
+    ],
 }
+
+TILES = ["batch_size=4", "tile=32", "training_tiles=18"]
 
 
 @pytest.mark.parametrize("model", SMALL)
 def test_the_other_models_are_trained_and_resumed_to_the_same_bytes(pictures, tmp_path, model):
     def press(phase, done, total, values):
-        if done == 8:
+        if done == 6:
             signal.raise_signal(signal.SIGINT)
 
-    chosen = Plan(model, "denoise", pictures, load_recipe("paper", [*SMALL[model], "batch_size=4", "tile=32"]), 0)
+    chosen = Plan(model, "denoise", pictures, load_recipe("paper", [*SMALL[model], *TILES]), 0)
     whole = Run(chosen, tmp_path / "whole")()
     with pytest.raises(Interrupted):
         Run(chosen, tmp_path / "cut", progress=press)()
@@ -284,7 +290,7 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
             signal.raise_signal(signal.SIGINT)
 
     first = Run(
-        Plan("lnca", "denoise", pictures, load_recipe("paper", [*SMALL["lnca"], "batch_size=4", "tile=32"]), 0),
+        Plan("lnca", "denoise", pictures, load_recipe("paper", [*SMALL["lnca"], *TILES]), 0),
         tmp_path / "first",
     )()
     changes = [*SMALL["lnca"], "batch_size=4", "crop=40", "training_tiles=12", "validation_tiles=4"]
@@ -319,22 +325,33 @@ def test_photographs_are_trained_on_crops_from_given_weights_and_resumed(picture
         Run(other, tmp_path / "other")
 
 
-def stopped(pictures, folder, phase="automaton", batch=4):
-    """A run that was stopped after a batch, with several checkpoints."""
+@pytest.fixture(scope="module")
+def half_done(pictures, tmp_path_factory):
+    """The folder of a run that was stopped in the middle of an epoch, with several checkpoints."""
 
     def press(now, done, total, values):
-        if (now, done) == (phase, batch):
+        if (now, done) == ("automaton", 3):
             signal.raise_signal(signal.SIGINT)
 
+    folder = tmp_path_factory.mktemp("half done")
     with pytest.raises(Interrupted):
         Run(plan(pictures), folder, progress=press)()
-    return checkpoints(folder)
+    return folder
 
 
-def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures, uninterrupted, tmp_path, capsys):
-    newest, second, third = stopped(pictures, tmp_path)
+@pytest.fixture
+def stopped(half_done, tmp_path):
+    """The checkpoints in a copy of that run, in `tmp_path`."""
+    shutil.copytree(half_done, tmp_path, dirs_exist_ok=True)
+    return checkpoints(tmp_path)
+
+
+def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(
+    pictures, uninterrupted, stopped, tmp_path, capsys
+):
+    newest, second, third = stopped
     steps = [open_checkpoint(path)["position"]["step"] for path in (newest, second, third)]
-    assert steps == [16, 14, 12]
+    assert steps == [11, 9, 8]
     content = newest.read_bytes()
     newest.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     second.write_bytes(second.read_bytes()[:1000])
@@ -346,20 +363,21 @@ def test_the_last_checkpoints_are_kept_and_a_damaged_one_is_passed_over(pictures
     assert len(checkpoints(tmp_path)) == 3
 
 
-@pytest.mark.parametrize(
-    ("fault", "number"),
-    [("write", errno.ENOSPC), ("write", errno.EDQUOT), ("open", errno.EROFS), ("open", errno.EACCES)],
-)
-def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, tmp_path, fault, number):
+def test_what_cannot_be_written_leaves_the_checkpoints_that_are_there(pictures, uninterrupted, stopped, tmp_path):
     """A full disk, a quota, a read-only disk, a folder of another user."""
-    whole = [(path, path.read_bytes()) for path in stopped(pictures, tmp_path)]
-
-    run = Run(plan(pictures), tmp_path, resume=True)
-    said = rf"cannot write .*checkpoint-0+18.lnca: {os.strerror(number)}"
-    with failing(fault, number), pytest.raises(LncaError, match=said):
-        run()
-    assert [(path, path.read_bytes()) for path in checkpoints(tmp_path)] == whole
-    assert not list(tmp_path.glob(".lnca-*"))
+    whole = [(path, path.read_bytes()) for path in stopped]
+    for fault, number in (
+        ("write", errno.ENOSPC),
+        ("write", errno.EDQUOT),
+        ("open", errno.EROFS),
+        ("open", errno.EACCES),
+    ):
+        run = Run(plan(pictures), tmp_path, resume=True)
+        said = rf"cannot write .*checkpoint-0+12.lnca: {os.strerror(number)}"
+        with failing(fault, number), pytest.raises(LncaError, match=said):
+            run()
+        assert [(path, path.read_bytes()) for path in checkpoints(tmp_path)] == whole
+        assert not list(tmp_path.glob(".lnca-*"))
     assert Run(plan(pictures), tmp_path, resume=True)().read_bytes() == uninterrupted[0].read_bytes()
 
 
@@ -429,11 +447,11 @@ def test_a_batch_that_does_not_fit_says_which_number_to_lower(pictures, tmp_path
         run()
 
 
+@pytest.mark.usefixtures("stopped")
 def test_a_batch_that_does_not_fit_is_cut_into_parts_and_the_run_goes_on(pictures, tmp_path, monkeypatch):
     def hungry(*_, **__):
         raise MemoryError
 
-    stopped(pictures, tmp_path)
     for parts, advice in (
         (1, "--resume with --set micro_batches=2, which"),
         (2, "--resume .*=4, "),
@@ -470,8 +488,7 @@ def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
         if done == 2:
             tiles.unlink() if how == "removed" else os.truncate(tiles, 200)
 
-    changes = ["autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0"]
-    run = Run(plan(tmp_path / "data", changes), tmp_path / "run", progress=spoil)
+    run = Run(plan(tmp_path / "data", SHORT), tmp_path / "run", progress=spoil)
     if how == "removed":
         assert run().exists()
     else:
@@ -492,9 +509,9 @@ def test_prepared_tiles_that_go_during_training(pictures, tmp_path, how):
         lambda saved: saved.update(trainer=[1]),
     ],
 )
-def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(pictures, tmp_path, change):
+def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(pictures, stopped, tmp_path, change):
     """With the right checksum and the right settings."""
-    path = stopped(pictures, tmp_path)[0]
+    path = stopped[0]
     saved = open_checkpoint(path)
     change(saved)
     write_checkpoint(tmp_path, saved_step(path), saved)
@@ -510,9 +527,8 @@ def saved_step(path):
 
 def test_frozen_batch_norm_keeps_its_statistics(pictures, tmp_path):
     """Frozen statistics do not depend on the batch, but scale and shift are still learned."""
-    changes = ["autoencoder.epochs=1", "automaton.epochs=0", "joint.epochs=0"]
     for kind in ("frozen", "synchronised"):
-        run = Run(plan(pictures, [*changes, f"autoencoder.batch_norm={kind}"]), tmp_path / kind)
+        run = Run(plan(pictures, [*SHORT, f"autoencoder.batch_norm={kind}"]), tmp_path / kind)
         before = {name: value.clone() for name, value in run.model.state_dict().items()}
         run()
         after = run.model.state_dict()

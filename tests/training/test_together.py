@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from conftest import textured
@@ -20,14 +21,15 @@ from lnca.training.plan import Plan
 from lnca.training.pool import Entries, ReplayPool
 from lnca.training.recipe import load_recipe
 from lnca.training.run import Interrupted, Run
-from lnca.training.world import ALONE, World
+from lnca.training.world import ALONE, Together, World
+from processes import forked
 
 CHANGES = [
     "batch_size=4",
     "tile=32",
     "validation_tiles=3",
-    "autoencoder.epochs=9",
-    "automaton.epochs=9",
+    "autoencoder.epochs=4",
+    "automaton.epochs=4",
     "automaton.pool=7",
     "automaton.fewest_steps=1",
     "automaton.most_steps=3",
@@ -37,61 +39,42 @@ CHANGES = [
     "model.latent-vitca={position: none, embed: 16, mlp: 8, steps: 3}",
 ]
 
-# A process of a world of gloo's: trains, writes down the losses, and stops after `last` batches where that is not 0.
-PROCESS = textwrap.dedent("""
-    import json, signal, sys
-    from pathlib import Path
-    import torch, torch.distributed as dist
-    from lnca.training.plan import Plan
-    from lnca.training.recipe import load_recipe
-    from lnca.training.run import Interrupted, Run
-    from lnca.training.world import Together
-    model, rank, size, last, resume, pictures, folder, *changes = sys.argv[1:]
-    folder = Path(folder)
+
+def train(rank, size, last, resume, model, pictures, folder, changes):
+    """A process of a world of gloo's: writes down its losses, and stops after `last` batches where that is not 0."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}.store", rank=int(rank), world_size=int(size))
+    dist.init_process_group("gloo", init_method=f"file://{folder}.store", rank=rank, world_size=size)
     losses = []
+
     def note(phase, done, total, values):
         losses.append((phase, done, values["loss"]))
-        if len(losses) == int(last):
+        if len(losses) == last:
             run.interrupt()
-    plan = Plan(model, "denoise", Path(pictures), load_recipe("stable", changes), seed=3)
-    run = Run(plan, folder, resume=resume == "True", progress=note, world=Together())
-    try:
+
+    recipe = load_recipe("stable", changes)
+    run = Run(Plan(model, "denoise", pictures, recipe, seed=3), folder, resume=resume, progress=note, world=Together())
+    with suppress(Interrupted):
         run()
-    except Interrupted:
-        pass
     dist.destroy_process_group()
     Path(f"{folder}-{rank}.json").write_text(json.dumps(losses))
-""")
 
 
 def together(size, pictures, folder, last=0, resume=False, model="latent-vitca", changes=CHANGES):
     """Losses of each process."""
     Path(f"{folder}.store").unlink(missing_ok=True)
     processes = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                PROCESS,
-                model,
-                str(rank),
-                str(size),
-                str(last),
-                str(resume),
-                pictures,
-                folder,
-                *changes,
-            ],
-            stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        forked().Process(target=train, args=(rank, size, last, resume, model, pictures, folder, changes))
         for rank in range(size)
     ]
     for process in processes:
-        errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, errors.decode()
+        process.start()
+    try:
+        for process in processes:
+            process.join(300)
+        assert [process.exitcode for process in processes] == [0] * size
+    finally:
+        for process in processes:
+            process.kill()
     return [json.loads(Path(f"{folder}-{rank}.json").read_text()) for rank in range(size)]
 
 
@@ -123,20 +106,20 @@ def close(found, expected, tolerance):
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_and_a_third_goes_on(pictures, alone, tmp_path):
-    """In both phases, of 54 batches each; then one goes on from where two stopped, with the pool that two had."""
+    """In both phases, of 24 batches each; then one goes on from where two stopped, with the pool that two had."""
     expected, weights = alone
     folder = tmp_path / "run"
-    first, second = together(2, pictures, folder, last=104)
+    first, second = together(2, pictures, folder, last=38)
     assert first == second
-    assert len(first) == 104
-    assert sum(phase == "automaton" for phase, _, _ in first) == 50
-    for (phase, done, loss), (other, number, found) in zip(expected[:104], first, strict=True):
+    assert len(first) == 38
+    assert sum(phase == "automaton" for phase, _, _ in first) == 14
+    for (phase, done, loss), (other, number, found) in zip(expected[:38], first, strict=True):
         assert (phase, done) == (other, number)
         assert found == pytest.approx(loss, rel=1e-5)
     plan = Plan("latent-vitca", "denoise", pictures, load_recipe("stable", CHANGES), seed=3)
     later = []
     path = Run(plan, folder, resume=True, progress=lambda phase, done, total, values: later.append(values["loss"]))()
-    losses = [loss for _, _, loss in expected[104:]]
+    losses = [loss for _, _, loss in expected[38:]]
     assert later[:10] == pytest.approx(losses[:10], rel=1e-3)
     # Rounding differs between CPUs, and grows from batch to batch.
     assert later == pytest.approx(losses, rel=5e-3)
@@ -181,7 +164,7 @@ def test_the_command_starts_its_own_processes_and_goes_on_where_one_stopped(pict
     plan = Plan("latent-vitca", "denoise", pictures, load_recipe("stable", CHANGES), seed=3)
 
     def press(phase, done, total, values):
-        if (phase, done) == ("automaton", 50):
+        if (phase, done) == ("automaton", 14):
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Interrupted) as caught:

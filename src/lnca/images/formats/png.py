@@ -22,6 +22,8 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # Chunks of the pixels, and chunks that Pillow reads.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf", b"pHYs")
 MOST_TEXT = 2**24
+# From 0 to 9. At Pillow's 6, photographs take over twice as long to write, and save at most 6 % of the bytes.
+COMPRESSION = 3
 # Keywords of texts that Pillow reads as XMP and EXIF.
 TAKEN = (XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1")
 
@@ -96,9 +98,9 @@ def write(photo: Photo, file: BinaryIO) -> list[str]:
 
 
 def _by_pillow(photo: Photo) -> bytes:
-    room, options = io.BytesIO(), {}
+    room, options = io.BytesIO(), {"compress_level": COMPRESSION}
     if len(photo.frames) > 1:
-        options = _times(photo)
+        options |= _times(photo)
     save_with_pillow(images_of(photo), room, "PNG", **options)
     return room.getvalue()
 

@@ -1,4 +1,4 @@
-"""Deblurring on kernels of real hands and of other kinds: blind, and told the true kernel.
+"""Deblurring of real hand shake and of other blur, blind and with the true kernel.
 
     python benchmarks/deblurring.py                      # writes benchmarks/results/deblurring.json
     python benchmarks/deblurring.py --every 12 --kernels levin walks --out /tmp/some.json
@@ -6,15 +6,17 @@
     python benchmarks/deblurring.py --pictures kodim09 kodim17 --kernels levin --conditions 0 2 1+jpeg90 1+jpeg75
     python benchmarks/deblurring.py --table --pictures kodim09 kodim17
 
-Pictures are blurred from a larger one and cut to what is valid, so that no border tells the blur; then Gaussian noise,
-clipped to 8 bits, and JPEG where the condition says so. Scores are PSNR and SSIM at the best shift of up to 8 pixels,
-since a blind kernel is known but for its place; 24 pixels at the border are not counted. A score that the result file
-holds is not computed again, unless it is of other weights or --again names its method.
+A picture is blurred and cropped to the valid part, so that its border does not reveal the blur. Then it gets Gaussian
+noise, is rounded to 8 bits, and compressed as JPEG if the condition says so. Scores are PSNR and SSIM at the best shift
+of up to 8 pixels, since a blind estimate leaves the shift of a kernel open; 24 pixels at the border are ignored. Scores
+in the result file are not computed again, unless they belong to other weights or --again names the method.
 
 Kernels: `levin` (the eight of Levin, Weiss, Durand and Freeman, CVPR 2009, from --levin), `walks`
-(`lnca.degradation.shake`), `lines`, `discs` and `none`. Peers beside ours: unsharp mask; Wiener and Richardson-Lucy of
-scikit-image, told the true kernel, each at its best of several settings for every picture, which nobody knows in life;
-and Wiener, also at its best, with the blind kernel that ours begins from (Xu, Zheng and Jia 2013), trusted in full.
+(`lnca.degradation.shake`), `lines`, `discs` and `none`. Other methods: unsharp mask; Wiener filter and Richardson-Lucy
+of scikit-image with the true kernel; the Wiener filter with the blind estimate that photo-deblur starts from (Xu,
+Zheng and Jia 2013), at full confidence; and the Wiener filter with the blind estimate of an independent method (Xu and
+Jia 2010, `two_phase.py`), from the brightness of the whole picture. Each of them has the setting that is best for each
+picture, which is unknown in practice.
 """
 
 import argparse
@@ -46,17 +48,20 @@ from lnca.files import write_whole
 from lnca.kernels.devices import use_threads
 from lnca.measuring.measure import environment
 from lnca.randomness import derive
-from lnca.runtime.deblurring import Blur
+from lnca.runtime.deblurring import LUMA, Blur
 from lnca.runtime.weights import identity
+from two_phase import blind_kernel
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RESULT = ROOT / "benchmarks" / "results" / "deblurring.json"
-# Rows and columns that are blurred, before they are cut to what is valid; pixels at the border that are not counted;
-# the largest shift.
+# Side of the part that is blurred, before it is cropped to the valid part; pixels at the border that are ignored;
+# largest shift in pixels.
 SIDE, BORDER, SHIFT = 512, 24, 8
 WALKS, LONGEST = 8, 41
 LENGTHS, RADII = (5, 10, 20), (2, 4)
+# Side of the kernel of Xu and Jia 2010: the largest that photo-deblur looks for.
+BLIND_SIDE = 31
 KINDS = ("levin", "walks", "lines", "discs", "none")
 SETTINGS: dict[str, list[Any]] = {
     "unsharp mask": [(radius, amount) for radius in (1, 2) for amount in (0.5, 1, 2)],
@@ -69,8 +74,8 @@ USUAL = "1"
 
 @dataclass(frozen=True)
 class Condition:
-    """What befalls a blurred picture, as its name says, such as "2" or "1+jpeg90": standard deviation of the noise in
-    hundredths of white, and the quality of JPEG, if there is any."""
+    """Noise and compression of a blurred picture. The name, such as "2" or "1+jpeg90", has the standard deviation of
+    the noise in hundredths, and the quality of JPEG, if any."""
 
     name: str
     noise: float
@@ -82,7 +87,7 @@ class Condition:
         return cls(name, float(noise), int(quality) if quality else None)
 
     def __call__(self, blurred: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """The picture (H, W, 3) in [0, 1] as it is given, in 8 bits."""
+        """The given picture, (H, W, 3) in [0, 1], rounded to 8 bits."""
         noisy = bytes_of(blurred + draw.normal(0, self.noise / 100, blurred.shape))
         if self.quality is not None:
             file = io.BytesIO()
@@ -102,7 +107,7 @@ class Case:
 
 
 def kernels(kinds: list[str], levin: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Names, and kernels of sum 1."""
+    """Yields names and kernels, of sum 1."""
     if "levin" in kinds:
         with np.load(levin, allow_pickle=False) as file:
             for name in sorted(file.files):
@@ -120,7 +125,7 @@ def kernels(kinds: list[str], levin: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
-    """Every picture with every kernel, in every condition."""
+    """Yields every picture with every kernel, in every condition."""
     paths = set_pictures(options.benchmarks, options.set, options.every)
     if options.pictures:
         every = {path.stem: path for path in set_pictures(options.benchmarks, options.set)}
@@ -146,7 +151,7 @@ def scored(restored: np.ndarray, sharp: np.ndarray) -> tuple[float, float]:
     at, best = (0, 0), math.inf
     for rows in range(-SHIFT, SHIFT + 1):
         for columns in range(-SHIFT, SHIFT + 1):
-            # Every other pixel tells which shift is best.
+            # Every other row and column suffices to find the best shift.
             error = float(np.square(_shifted(restored, rows, columns)[::2, ::2] - wanted[::2, ::2]).mean())
             if error < best:
                 at, best = (rows, columns), error
@@ -168,23 +173,23 @@ def likeness(kernel: np.ndarray, truth: np.ndarray) -> float:
     return float(correlate2d(kernel, truth).max() / np.sqrt(np.square(kernel).sum() * np.square(truth).sum()))
 
 
-def best_of(case: Case, name: str, made: Callable[[Any], np.ndarray]) -> np.ndarray:
-    """What a method makes with the one of its settings that suits the picture best."""
-    tried = [made(setting).clip(0, 1) for setting in SETTINGS[name]]
+def best_of(case: Case, name: str, result_of: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """The result of a method with the setting that is best for the picture."""
+    tried = [result_of(setting).clip(0, 1) for setting in SETTINGS[name]]
     inner = slice(BORDER, -BORDER)
     errors = [float(np.square((picture - case.sharp)[inner, inner]).mean()) for picture in tried]
     return tried[int(np.argmin(errors))]
 
 
 def by_channel(picture: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """With a mirrored border, which is cut off again."""
+    """Applies a function to each channel of a picture with mirrored borders, which are cropped afterwards."""
     margin = LONGEST
     planes = np.pad(picture, ((margin, margin), (margin, margin), (0, 0)), "reflect").transpose(2, 0, 1)
     return np.stack([function(plane) for plane in planes], -1)[margin:-margin, margin:-margin]
 
 
 def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
-    """Names, and functions that give a picture, and a kernel where one is found."""
+    """Methods by name. Each returns a "picture", and its "kernel" if it estimates one."""
     from skimage.restoration import richardson_lucy, wiener
 
     restorer = lnca.load(model, "cpu")
@@ -192,7 +197,7 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
     def as_given(picture: np.ndarray) -> np.ndarray:
         return bytes_of(picture)
 
-    # A case is one object, which the methods get one after the other.
+    # All methods get the same object for a case, one after the other, so the cache holds one entry.
     @lru_cache(1)
     def found(case: Case) -> Blur:
         return restorer.blur(as_given(case.given))
@@ -201,15 +206,15 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
         blur = found(case)
         return {"picture": restorer.restore(as_given(case.given), kernel=blur) / 255, "kernel": blur.as_array()}
 
-    def told(case: Case) -> dict[str, Any]:
+    def known(case: Case) -> dict[str, Any]:
         return {"picture": restorer.restore(as_given(case.given), kernel=case.kernel) / 255}
 
     def sharpened(case: Case) -> dict[str, Any]:
-        def made(setting: tuple[float, float]) -> np.ndarray:
+        def result_of(setting: tuple[float, float]) -> np.ndarray:
             radius, amount = setting
             return case.given + amount * (case.given - gaussian_filter(case.given, (radius, radius, 0)))
 
-        return {"picture": best_of(case, "unsharp mask", made)}
+        return {"picture": best_of(case, "unsharp mask", result_of)}
 
     def wiener_of(case: Case, kernel: np.ndarray) -> np.ndarray:
         odd = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
@@ -219,29 +224,34 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
             lambda balance: by_channel(case.given, lambda plane: wiener(plane, odd, balance, clip=False)),
         )
 
+    def two_phase(case: Case) -> dict[str, Any]:
+        kernel = blind_kernel(case.given @ np.array(LUMA), BLIND_SIDE)
+        return {"picture": wiener_of(case, kernel), "kernel": kernel}
+
     def lucy(case: Case) -> dict[str, Any]:
-        made = best_of(
+        picture = best_of(
             case,
             "Richardson-Lucy",
             lambda count: by_channel(case.given, lambda plane: richardson_lucy(plane, case.kernel, count)),
         )
-        return {"picture": made}
+        return {"picture": picture}
 
     return {
         "given": lambda case: {"picture": case.given},
         "unsharp mask": sharpened,
+        "Xu and Jia 2010 + Wiener": two_phase,
         "Xu 2013 + Wiener": lambda case: {"picture": wiener_of(case, found(case).kernel)},
         f"{model}": ours,
         "Wiener, true kernel": lambda case: {"picture": wiener_of(case, case.kernel)},
         "Richardson-Lucy, true kernel": lucy,
-        f"{model}, true kernel": told,
+        f"{model}, true kernel": known,
     }
 
 
 def run(options: argparse.Namespace) -> None:
     weights = identity(describe(locate(options.model)))
     every, all_methods = list(cases(options)), methods(options.model)
-    known = scores_kept(options, weights, [name for name in all_methods if name.startswith(("Xu", options.model))])
+    known = scores_kept(options, weights, [name for name in all_methods if name.startswith(("Xu 2013", options.model))])
     if options.methods:
         all_methods = {name: all_methods[name] for name in options.methods}
     use_threads(1)
@@ -252,12 +262,12 @@ def run(options: argparse.Namespace) -> None:
                 row = known.setdefault(name, {})
                 if case.name not in row:
                     begun = time.perf_counter()
-                    made = method(case)
+                    result = method(case)
                     seconds = time.perf_counter() - begun
-                    psnr, ssim = scored(made["picture"], case.sharp)
+                    psnr, ssim = scored(result["picture"], case.sharp)
                     row[case.name] = {"psnr": round(psnr, 3), "ssim": round(ssim, 4), "seconds": round(seconds, 2)}
-                    if "kernel" in made:
-                        row[case.name]["likeness"] = round(likeness(made["kernel"], case.kernel), 3)
+                    if "kernel" in result:
+                        row[case.name]["likeness"] = round(likeness(result["kernel"], case.kernel), 3)
                 progress.advance(bar)
             result = {
                 "environment": environment(torch.device("cpu")),
@@ -269,10 +279,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def scores_kept(options: argparse.Namespace, weights: str, ours: list[str]) -> dict[str, Any]:
-    """The scores that the result file holds, by method, but those of methods that are to be run again.
+    """The scores in the result file, by method, without those of methods that must run again.
 
     Args:
-        ours: methods whose scores are of the weights.
+        weights: digest of the current weights.
+        ours: methods whose scores depend on the weights.
     """
     if not options.out.exists():
         return {}
@@ -282,10 +293,10 @@ def scores_kept(options: argparse.Namespace, weights: str, ours: list[str]) -> d
 
 
 def tables(path: Path, pictures: list[str]) -> str:
-    """The result as the documents show it: kinds of blur in the usual condition, and all conditions of one kind.
+    """The result as Markdown tables: all kinds of blur in the usual condition, and one kind in all conditions.
 
     Args:
-        pictures: those that count; all of them when there are none.
+        pictures: names of the pictures to average over; all if empty.
     """
     scores = {
         name: {key: row for key, row in rows.items() if not pictures or key.split("/")[2] in pictures}
@@ -295,14 +306,14 @@ def tables(path: Path, pictures: list[str]) -> str:
 
 
 def mean_of(rows: list[dict[str, float]]) -> str:
-    """PSNR and SSIM; nothing of no rows."""
+    """Mean PSNR and SSIM as text; empty without rows."""
     if not rows:
         return ""
     return f"{np.mean([row['psnr'] for row in rows]):.2f} / {np.mean([row['ssim'] for row in rows]):.3f}"
 
 
 def by_condition(scores: dict[str, Any], kind: str = KINDS[0]) -> str:
-    """PSNR and SSIM of each condition, of one kind of kernels."""
+    """A table of PSNR and SSIM in each condition, for one kind of kernels."""
     names = dict.fromkeys(key.split("/")[3] for key in scores["given"] if key.startswith(f"{kind}/"))
     conditions = sorted(names, key=lambda name: (Condition.named(name).quality or 0, Condition.named(name).noise))
     lines = ["| | " + " | ".join(conditions) + " |", "| --- |" + " --- |" * len(conditions)]
@@ -317,7 +328,7 @@ def by_condition(scores: dict[str, Any], kind: str = KINDS[0]) -> str:
 
 
 def by_kind(scores: dict[str, Any]) -> str:
-    """PSNR and SSIM of each kind of blur in the usual condition, and the gain of the worst kernel."""
+    """A table of PSNR and SSIM for each kind of blur in the usual condition, and of the gain for the worst kernel."""
     usual = {
         name: {key: row for key, row in rows.items() if key.split("/")[3] == USUAL} for name, rows in scores.items()
     }
@@ -348,11 +359,11 @@ def main() -> None:
         help="noise in hundredths of white, and JPEG's quality: 0, 2, 1+jpeg75, ...",
     )
     parser.add_argument("--methods", nargs="+", default=[], help="only these")
-    parser.add_argument("--again", nargs="+", default=[], help="methods whose scores are not kept")
+    parser.add_argument("--again", nargs="+", default=[], help="methods whose scores are computed again")
     parser.add_argument("--pictures", nargs="+", default=[], help="names without suffix, instead of --every")
     parser.add_argument("--model", default="photo-deblur")
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--table", action="store_true", help="print what the result file holds")
+    parser.add_argument("--table", action="store_true", help="print the tables of the result file")
     options = parser.parse_args()
     if not options.table:
         run(options)

@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/photos
 # The models of the page in the browser.
-PAGE_MODELS := photo-denoise lnca-denoise latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
+PAGE_MODELS := photo-denoise photo-deblur lnca-denoise latent-nafca-denoise latent-vitca-denoise latent-nafca-deblur latent-vitca-deblur
 PAGE := src/lnca/web/index.html
 # The last of them that is written.
 PAGE_WRITTEN := web/public/models/$(lastword $(PAGE_MODELS)).safetensors

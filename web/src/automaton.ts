@@ -1,26 +1,29 @@
-// What the worker asks of a picture's cells, whichever model runs them.
+// The worker's interface to the cells of a picture, for all models.
 import type { Rect } from './protocol'
+import type { Blur } from './running/deblurring'
 
 export interface Automaton {
-  /** Of the cells whose changes are told. */
+  /** The lattice of the cells whose changes are reported. */
   readonly rows: number
   readonly columns: number
-  /** Makes fresh cells of the whole picture. */
+  /** Initialises the cells from the whole picture. */
   begin(): Promise<void>
   /**
-   * One step of the cells that take part.
+   * One step of the active cells.
    *
-   * @returns how much each cell changed: the mean over its channels; undefined when it was given up
+   * @returns the mean absolute change of each cell over its channels; undefined if the step was cancelled
    */
   step(): Promise<Float32Array<ArrayBuffer> | undefined>
-  /** The picture as the cells have it now: RGBA bytes, of everything or of the part that takes part. */
+  /** The picture in the current state of the cells, RGBA bytes, whole or only the active part. */
   picture(everything: boolean): Promise<{ pixels: Uint8ClampedArray<ArrayBuffer>; rect: Rect }>
-  /** Puts changed RGBA bytes into the picture, whose cells begin anew; whether any has changed. */
+  /** Writes changed RGBA bytes into the picture, and initialises the cells there; returns whether any byte changed. */
   heal(pixels: Uint8Array, rect: Rect): Promise<boolean>
-  /** The steps have been made. */
+  /** Called when all steps are done. */
   rest(): void
-  /** Gives back what it has in the kernels' memory. */
+  /** Frees its memory in the kernels. */
   free(): void
-  /** Standard deviations of brightness and colour noise that the picture is restored at, on average, in 255ths. */
+  /** Mean standard deviations of brightness and colour noise that the model uses, in 255ths. */
   readonly noise?: { level: number; chroma: number }
+  /** What is known of the blur, of models that take it away with a kernel. */
+  readonly blur?: Blur
 }

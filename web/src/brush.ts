@@ -1,4 +1,4 @@
-// A brush that spoils what it passes over, once in a stroke, or marks where to restore.
+// A brush that corrupts the pixels under it, once in each stroke, or marks where to restore.
 import type { Rect } from './protocol'
 import { copy, motionBlur, normal, random } from './spoil'
 
@@ -7,7 +7,7 @@ export type Tool = 'move' | 'noise' | 'blur' | 'damage' | 'where'
 const NOISE = 45
 const BLUR = 9
 
-/** One stroke over a picture, which it changes. */
+/** One stroke over a picture, which is changed in place. */
 export class Stroke {
   private readonly covered: Uint8Array
   private readonly before: ImageData
@@ -26,14 +26,14 @@ export class Stroke {
     this.before = copy(picture)
   }
 
-  /** The part of the picture that the stroke has changed. */
+  /** The part of the picture that the stroke changed. */
   get rect(): Rect | undefined {
     if (!this.bounds) return undefined
     const { left, top, right, bottom } = this.bounds
     return { left, top, width: right - left, height: bottom - top }
   }
 
-  /** Goes on to a point; gives the part that was changed. */
+  /** Continues the stroke to a point; returns the changed part. */
   to(x: number, y: number): Rect {
     const from = this.last ?? { x, y }
     this.last = { x, y }
@@ -64,11 +64,11 @@ export class Stroke {
     return rect
   }
 
-  /** What a colour of a pixel of the part becomes. */
+  /** The new value of a colour of a pixel in the part. */
   private spoil(rect: Rect): (x: number, y: number, colour: number) => number {
     const { width, data } = this.before
     if (this.tool === 'noise') return (x, y, c) => data[4 * (y * width + x) + c] + NOISE * this.noise()
-    // Scratches: every second pixel is lost, and has some other brightness.
+    // Damage: every second pixel is replaced by a random brightness.
     if (this.tool === 'damage') {
       let value: number
       let lost: boolean
@@ -101,14 +101,14 @@ export function cut(picture: ImageData, { left, top, width, height }: Rect): Ima
   return result
 }
 
-/** The middle of a picture, as far as it has that many pixels. */
+/** The central part of a picture, at most that large. */
 export function middle(picture: ImageData, most: { width: number; height: number }): ImageData {
   const width = Math.min(most.width, picture.width)
   const height = Math.min(most.height, picture.height)
   return cut(picture, { left: (picture.width - width) >> 1, top: (picture.height - height) >> 1, width, height })
 }
 
-/** Of a point from a line. */
+/** Distance of a point from a line segment. */
 function distance(x: number, y: number, a: { x: number; y: number }, b: { x: number; y: number }): number {
   const [dx, dy] = [b.x - a.x, b.y - a.y]
   const along = dx || dy ? Math.min(Math.max(((x - a.x) * dx + (y - a.y) * dy) / (dx * dx + dy * dy), 0), 1) : 0

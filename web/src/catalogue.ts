@@ -1,4 +1,4 @@
-// The models of the page, best first; `make web` writes just these.
+// The models of the page, best first; `make web` converts exactly these.
 import type { Spoiling } from './spoil'
 
 export interface Model {
@@ -7,6 +7,8 @@ export interface Model {
   about: string
   /** Whether it takes a noise level. */
   noiseLevel?: boolean
+  /** Whether it takes a blur kernel. */
+  kernel?: boolean
 }
 
 export const MODELS: Model[] = [
@@ -15,6 +17,13 @@ export const MODELS: Model[] = [
     label: 'Photographs: noise',
     about: 'For noise of cameras, grain and JPEG, at full size. 3 steps.',
     noiseLevel: true,
+  },
+  {
+    name: 'photo-deblur',
+    label: 'Photographs: shaken hand',
+    about: 'Finds how the camera moved, or takes a kernel of yours, and undoes it. 3 rounds.',
+    noiseLevel: true,
+    kernel: true,
   },
   {
     name: 'lnca-denoise',
@@ -47,11 +56,11 @@ export interface Sample {
   label: string
   how: Spoiling
   model: string
-  /** Pixels of its middle part. */
+  /** The pixels of the central part. */
   side: number
 }
 
-/** The sample photograph, spoiled in the page, so that the clean one is known. */
+/** The sample photograph, corrupted in the page, so that the clean one is known. */
 export const SAMPLES: Sample[] = [
   { label: 'Night', how: 'camera', model: 'photo-denoise', side: 500 },
   { label: 'Lost pixels', how: 'grain', model: 'lnca-denoise', side: 500 },

@@ -1,4 +1,4 @@
-/** The element of that id. */
+/** The element with an id. */
 export function element<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T
 }

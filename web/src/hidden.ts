@@ -1,16 +1,16 @@
-// Colours of pixels that cannot be seen, out of the way while a picture is restored.
+// Replaces the colours of invisible (transparent) pixels while a picture is restored.
 
-/** Sums over squares, and how many pixels each is of. */
+/** Sums of colours over squares, with the numbers of pixels. */
 interface Level {
   width: number
   height: number
-  /** Red, green, blue and count, pixel by pixel. */
+  /** Red, green, blue and count for each square. */
   sums: Float32Array
 }
 
 /**
- * RGBA bytes in which hidden pixels have the mean colour of the visible ones around, in squares no larger than it takes
- * to find some; the same bytes where nothing is hidden, or nothing visible.
+ * RGBA bytes in which hidden pixels have the mean colour of the visible ones in the smallest square that has any; the
+ * same bytes if no pixel is hidden, or all are.
  */
 export function filled(pixels: Uint8Array, width: number, height: number): Uint8Array {
   let hidden = 0

@@ -1,4 +1,4 @@
-// How pictures come in: chosen, dropped, pasted, or as a sample.
+// The ways to open a picture: a file dialog, drag and drop, pasting, and samples.
 import { middle } from './brush'
 import type { Sample } from './catalogue'
 import { element } from './dom'
@@ -15,7 +15,7 @@ export function listenForPictures(take: (file: Blob, title: string) => void): vo
   for (const id of ['open', 'choose']) element(id).onclick = () => input.click()
   input.onchange = () => {
     takeFirst(input.files)
-    // So that the same file can be chosen again.
+    // Allows the same file to be chosen again.
     input.value = ''
   }
   document.addEventListener('paste', ({ clipboardData }) => takeFirst(clipboardData?.files))
@@ -33,7 +33,7 @@ export function listenForPictures(take: (file: Blob, title: string) => void): vo
   drawCells(element('cells'))
 }
 
-/** A button for each sample, with a close-up of what it has suffered. */
+/** A button for each sample, with a close-up of its corruption. */
 export function sampleButtons(picture: ImageData, samples: Sample[], take: (sample: Sample) => void): void {
   const closeUp = middle(picture, THUMBNAIL)
   for (const sample of samples) {
@@ -51,7 +51,7 @@ export function sampleButtons(picture: ImageData, samples: Sample[], take: (samp
   }
 }
 
-/** A small lattice: disorder on the left, order on the right. */
+/** Draws a small lattice, disordered on the left and ordered on the right. */
 function drawCells(drawing: HTMLElement): void {
   const draw = random(7)
   const size = 12

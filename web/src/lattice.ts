@@ -1,5 +1,5 @@
-// The cells of one picture of a latent automaton: stepped as a whole, encoded and decoded in tiles that reach as far as the model
-// does, so that large pictures fit into memory and tiles leave no seams.
+// The cells of a picture in a latent automaton. All cells step together; encoding and decoding use tiles with the context of the
+// model's receptive field, so that large pictures fit into memory and tiles leave no seams.
 import type { Automaton } from './automaton'
 import { around, grown, isSame, tiles, type Part } from './parts'
 import { Planes } from './planes'
@@ -8,7 +8,7 @@ import type { Grid } from './running/kernels'
 import type { Latent } from './running/latent'
 
 const TILE = 128
-// Cells beside changed pixels that begin anew, and cells beside those that go on.
+// Cells within the first distance from changed pixels are initialised again; those within the second one from these are updated.
 const ANEW = 2
 const AROUND = 3
 
@@ -17,15 +17,15 @@ export class Lattice implements Automaton {
   readonly columns: number
   private readonly planes: Planes
   private readonly cells: Grid
-  /** What goes past the cells, where the picture is a single tile. */
+  /** The features that bypass the cells, if the picture is a single tile. */
   private past?: Grid
-  /** While a part heals: where it lies and which of its cells take part. */
+  /** While a part is restored again: its position, and its active cells. */
   private part?: Part
   private active?: Uint8Array
 
   /**
    * @param pixels RGBA bytes
-   * @param tile cells on a tile's side
+   * @param tile side of a tile in cells
    */
   constructor(
     private readonly model: Latent,
@@ -81,7 +81,7 @@ export class Lattice implements Automaton {
     this.model.kernels.free(this.cells)
   }
 
-  /** A step of the cells that take part. */
+  /** One step of the active cells. */
   private stepPart(part: Part): Float32Array<ArrayBuffer> {
     const { kernels } = this.model
     const seen = grown(part, 1, this.planes.whole)
@@ -96,7 +96,7 @@ export class Lattice implements Automaton {
     return change
   }
 
-  /** Makes fresh cells of the picture, everywhere or in a part. */
+  /** Initialises the cells from the picture, everywhere or in a part. */
   private encode(part = this.planes.whole, only?: Uint8Array): void {
     for (const tile of tiles(part, this.tile)) {
       const seen = grown(tile, this.model.reach, this.planes.whole)
@@ -109,7 +109,7 @@ export class Lattice implements Automaton {
     }
   }
 
-  /** The picture as the cells have it now: RGBA bytes, of everything or of a part. */
+  /** The picture in the current state of the cells, RGBA bytes, whole or a part. */
   private decode(part = this.planes.whole): { pixels: Uint8ClampedArray<ArrayBuffer>; rect: Rect } {
     const { kernels, reach } = this.model
     const rect = this.planes.pixelsOf(part)
@@ -127,7 +127,7 @@ export class Lattice implements Automaton {
     return { pixels, rect }
   }
 
-  /** Keeps what goes past the cells of a part, if that is all of them, or gives it back. */
+  /** Keeps the features that bypass the cells if the part is the whole lattice, else frees them. */
   private keep(past: Grid, part: Part): void {
     if (past === this.past) return
     if (!isSame(part, this.planes.whole)) {
@@ -143,7 +143,7 @@ export class Lattice implements Automaton {
     this.past = undefined
   }
 
-  /** Puts cells of the part `of` in their places, as far as they lie in `part` and are marked. */
+  /** Writes the cells of the part `of` that lie in `part` and are marked. */
   private put(
     cells: Grid,
     of: Part,

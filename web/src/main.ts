@@ -1,8 +1,9 @@
-// The page: what is opened, what happens to it and what is shown of it.
+// The page: opens pictures, starts the restorer, and shows the results.
 import { cut, middle } from './brush'
 import { MODELS, SAMPLES, type Sample } from './catalogue'
 import { element, seconds } from './dom'
 import { listenForPictures, sampleButtons } from './intake'
+import { KernelPanel } from './kernelPanel'
 import type { Scores } from './metrics'
 import { download, mixed, PictureError, read } from './picture'
 import { Pointing } from './pointing'
@@ -33,21 +34,26 @@ const page = {
 }
 
 let name = ''
-/** As opened, as painted on, and without any spoiling where that is known. */
+/** The picture as opened, as painted on, and the clean one if it is known. */
 let opened: ImageData | undefined
 let given: ImageData
 let clean: ImageData | undefined
 let columns = 1
 let state: 'working' | 'paused' | 'done' | 'failed' = 'done'
-/** Whether the steps on the whole picture have been made, so that parts can heal. */
+/** Whether the steps on the whole picture are done, so that parts can be restored again. */
 let whole = false
-/** Whether the newest step is shown, and not one that was chosen. */
+/** Whether the newest step is shown, instead of a chosen one. */
 let following = true
 let shown: Frame | undefined
 
 const timeline = new Timeline(ROOM)
 const restorer = new Restorer(hear)
 const scorer = new Scorer(showScores)
+const kernel = new KernelPanel({
+  changed: () => opened && begin(),
+  complain,
+  title,
+})
 const view = new View(element<HTMLCanvasElement>('view'), () => {
   element('zoom').textContent = `${Math.round((100 * view.scale) / devicePixelRatio)}%`
 })
@@ -75,12 +81,18 @@ function open(picture: ImageData, title: string, reference?: ImageData): void {
   for (const control of document.querySelectorAll<HTMLInputElement>('#controls input, #scrub')) control.disabled = false
   element<HTMLButtonElement>('everywhere').disabled = true
   page.auto.checked = true
+  kernel.forget()
   view.open(picture)
   setSplit(0.5)
   begin()
 }
 
-/** Restores the given picture from the beginning. */
+/** The picture's name without the suffix. */
+function title(): string {
+  return name.replace(/\.[^.]*$/, '') || 'picture'
+}
+
+/** Restores the given picture from the start. */
 function begin(): void {
   timeline.clear()
   whole = false
@@ -94,7 +106,7 @@ function begin(): void {
   setState('working')
   restorer.pause(false)
   const noiseLevel = page.auto.checked ? undefined : Number(page.level.value)
-  restorer.restore(given, { model: page.model.value, noiseLevel })
+  restorer.restore(given, { model: page.model.value, noiseLevel, kernel: kernel.told })
   page.status.textContent = `Restoring ${name}`
   scorer.forget()
 }
@@ -102,7 +114,7 @@ function begin(): void {
 function hear(report: Report): void {
   switch (report.type) {
     case 'stage':
-      page.count.textContent = /tiles/.test(report.text) ? report.text : '…'
+      page.count.textContent = /\d/.test(report.text) ? report.text : '…'
       page.scrub.setAttribute('aria-valuetext', report.text)
       break
     case 'ready':
@@ -114,6 +126,9 @@ function hear(report: Report): void {
     case 'noise':
       if (page.auto.checked) page.level.value = String(report.level)
       showLevel(report.level)
+      break
+    case 'kernel':
+      kernel.show(report.kernel, report.confidence)
       break
     case 'progress':
       page.scrub.max = String(report.last)
@@ -162,7 +177,7 @@ function showNewest(): void {
   if (timeline.last) show(timeline.last)
 }
 
-/** A part was painted on. */
+/** Restores a part again that was painted on. */
 function healPart(left: number, top: number, width: number, height: number): void {
   element<HTMLButtonElement>('unspoil').disabled = false
   if (!whole || state === 'failed') {
@@ -194,19 +209,19 @@ function setSplit(share: number): void {
   view.draw()
 }
 
-/** What is shown and handed over: restored as far as is asked for, and only where it is marked. */
+/** The picture that is shown and saved: blended by the chosen shares, and restored only where marked. */
 function result(frame: Frame): ImageData {
   const mask = view.where
   return mask ? mixed(given, tempered(frame), mask) : tempered(frame)
 }
 
-/** A frame with the shares of the correction that are asked for; the first is the given picture anyhow. */
+/** A frame with the chosen shares of the correction; the first frame is the given picture in any case. */
 function tempered(frame: Frame): ImageData {
   const share = (id: keyof Shares) => Number(element<HTMLInputElement>(id).value) / 100
   return shared(given, frame.picture, { strength: share('strength'), luma: share('luma'), chroma: share('chroma') })
 }
 
-/** Says the noise level: estimated, or as it is set. */
+/** Shows the noise level, estimated or set. */
 function showLevel(level = Number(page.level.value)): void {
   const said = `${page.auto.checked ? 'about ' : ''}${level < 9.95 ? level.toFixed(1) : Math.round(level)}`
   element('level-said').textContent = said
@@ -248,9 +263,10 @@ async function takeSample({ label, how, model, side }: Sample): Promise<void> {
 
 function chooseModel(model: string): void {
   page.model.value = model
-  const { about, noiseLevel } = MODELS.find((entry) => entry.name === model)!
+  const { about, noiseLevel, kernel: takesKernel } = MODELS.find((entry) => entry.name === model)!
   element('about').textContent = about
   element('noise').hidden = !noiseLevel
+  kernel.hidden = !takesKernel
 }
 
 page.model.append(...MODELS.map(({ name, label }) => new Option(label, name)))
@@ -321,8 +337,7 @@ element('everywhere').onclick = () => {
   element<HTMLButtonElement>('everywhere').disabled = true
   score()
 }
-element('download').onclick = () =>
-  shown && void download(result(shown), `${name.replace(/\.[^.]*$/, '') || 'picture'}-restored.png`)
+element('download').onclick = () => shown && void download(result(shown), `${title()}-restored.png`)
 pointing.listen()
 
 const samplePicture = fetch(SAMPLE)

@@ -1,4 +1,4 @@
-// PSNR and SSIM as `lnca compare` has them: for values in [0, 1], of red, green and blue.
+// PSNR and SSIM as in `lnca compare`: for values in [0, 1], over red, green and blue.
 
 const WINDOW = 11
 const SIGMA = 1.5
@@ -7,7 +7,7 @@ const C2 = 0.03 ** 2
 
 export interface Scores {
   psnr: number
-  /** Undefined for pictures smaller than its window. */
+  /** Undefined for pictures smaller than the window. */
   ssim?: number
 }
 
@@ -55,7 +55,7 @@ function plane(picture: ImageData, colour: number): Float32Array {
   return result
 }
 
-/** Gaussian means where the window lies inside the picture. */
+/** Gaussian means, only where the window lies inside the picture. */
 function smooth(x: Float32Array, width: number, height: number): Float32Array {
   const weights = Array.from({ length: WINDOW }, (_, at) => Math.exp(-(((at - (WINDOW - 1) / 2) / SIGMA) ** 2) / 2))
   const sum = weights.reduce((a, b) => a + b)

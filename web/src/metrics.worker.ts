@@ -1,4 +1,4 @@
-// Scores in a thread of their own: a picture takes a moment.
+// Computes scores in a separate thread, because a picture takes some time.
 import { scores } from './metrics'
 
 self.onmessage = ({ data: { picture, clean } }: MessageEvent<{ picture: ImageData; clean: ImageData }>) => {

@@ -1,6 +1,6 @@
-// Parts of a lattice, and how they are cut.
+// Rectangular parts of a lattice.
 
-/** In cells; `bottom` and `right` are the first that do not belong to it. */
+/** A part in cells; `bottom` and `right` are exclusive. */
 export interface Part {
   top: number
   left: number
@@ -12,7 +12,7 @@ export function isSame(a: Part, b: Part): boolean {
   return a.top === b.top && a.left === b.left && a.bottom === b.bottom && a.right === b.right
 }
 
-/** The part and what is around it, as far as it lies in `whole`. */
+/** The part with a margin, clipped to `whole`. */
 export function grown(part: Part, by: number, whole: Part): Part {
   return {
     top: Math.max(part.top - by, 0),
@@ -22,7 +22,7 @@ export function grown(part: Part, by: number, whole: Part): Part {
   }
 }
 
-/** Tiles of nearly one size, none with more than `side` cells on a side. */
+/** Tiles of nearly equal size, with sides of at most `side` cells. */
 export function tiles(part: Part, side: number): Part[] {
   const split = (begin: number, end: number) => {
     const count = Math.ceil((end - begin) / side)
@@ -37,7 +37,7 @@ export function tiles(part: Part, side: number): Part[] {
   )
 }
 
-/** The smallest part with all marked cells, `columns` a row; undefined where there is none. */
+/** The smallest part with all marked cells, `columns` in a row; undefined if no cell is marked. */
 export function around(marks: Uint8Array, columns: number): Part | undefined {
   const part = { top: Infinity, left: Infinity, bottom: 0, right: 0 }
   marks.forEach((mark, index) => {
@@ -52,7 +52,7 @@ export function around(marks: Uint8Array, columns: number): Part | undefined {
   return part.bottom ? part : undefined
 }
 
-/** A part of what holds `whole`, rows of columns of channels. */
+/** The values of a part, from those of `whole`: rows of columns of channels. */
 export function taken(data: Float32Array, channels: number, whole: Part, part: Part): Float32Array {
   const [columns, width] = [whole.right - whole.left, channels * (part.right - part.left)]
   const result = new Float32Array((part.bottom - part.top) * width)

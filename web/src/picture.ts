@@ -1,13 +1,13 @@
-// Files in and out.
+// Reads and writes picture files.
 
 export const MOST_PIXELS = 16e6
 const MOST_BYTES = 200e6
 const SMALLEST_SIDE = 8
 
-/** A sentence for the person who chose the picture. */
+/** An error with a sentence for the user. */
 export class PictureError extends Error {}
 
-/** Reads a picture: RGBA bytes, upright. */
+/** Reads a picture as RGBA bytes, rotated upright. */
 export async function read(file: Blob): Promise<ImageData> {
   if (file.size > MOST_BYTES) {
     throw new PictureError(
@@ -34,7 +34,7 @@ export async function read(file: Blob): Promise<ImageData> {
   return picture
 }
 
-/** Width and height, before anything is decoded. */
+/** Width and height, without decoding the pixels. */
 async function size(file: Blob): Promise<{ width: number; height: number }> {
   const image = new Image()
   image.src = URL.createObjectURL(file)
@@ -53,11 +53,16 @@ function unreadable(): never {
   throw new PictureError('This is no picture that a browser can read. Take a JPEG, PNG, WebP, GIF or BMP.')
 }
 
-/** Hands a picture over as a PNG file. */
+/** Saves a picture as a PNG file. */
 export async function download(picture: ImageData, name: string): Promise<void> {
   const canvas = new OffscreenCanvas(picture.width, picture.height)
   canvas.getContext('2d')!.putImageData(picture, 0, 0)
-  const address = URL.createObjectURL(await canvas.convertToBlob({ type: 'image/png' }))
+  handOver(await canvas.convertToBlob({ type: 'image/png' }), name)
+}
+
+/** Saves a file. */
+export function handOver(file: Blob, name: string): void {
+  const address = URL.createObjectURL(file)
   const link = document.createElement('a')
   link.href = address
   link.download = name
@@ -65,7 +70,7 @@ export async function download(picture: ImageData, name: string): Promise<void> 
   setTimeout(() => URL.revokeObjectURL(address), 60_000)
 }
 
-/** The restored picture where the mask (alpha, one byte a pixel) says so, the given one elsewhere, and between. */
+/** The given and the restored picture, blended by a mask (one byte of alpha for each pixel). */
 export function mixed(given: ImageData, restored: ImageData, mask: Uint8ClampedArray): ImageData {
   const result = new ImageData(restored.data.slice(), restored.width, restored.height)
   for (let at = 0; at < result.data.length; at++) {

@@ -1,10 +1,10 @@
-// A picture as models take it: red, green and blue from 0 to 1, mirrored at the lower and right border to whole cells.
+// A picture as the input of models: red, green and blue in [0, 1], mirrored at the lower and right border to whole cells.
 import { filled } from './hidden'
 import { taken, type Part } from './parts'
 import type { Rect } from './protocol'
-import type { Picture } from './running/kernels'
+import type { Picture, Plane } from './running/kernels'
 
-// Red, green and blue of grey.
+// Weights of red, green and blue in the brightness.
 export const LUMINANCE = [0.299, 0.587, 0.114]
 
 export class Planes {
@@ -18,7 +18,7 @@ export class Planes {
 
   /**
    * @param pixels RGBA bytes
-   * @param side pixels on a cell's side
+   * @param side side of a cell in pixels
    */
   constructor(
     pixels: Uint8Array,
@@ -36,7 +36,7 @@ export class Planes {
     this.paint(filled(pixels, width, height), { left: 0, top: 0, width, height })
   }
 
-  /** Puts changed RGBA bytes into the picture; gives 1 for each cell that has changed pixels. */
+  /** Writes changed RGBA bytes into the picture; returns 1 for each cell with changed pixels. */
   paint(pixels: Uint8Array, rect: Rect): Uint8Array {
     const touched = new Uint8Array(this.rows * this.columns)
     const { data, stride, side } = this
@@ -49,7 +49,7 @@ export class Planes {
         for (let colour = 0; colour < 3; colour++) {
           const value = pixels[from + colour] / 255
           const to = 3 * (row * stride + column) + colour
-          // What is kept has fewer digits.
+          // The stored values have lower precision.
           changed ||= data[to] !== Math.fround(value)
           data[to] = value
         }
@@ -61,7 +61,7 @@ export class Planes {
     return touched
   }
 
-  /** The same marks, and all cells within so many of one that is marked. */
+  /** The marks, dilated by a number of cells. */
   spread(marks: Uint8Array, distance: number): Uint8Array {
     const result = new Uint8Array(marks.length)
     for (let row = 0; row < this.rows; row++) {
@@ -77,7 +77,7 @@ export class Planes {
     return result
   }
 
-  /** The pixels of a part, as far as the picture goes. */
+  /** The pixels of a part, clipped to the picture. */
   pixelsOf(part: Part): Rect {
     const left = part.left * this.side
     const top = part.top * this.side
@@ -96,16 +96,33 @@ export class Planes {
     return { data, rows: pixels.bottom - pixels.top, columns: pixels.right - pixels.left, channels: 3 }
   }
 
-  /** Writes values of the part `of` into the bytes of `rect`, as far as they lie in `area`. */
+  /** The three colours of a part of the picture's own pixels. */
+  colours({ left, top, width, height }: Rect): Plane[] {
+    return [0, 1, 2].map((colour) => {
+      const data = new Float32Array(width * height)
+      for (let row = 0, to = 0; row < height; row++) {
+        let from = 3 * ((top + row) * this.stride + left) + colour
+        for (let column = 0; column < width; column++, to++, from += 3) data[to] = this.data[from]
+      }
+      return { data, rows: height, columns: width }
+    })
+  }
+
+  /** Writes the values of the part `of` that lie in `area` into the bytes of `rect`. */
   draw(values: Float32Array, of: Part, area: Rect, pixels: Uint8ClampedArray, rect: Rect): void {
-    const { side, grey } = this
+    const { top, left, right } = inPixels(of, this.side)
+    this.drawPixels(values, { top, left, width: right - left }, area, pixels, rect)
+  }
+
+  /** The same for values that start at any pixel. */
+  drawPixels(values: Float32Array, of: Omit<Rect, 'height'>, area: Rect, pixels: Uint8ClampedArray, rect: Rect): void {
+    const { grey } = this
     const [red, green, blue] = LUMINANCE
-    const width = (of.right - of.left) * side
     for (let y = area.top; y < area.top + area.height; y++) {
-      let from = 3 * ((y - of.top * side) * width + area.left - of.left * side)
+      let from = 3 * ((y - of.top) * of.width + area.left - of.left)
       let to = 4 * ((y - rect.top) * rect.width + area.left - rect.left)
       for (let x = area.left; x < area.left + area.width; x++, from += 3, to += 4) {
-        // Clamped bytes round and clip by themselves.
+        // Uint8ClampedArray rounds and clips.
         if (grey) {
           const light = red * values[from] + green * values[from + 1] + blue * values[from + 2]
           pixels[to] = pixels[to + 1] = pixels[to + 2] = 255 * light
@@ -117,7 +134,7 @@ export class Planes {
     }
   }
 
-  /** Mirrors the lower and right border to whole cells, without the border row or column itself. */
+  /** Mirrors the lower and right border to whole cells, without repeating the border row or column. */
   private mirror(): void {
     const { data, width, height } = this
     const row = 3 * this.stride

@@ -14,11 +14,11 @@ const KEYBOARD_STEP = 40
 
 export interface Listener {
   picture(): ImageData
-  /** A stroke begins. */
+  /** Called when a stroke begins. */
   begin(): void
-  /** A stroke over this part has ended. */
+  /** Called when a stroke over this part has ended. */
   spoiled(left: number, top: number, width: number, height: number): void
-  /** Where to restore has changed. */
+  /** Called when the mask of where to restore has changed. */
   marked(): void
   split(share: number): void
 }
@@ -62,7 +62,7 @@ export class Pointing {
     this.view.brush = tool === 'move' ? undefined : this.radius
     this.view.cursor ??= { x: this.listener.picture().width / 2, y: this.listener.picture().height / 2 }
     element('hint').textContent = HINTS[tool]
-    // All of the restored picture is there to be painted on.
+    // Show the whole restored picture while it is painted on.
     if (tool !== 'move') this.listener.split(0)
     this.view.draw()
   }
@@ -76,7 +76,7 @@ export class Pointing {
     this.view.canvas.setPointerCapture(event.pointerId)
     this.pointers.set(event.pointerId, place)
     if (this.pointers.size > 1) {
-      // A second finger zooms, whatever the first was about to do.
+      // A second finger starts zooming and ends the action of the first one.
       this.end()
       return
     }
@@ -184,7 +184,7 @@ export class Pointing {
   }
 }
 
-/** All places of a move, which a browser may have put together. */
+/** All points of a move, which a browser may have merged into one event. */
 function passedBy(event: PointerEvent): PointerEvent[] {
   const places = event.getCoalescedEvents()
   return places.length ? places : [event]

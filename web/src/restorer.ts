@@ -1,15 +1,17 @@
-// Restores pictures in a worker. What a page of one's own needs (docs/web.md).
-import type { Rect, Report, Request } from './protocol'
+// Restores pictures in a worker: the interface for other pages (docs/web.md).
+import type { Kernel, Rect, Report, Request } from './protocol'
 
-export type { Rect, Report }
+export type { Kernel, Rect, Report }
 
 export interface Options {
-  /** A model of the folder `models`. */
+  /** The name of a model in the folder `models`. */
   model?: string
-  /** Cells on a tile's side, for pictures that are worked on in parts. */
+  /** Side of a tile in cells, for pictures that are restored in tiles. */
   tile?: number
-  /** Standard deviation of the noise in 255ths, for models that take it; estimated without it. */
+  /** Standard deviation of the noise in 255ths, for models that take it; estimated if undefined. */
   noiseLevel?: number
+  /** For models that take a blur kernel; estimated without it. */
+  kernel?: Kernel
 }
 
 export class Restorer {
@@ -17,8 +19,8 @@ export class Restorer {
   private run = 0
 
   /**
-   * @param watch is told of everything that happens to the newest picture
-   * @param models address of the folder with the models' files
+   * @param watch receives all messages about the newest picture
+   * @param models URL of the folder with the models' files
    */
   constructor(
     private readonly watch: (report: Report) => void,
@@ -37,15 +39,16 @@ export class Restorer {
     }
   }
 
-  /** Begins with a picture; whatever went on before it ends. */
-  restore(picture: ImageData, { model = 'photo-denoise', tile, noiseLevel }: Options = {}): void {
+  /** Starts with a picture, and cancels any earlier one. */
+  restore(picture: ImageData, { model = 'photo-denoise', tile, noiseLevel, kernel }: Options = {}): void {
     const pixels = picture.data.slice().buffer
     const { width, height } = picture
     const file = `${this.models}${model}.safetensors`
-    this.send({ type: 'restore', run: ++this.run, model: file, pixels, width, height, tile, noiseLevel }, pixels)
+    const told = { tile, noiseLevel, kernel }
+    this.send({ type: 'restore', run: ++this.run, model: file, pixels, width, height, ...told }, pixels)
   }
 
-  /** Begins anew where a part of the restored picture was changed. */
+  /** Restores a part of the restored picture again that was changed. */
   heal(part: ImageData, left: number, top: number): void {
     const pixels = part.data.slice().buffer
     this.send(
@@ -63,7 +66,7 @@ export class Restorer {
     this.send({ type: 'step' })
   }
 
-  /** Takes at least so many milliseconds a step. */
+  /** Sets the shortest time of a step in milliseconds. */
   pace(milliseconds: number): void {
     this.send({ type: 'pace', milliseconds })
   }
@@ -77,7 +80,7 @@ export class Restorer {
   }
 }
 
-/** The picture restored, with a worker of its own. */
+/** Restores one picture in its own worker. */
 export function restore(picture: ImageData, options: Options = {}, models?: string): Promise<ImageData> {
   return new Promise((resolve, reject) => {
     let last: ImageData

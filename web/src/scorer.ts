@@ -1,4 +1,4 @@
-// Asks the scoring worker for one picture at a time; of those that come meanwhile only the newest counts.
+// Sends one picture at a time to the scoring worker; of those that arrive meanwhile only the newest is kept.
 import type { Scores } from './metrics'
 
 interface Question {
@@ -14,7 +14,7 @@ export class Scorer {
   })
   private waiting?: Question
   private busy = false
-  /** Scores of the picture that was given, until it changes. */
+  /** The scores of the given picture, until it changes. */
   private given?: Scores
 
   constructor(private readonly tell: (before: Scores, after: Scores) => void) {}
@@ -24,7 +24,7 @@ export class Scorer {
     if (!this.busy) void this.work()
   }
 
-  /** The given picture has changed. */
+  /** Must be called when the given picture has changed. */
   forget(): void {
     this.given = undefined
   }

@@ -1,4 +1,4 @@
-// How much of the correction is taken, in brightness and in colour.
+// The shares of the correction that are applied, in brightness and in colour.
 import { LUMINANCE } from './planes'
 
 /** Each from 0 to 1; `strength` is the common factor. */
@@ -8,7 +8,7 @@ export interface Shares {
   chroma: number
 }
 
-/** The given picture with these shares of the correction; a correction that is equal in all colours is of brightness. */
+/** The given picture with these shares of the correction. The part that is equal in all channels is brightness. */
 export function shared(given: ImageData, restored: ImageData, { strength, luma, chroma }: Shares): ImageData {
   if (strength === 1 && luma === 1 && chroma === 1) return restored
   const result = new ImageData(restored.data.slice(), restored.width, restored.height)
@@ -20,7 +20,7 @@ export function shared(given: ImageData, restored: ImageData, { strength, luma, 
       correction[c] = after[at + c] - before[at + c]
       bright += LUMINANCE[c] * correction[c]
     }
-    // Clamped bytes round and clip by themselves.
+    // Uint8ClampedArray rounds and clips.
     for (let c = 0; c < 3; c++) {
       data[at + c] = before[at + c] + strength * (luma * bright + chroma * (correction[c] - bright))
     }

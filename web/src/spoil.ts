@@ -1,6 +1,6 @@
-// What spoils a picture: the noise and blur that the models know, and damage.
+// Corruptions of pictures: the noise and blur of the models' tasks, and damage.
 
-/** Uniform numbers in [0, 1), the same ones for the same seed (mulberry32). */
+/** Uniform random numbers in [0, 1), determined by the seed (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed
   return () => {
@@ -11,7 +11,7 @@ export function random(seed: number): () => number {
   }
 }
 
-/** Normal numbers (Box and Muller). */
+/** Normal random numbers (Box and Muller). */
 export function normal(draw: () => number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
 }
@@ -19,15 +19,15 @@ export function normal(draw: () => number): () => number {
 export type Spoiling = 'none' | 'camera' | 'grain'
 
 const GAMMA = 2.2
-// Variances of a camera's shot and read noise at night, white being 1.
+// Variances of the shot and read noise of a camera at night, relative to white.
 const SHOT = 0.008
 const READ = 8e-5
 const BALANCE = [1 / 1.9, 1, 1 / 1.7]
-// The paper's noise: share of the pixels, and deviation.
+// The paper's noise: share of the pixels, and standard deviation.
 const SHARE = 0.5
 const DEVIATION = 0.2
 
-/** A spoiled copy of a picture; the same seed gives the same one. */
+/** A corrupted copy of a picture, determined by the seed. */
 export function spoiled(picture: ImageData, how: Spoiling, seed = 1): ImageData {
   const draw = random(seed)
   switch (how) {
@@ -44,7 +44,7 @@ export function copy({ data, width, height }: ImageData): ImageData {
   return new ImageData(data.slice(), width, height)
 }
 
-/** Noise of a camera's sensor, which sees one colour a pixel and fills in the others (`lnca.degradation.camera_noise`). */
+/** Sensor noise of a camera with a colour filter array, after demosaicing (`lnca.degradation.camera_noise`). */
 function cameraNoise(picture: ImageData, noise: () => number): ImageData {
   const { width, height } = picture
   const raw = new Float32Array(width * height)
@@ -80,7 +80,7 @@ function cameraNoise(picture: ImageData, noise: () => number): ImageData {
   return result
 }
 
-/** The paper's noise: some pixels get one value for all colours (`lnca.corruption.masked_noise`). */
+/** The paper's noise: some pixels get the same noise in all colours (`lnca.corruption.masked_noise`). */
 function grain(picture: ImageData, draw: () => number): ImageData {
   const noise = normal(draw)
   const result = copy(picture)
@@ -91,7 +91,7 @@ function grain(picture: ImageData, draw: () => number): ImageData {
   return result
 }
 
-/** The mean along a line of `length` pixels (`lnca.corruption.motion_blur`). */
+/** Motion blur: the mean along a line of `length` pixels (`lnca.corruption.motion_blur`). */
 export function motionBlur(picture: ImageData, angle: number, length: number): ImageData {
   const { width, height, data } = picture
   const result = copy(picture)

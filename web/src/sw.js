@@ -1,4 +1,4 @@
-// Keeps the page for when there is no network, and isolates it from other origins where its server does not.
+// Caches the page for use without a network, and makes it cross-origin isolated if its server does not.
 const FILES = __FILES__
 const CACHE = 'lnca-__VERSION__'
 

@@ -1,20 +1,20 @@
-// The pictures after each step, as many as there is room for.
+// The pictures after each step, within a memory limit.
 import type { Rect } from './protocol'
 
 export interface Frame {
   step: number
   picture: ImageData
-  /** Mean change of each cell, row by row. */
+  /** The mean change of each cell, row by row. */
   change: Float32Array
 }
 
 export class Timeline {
   private frames: Frame[] = []
 
-  /** @param room bytes that frames may take */
+  /** @param room largest total size of the frames in bytes */
   constructor(private readonly room: number) {}
 
-  /** Adds a whole picture, or a part of one over the last. */
+  /** Adds a whole picture, or a part that changes the last one. */
   add(
     step: number,
     pixels: Uint8ClampedArray<ArrayBuffer>,
@@ -38,7 +38,7 @@ export class Timeline {
     const frame = { step, picture, change }
     if (this.last?.step === step) this.frames.pop()
     this.frames.push(frame)
-    // The first and the last are needed; of the others every second one goes.
+    // Keep the first and the last frame, and drop every second one of the others.
     while (this.frames.length > 3 && this.bytes > this.room) {
       this.frames = this.frames.filter((_, index) => index % 2 === 0 || index === this.frames.length - 1)
     }

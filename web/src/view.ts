@@ -1,25 +1,25 @@
-// The canvas: before and after, where to restore, the heat map, the brush; zoom and pan.
+// The canvas: before and after, the mask, the heat map and the brush; zoom and pan.
 
 export interface Point {
   x: number
   y: number
 }
 
-/** A cell whose channels change by more than this on average still changes. */
+/** A cell has not settled if its mean change over channels is above this. */
 export const CHANGED = 0.01
 
 const MOST_ZOOM = 32
-// Changes of a cell that are drawn as nothing and as most, by their logarithm.
+// The range of changes in the heat map, on a logarithmic scale.
 const COLD = 0.002
 const HOT = 0.5
 const SHARP = 3
 const MARGIN = 16
 
 export class View {
-  /** Where before ends and after begins, as a share of the width; 0 shows all of after. */
+  /** The position of the line between before and after, as a fraction of the width; 0 shows only after. */
   split = 0
   heat = false
-  /** Radius of the brush in the picture's pixels, while there is one. */
+  /** Radius of the brush in pixels of the picture, while there is one. */
   brush?: number
   cursor?: Point
   private zoom = 1
@@ -31,7 +31,7 @@ export class View {
   private readonly after = layer()
   private readonly blended = layer()
   private readonly map = layer()
-  /** Its alpha says where to restore. */
+  /** The mask: its alpha is where to restore. */
   private readonly mask = layer()
   private masked = false
   private scheduled = false
@@ -49,7 +49,7 @@ export class View {
     }).observe(canvas)
   }
 
-  /** Another picture, without any restoration yet. */
+  /** Shows another picture, which is not restored yet. */
   open(given: ImageData): void {
     this.width = given.width
     this.height = given.height
@@ -74,14 +74,14 @@ export class View {
     this.draw()
   }
 
-  /** A part of both, while it is painted. */
+  /** Updates a part of both pictures, while it is painted. */
   paint(picture: ImageData, left: number, top: number): void {
     this.before.putImageData(picture, left, top)
     this.after.putImageData(picture, left, top)
     this.draw()
   }
 
-  /** How much each cell changed, `columns` a row. */
+  /** Sets the changes of the cells, `columns` in a row. */
   setChange(change: Float32Array, columns: number): void {
     const rows = change.length / columns
     const picture = new ImageData(columns, rows)
@@ -95,7 +95,7 @@ export class View {
     this.draw()
   }
 
-  /** Marks a place to restore, with a soft rim. */
+  /** Marks a disc to restore, with a soft edge. */
   mark({ x, y }: Point, radius: number): void {
     const soft = this.mask.createRadialGradient(x, y, radius / 2, x, y, radius)
     soft.addColorStop(0, '#fff')
@@ -112,12 +112,12 @@ export class View {
     this.draw()
   }
 
-  /** RGBA bytes whose alpha says where to restore; undefined: everywhere. */
+  /** RGBA bytes whose alpha is the mask; undefined means everywhere. */
   get where(): Uint8ClampedArray | undefined {
     return this.masked ? this.mask.getImageData(0, 0, this.width, this.height).data : undefined
   }
 
-  /** Device pixels a pixel of the picture. */
+  /** Device pixels for each pixel of the picture. */
   get scale(): number {
     return this.zoom
   }
@@ -132,7 +132,7 @@ export class View {
     this.draw()
   }
 
-  /** Zooms by a factor around a point of the canvas, its middle without one. */
+  /** Zooms by a factor around a point of the canvas; around its centre if undefined. */
   zoomBy(factor: number, around: Point = { x: this.canvas.width / 2, y: this.canvas.height / 2 }): void {
     const zoom = Math.min(Math.max(this.zoom * factor, 0.02), MOST_ZOOM)
     this.offset.x = around.x - ((around.x - this.offset.x) * zoom) / this.zoom
@@ -142,7 +142,7 @@ export class View {
     this.draw()
   }
 
-  /** As many pixels of the page as of the picture. */
+  /** Zooms to one pixel of the page for each pixel of the picture. */
   actual(): void {
     this.zoomBy(devicePixelRatio / this.zoom)
   }
@@ -154,18 +154,18 @@ export class View {
     this.draw()
   }
 
-  /** The point of the canvas, in its own pixels, where the pointer is. */
+  /** The position of the pointer in pixels of the canvas. */
   place(event: MouseEvent): Point {
     const box = this.canvas.getBoundingClientRect()
     return { x: (event.clientX - box.left) * devicePixelRatio, y: (event.clientY - box.top) * devicePixelRatio }
   }
 
-  /** The point of the picture at a point of the canvas. */
+  /** The position in the picture of a point of the canvas. */
   inPicture({ x, y }: Point): Point {
     return { x: (x - this.offset.x) / this.zoom, y: (y - this.offset.y) / this.zoom }
   }
 
-  /** The share of the width at a point of the canvas. */
+  /** The position of a point of the canvas as a fraction of the width. */
   shareAt(point: Point): number {
     return Math.min(Math.max(this.inPicture(point).x / this.width, 0), 1)
   }
@@ -254,7 +254,7 @@ export class View {
     }
   }
 
-  /** Before, and after where the mask says so. */
+  /** The given picture, with the restored one where the mask is set. */
   private blend(): CanvasImageSource {
     const { blended } = this
     blended.globalCompositeOperation = 'copy'
@@ -267,7 +267,7 @@ export class View {
   }
 }
 
-// Deep violet over red and orange to a light yellow.
+// The colour map of the heat map: violet, red, orange, light yellow.
 const HEAT = [
   [40, 11, 84],
   [140, 41, 99],
@@ -276,7 +276,7 @@ const HEAT = [
   [252, 255, 164],
 ]
 
-/** Of a heat in [0, 1]. */
+/** The colour of a value in [0, 1]. */
 function colour(heat: number): number[] {
   const place = heat * (HEAT.length - 1)
   const below = Math.min(Math.floor(place), HEAT.length - 2)

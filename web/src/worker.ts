@@ -1,11 +1,13 @@
-// The worker: one piece of work at a time, and between two of them it listens to the page.
+// The worker. It does one unit of work at a time, and receives messages of the page in between.
 import type { Automaton } from './automaton'
 import { Lattice } from './lattice'
+import { Deblurred } from './deblurred'
+import { kernelOf } from './kernelFile'
 import type { Report, Request } from './protocol'
 import type { Help, Kernels } from './running/kernels'
 import { Latent } from './running/latent'
-import { loadKernels, loadModel } from './running/load'
-import type { Pyramid } from './running/pyramid'
+import { asPicture, Deblurring } from './running/deblurring'
+import { loadKernels, loadModel, type Model } from './running/load'
 import { Tiled } from './tiled'
 
 type Restore = Extract<Request, { type: 'restore' }>
@@ -23,7 +25,7 @@ interface Job {
   drawn: number
 }
 
-// A drawing that takes longer than this many milliseconds is made less often than a step.
+// If drawing takes longer than this many milliseconds, not every step is drawn.
 const QUICK = 900
 
 const folder = new URL(/* @vite-ignore */ '../kernels/', import.meta.url).href
@@ -37,7 +39,7 @@ let single = false
 let pace = 0
 let kernels: Kernels | undefined
 const helpers: Worker[] = []
-let loaded: { address: string; model: Latent | Pyramid } | undefined
+let loaded: { address: string; model: Model } | undefined
 let wake = () => {}
 
 function report(message: Report, transfer: Transferable[] = []): void {
@@ -102,26 +104,33 @@ async function begin(): Promise<void> {
   report({ type: 'ready', run, steps, threads: kernels!.threads, rows, columns })
   await automaton.begin()
   if (waiting) return
-  tellNoise(run, automaton)
+  tellFound(run, automaton)
   job.left = steps
   await draw(job, new Float32Array(rows * columns))
 }
 
-function made({ run, pixels, width, height, tile, noiseLevel }: Restore, model: Latent | Pyramid): Automaton {
+function made({ run, pixels, width, height, tile, noiseLevel, kernel }: Restore, model: Model): Automaton {
   const bytes = new Uint8Array(pixels)
-  if (model instanceof Latent) return new Lattice(model, bytes, width, height, tile)
-  return new Tiled(model, bytes, width, height, tile, noiseLevel, async (done, all) => {
-    if (all > 1) report({ type: 'stage', run, text: `${done} of ${all} tiles` })
+  const goOn = async (text?: string) => {
+    if (text) report({ type: 'stage', run, text })
     await rest(0)
     return !waiting
-  })
+  }
+  if (model instanceof Latent) return new Lattice(model, bytes, width, height, tile)
+  if (model instanceof Deblurring)
+    return new Deblurred(model, bytes, width, height, { noiseLevel, kernel: kernelOf(kernel, width, height) }, goOn)
+  return new Tiled(model, bytes, width, height, tile, noiseLevel, (done, all) =>
+    goOn(all > 1 ? `${done} of ${all} tiles` : undefined),
+  )
 }
 
-function tellNoise(run: number, { noise }: Automaton): void {
+/** Reports the estimates for a picture. */
+function tellFound(run: number, { noise, blur }: Automaton): void {
   if (noise) report({ type: 'noise', run, ...noise })
+  if (blur) report({ type: 'kernel', run, kernel: asPicture(blur), confidence: blur.confidence })
 }
 
-async function load(address: string): Promise<Latent | Pyramid> {
+async function load(address: string): Promise<Model> {
   kernels ??= await loadKernels(folder, start)
   if (loaded?.address !== address) {
     loaded?.model.free()
@@ -131,14 +140,14 @@ async function load(address: string): Promise<Latent | Pyramid> {
   return loaded.model
 }
 
-/** Starts a thread beside this one. */
+/** Starts another thread. */
 function start(help: Help): void {
   const helper = new Worker(new URL('./running/thread.ts', import.meta.url), { type: 'module', name: 'lnca thread' })
   helper.postMessage(help)
   helpers.push(helper)
 }
 
-/** What has failed may have left anything in the kernels' memory, which is begun anew. */
+/** Discards the kernels after an error, because their memory is in an unknown state. */
 function forget(): void {
   for (const helper of helpers.splice(0)) helper.terminate()
   job = loaded = kernels = undefined
@@ -164,27 +173,28 @@ async function advance(current: Job): Promise<void> {
 async function draw(current: Job, change: Float32Array<ArrayBuffer>): Promise<void> {
   const { run, step } = current
   const start = performance.now()
-  // A part that has healed is drawn with all that is around it, which it may have changed a little.
+  // Draw a restored part with its surroundings, which may have changed slightly.
   const { pixels, rect } = await current.automaton.picture(!current.left)
   current.drawn = performance.now()
   current.drawing = current.drawn - start
   report({ type: 'frame', run, step, pixels: pixels.buffer, rect, change }, [pixels.buffer, change.buffer])
 }
 
-/** Cells whose pixels have changed begin anew; the others stay as they are. */
+/** Initialises the cells whose pixels have changed; the others stay. */
 async function absorb(current: Job, { run, pixels, rect }: Heal): Promise<void> {
   if (run !== current.run) return
   const { automaton } = current
   const begun = performance.now()
   if (!(await automaton.heal(new Uint8Array(pixels), rect))) return
   if (!current.left) current.begun = begun
-  tellNoise(run, automaton)
+  if (waiting) return
+  tellFound(run, automaton)
   current.left = current.steps
   report({ type: 'progress', run, step: current.step, last: current.step + current.left })
   await draw(current, new Float32Array(automaton.rows * automaton.columns))
 }
 
-/** Waits so many milliseconds, or until the page says something; lets messages in at the least. */
+/** Waits for a time in milliseconds, or until a message arrives; lets pending messages in at any time. */
 function rest(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     if (milliseconds <= 0) {

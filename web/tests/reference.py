@@ -5,6 +5,9 @@
 writes clean.png, given.png, small.png, grey.png and alpha.png to a folder, for each model MODEL.png, which is given.png
 restored, and what the first model makes of the last three, small-restored.png and so on; of wide.png, which is cut into
 tiles; and of given.png at a noise level of 40, given-at-40.png, and with shares of the correction, given-shares.png.
+Of photo-deblur there are shaken.png, the kernel that is found in it, shaken-kernel.png, and shaken-restored.png; and
+psf.png, a kernel of 16 bits, psf-colours.png, the same in colours of 8 bits, and what shaken.png becomes with each,
+psf-restored.png and psf-colours-restored.png.
 """
 
 import sys
@@ -13,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.signal import fftconvolve
 
 import lnca
 from lnca.degradation.paper import masked_noise
+from lnca.degradation.shake import shaken_kernel
 from lnca.demo import photograph
 from lnca.randomness import generator
+from lnca.restoration.kernel import read_kernel, write_kernel
 from lnca.restoration.pictures import to_image, to_tensor
 
 # No multiples of a cell's side.
@@ -30,6 +36,23 @@ def kept_by_a_canvas(picture: Image.Image) -> Image.Image:
     colours, alpha = values[..., :3], values[..., 3:]
     colours = ((colours * alpha / 255).round() * 255 / alpha).round()
     return Image.fromarray(np.concatenate([colours, alpha], -1).astype(np.uint8))
+
+
+def shaken(folder: Path) -> None:
+    """Writes what is about photo-deblur."""
+    kernel = shaken_kernel(9, 13, np.random.default_rng(2))
+    sharp = np.asarray(photograph().crop((160, 200, 160 + 92 + 12, 200 + 84 + 12)), np.float64)
+    planes = [fftconvolve(sharp[..., colour], kernel, "valid") for colour in range(3)]
+    given = Image.fromarray(np.stack(planes, -1).round().clip(0, 255).astype(np.uint8))
+    given.save(folder / "shaken.png")
+    restored, found = lnca.deblur(given, return_kernel=True)
+    restored.save(folder / "shaken-restored.png")
+    write_kernel(folder / "shaken-kernel.png", found)
+    write_kernel(folder / "psf.png", kernel)
+    colours = np.stack([kernel * share for share in (0.5, 1.0, 0.2)], -1)
+    Image.fromarray((colours / colours.max() * 255).round().astype(np.uint8)).save(folder / "psf-colours.png")
+    lnca.deblur(given, read_kernel(folder / "psf.png")).save(folder / "psf-restored.png")
+    lnca.deblur(given, read_kernel(folder / "psf-colours.png")).save(folder / "psf-colours-restored.png")
 
 
 def main(folder: Path, models: list[str]) -> None:
@@ -53,6 +76,7 @@ def main(folder: Path, models: list[str]) -> None:
     lnca.restore(given, model=models[0], noise_level=40).save(folder / "given-at-40.png")
     shared = lnca.restore(given, model=models[0], strength=0.8, luma=0.5, chroma=0.0)
     shared.save(folder / "given-shares.png")
+    shaken(folder)
     for model in models:
         lnca.restore(given, model=model).save(folder / f"{model}.png")
 

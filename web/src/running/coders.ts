@@ -1,14 +1,14 @@
-// What goes around a latent automaton, as src/lnca/runtime/autoencoder.py and residual.py run it, of a whole tile at a time.
+// Encoder and decoder of a latent automaton, as in src/lnca/runtime/autoencoder.py and residual.py, for a whole tile at a time.
 import type { LatentFacts } from './file'
 import type { Grid, Kernels, Layer, Picture } from './kernels'
 import type { Kept } from './layers'
 
 export interface Coder {
-  /** What goes past the cells of a picture; its sides are multiples of a cell's. */
+  /** The features that bypass the cells; the sides of the picture are multiples of a cell's. */
   past(image: Picture): Grid
-  /** The latent of the cells, of a picture and what goes past them. */
+  /** The latent, from the picture and the features that bypass the cells. */
   encode(image: Picture, past: Grid): Grid
-  /** The picture (rows, columns, 3) in [0, 1], of what the cells put out, which is given back. */
+  /** The picture (rows, columns, 3) in [0, 1], from the cells' output, which is freed. */
   decode(image: Picture, past: Grid, output: Grid): Grid
 }
 
@@ -60,7 +60,7 @@ class Autoencoder implements Coder {
   }
 }
 
-/** A path at full resolution, beside cells that correct it. */
+/** The residual coder: a path at full resolution, and a correction from the cells. */
 class ResidualCoder implements Coder {
   private readonly features: Layer[]
   private readonly gather: Layer[]
@@ -108,7 +108,7 @@ class ResidualCoder implements Coder {
   }
 }
 
-/** What layers make, one after the other, of a grid, which is given back. */
+/** The output of a sequence of layers for a grid, which is freed. */
 function chained(kernels: Kernels, layers: Layer[], grid: Grid): Grid {
   for (const layer of layers) {
     const next = kernels.convolve(layer, grid)

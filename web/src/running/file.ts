@@ -1,6 +1,7 @@
 // A model's file, as tools/page_models.py writes it: tensors in the format of safetensors, and a header.
+import type { DeblurringNumbers } from './deblurring'
 
-/** What the header says of a layer. */
+/** The header's fields of a layer. */
 export interface LayerFacts {
   activation: 'swish' | 'sigmoid' | 'none' | 'relu'
   stride: 1 | 2
@@ -9,19 +10,21 @@ export interface LayerFacts {
 
 interface Common {
   version: number
+  /** Hash of all its tensors. */
+  sha256: string
   steps: number
-  /** Pixels on a cell's side. */
+  /** Side of a cell in pixels. */
   multiple: number
-  /** Cells that a tile has to see around itself. */
+  /** Radius of the receptive field in cells. */
   reach: number
   layers: Record<string, LayerFacts>
 }
 
-export interface PyramidFacts extends Common {
-  form: 'pyramid'
-  /** The same for what its cells say of the noise. */
+/** Fields of an automaton on three lattices. */
+export interface PyramidNumbers extends Common {
+  /** Radius of the receptive field of the noise features, in cells. */
   guess_reach: number
-  /** As src/lnca/runtime/noise_level.py explains them. */
+  /** Constants of src/lnca/runtime/noise_level.py. */
   little: number
   statement_scales: number
   energy_scales: number
@@ -31,15 +34,28 @@ export interface PyramidFacts extends Common {
   lowest: number
   highest: number
   surest: number
-  /** As src/lnca/runtime/pyramid.py does. */
+  /** Constants of src/lnca/runtime/pyramid.py. */
   level_input_scale: number
   full: number
+}
+
+export interface PyramidFacts extends PyramidNumbers {
+  form: 'pyramid'
+}
+
+/** Those of its cells are there as well, unless another model's file holds them. */
+export interface DeblurFacts extends PyramidNumbers {
+  form: 'deblurring'
+  rounds: number
+  numbers: DeblurringNumbers
+  /** Model that holds the cells, and the hash of its tensors. */
+  shared?: { model: string; sha256: string }
 }
 
 export interface LatentFacts extends Common {
   form: 'latent'
   coder: 'autoencoder' | 'residual'
-  /** Of a residual coder: pixels on the side of a position, and positions on that of a cell. */
+  /** For a residual coder: side of a position in pixels, and side of a cell in positions. */
   shrink?: number
   places?: number
   rule: {
@@ -69,11 +85,11 @@ const HEADER = 'lnca-page'
 const VERSION = 1
 
 export class ModelFile {
-  readonly facts: PyramidFacts | LatentFacts
+  readonly facts: PyramidFacts | LatentFacts | DeblurFacts
   private readonly tensors: Record<string, Entry>
   private readonly begin: number
 
-  /** @throws where it is no file of a model for the page, or of another version */
+  /** @throws if it is no model file for the page, or has another version */
   constructor(private readonly bytes: ArrayBuffer) {
     try {
       const size = Number(new DataView(bytes).getBigUint64(0, true))
@@ -87,7 +103,7 @@ export class ModelFile {
     if (this.facts.version !== VERSION) throw new Error('the model’s file is of another version')
   }
 
-  /** Its numbers; of a name with a shape. */
+  /** The values of a tensor, with its shape. */
   tensor(name: string): Tensor {
     const entry = this.tensors[name]
     if (!entry) throw new Error(`${name} is missing in the model’s file`)
@@ -98,7 +114,7 @@ export class ModelFile {
   }
 }
 
-/** float16 as float32, which has the same bits elsewhere; what is below 2^-14 is a multiple of 2^-24. */
+/** Converts float16 to float32 by moving bits; numbers below 2^-14 are multiples of 2^-24. */
 function widened(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const result = new Float32Array(halves.length)
   const bits = new Uint32Array(result.buffer)

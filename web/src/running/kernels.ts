@@ -1,7 +1,7 @@
-// lnca's C++ kernels (src/lnca/runtime/cpu) in WebAssembly, and the memory that they work in.
+// lnca's C++ kernels (src/lnca/runtime/cpu) in WebAssembly, and their memory.
 import type { Part } from '../parts'
 
-/** A picture or a lattice in the kernels' memory: float32; rows, then columns, then channels. */
+/** A picture or lattice in the kernels' memory: float32 in order of rows, columns and channels. */
 export interface Grid {
   /** Address of the first number. */
   at: number
@@ -10,7 +10,7 @@ export interface Grid {
   channels: number
 }
 
-/** The same outside of it. */
+/** A picture or lattice outside of the kernels' memory. */
 export interface Picture {
   data: Float32Array
   rows: number
@@ -18,20 +18,35 @@ export interface Picture {
   channels: number
 }
 
+/** One number for each pixel. */
+export interface Plane {
+  data: Float32Array
+  rows: number
+  columns: number
+}
+
+/** Of a real picture, whose other half is the conjugate of this one: (rows, columns / 2 + 1). */
+export interface Spectrum {
+  re: Float32Array
+  im: Float32Array
+  rows: number
+  columns: number
+}
+
 /** What a helping thread is told, which is to call `help`. */
 export interface Help {
   module: WebAssembly.Module
   memory: WebAssembly.Memory
-  /** Where its stack begins; it grows downwards. */
+  /** The upper end of its stack, which grows downwards. */
   stack: number
 }
 
-/** As cpu/plan.h numbers them. */
+/** The numbers are those of cpu/plan.h. */
 export const KINDS = { same: 0, halving: 1, doubling: 2, pointwise: 3, winograd: 4 } as const
 export const ACTIVATIONS = { swish: 0, sigmoid: 1, none: 2, relu: 3 } as const
 export const RULES = { nafca: 0, vitca: 1 } as const
 
-/** A convolution whose weights lie in the memory. */
+/** A convolution whose weights are in the kernels' memory. */
 export interface Layer {
   kind: (typeof KINDS)[keyof typeof KINDS]
   activation: (typeof ACTIVATIONS)[keyof typeof ACTIVATIONS]
@@ -41,7 +56,7 @@ export interface Layer {
   bias: number
 }
 
-/** A rule whose weights lie in the memory; see `page_step`. */
+/** A rule whose weights are in the kernels' memory; see `page_step`. */
 export interface Rule {
   kind: (typeof RULES)[keyof typeof RULES]
   channels: number
@@ -54,7 +69,7 @@ export interface Rule {
   gate: number
 }
 
-/** Of cpu/page.cpp. */
+/** The functions of cpu/page.cpp. */
 interface Exports {
   memory?: WebAssembly.Memory
   __stack_pointer?: WebAssembly.Global
@@ -67,14 +82,17 @@ interface Exports {
   page_gather(...numbers: number[]): void
   page_scatter(...numbers: number[]): void
   page_change(...numbers: number[]): void
+  page_fourier_rows(...numbers: number[]): void
+  page_fourier_rows_back(...numbers: number[]): void
+  page_fourier_columns(...numbers: number[]): void
 }
 
-// As tools/page_kernels.py has them, in pages of 64 KiB, and the bytes of a stack.
+// Sizes of the memory as in tools/page_kernels.py, in pages of 64 KiB, and bytes of a stack.
 const MEMORY = { initial: 2 ** 8, maximum: 2 ** 14, shared: true }
 const STACK = 2 ** 18
 
 export class Kernels {
-  /** Floats to whose multiples widths of weights are padded. */
+  /** Number of floats in a vector; widths of weights are padded to its multiples. */
   readonly vector: number
 
   private constructor(
@@ -85,16 +103,16 @@ export class Kernels {
     this.vector = exports.page_vector()
   }
 
-  /** With this thread alone; the module is one for memory that is not shared. */
+  /** Kernels with one thread; the module was compiled without shared memory. */
   static alone(module: WebAssembly.Module): Kernels {
     const exports = instance(module)
     return new Kernels(exports, exports.memory!, 1)
   }
 
   /**
-   * With several threads; the module is one for shared memory.
+   * Kernels with several threads; the module was compiled for shared memory.
    *
-   * @param start makes another thread call `help`; nothing waits for it
+   * @param start starts a thread that calls `help`; it is not awaited
    */
   static shared(module: WebAssembly.Module, threads: number, start: (help: Help) => void): Kernels {
     const memory = new WebAssembly.Memory(MEMORY)
@@ -104,24 +122,24 @@ export class Kernels {
     return kernels
   }
 
-  /** Numbers in the memory, for as long as nothing is taken. */
+  /** A view of numbers in the memory, valid until the next allocation. */
   values({ at, rows, columns, channels }: Grid): Float32Array {
     return new Float32Array(this.memory.buffer, at, rows * columns * channels)
   }
 
-  /** A grid of any numbers; it has to be given back. */
+  /** Allocates an uninitialised grid; it must be freed. */
   grid(rows: number, columns: number, channels: number): Grid {
     return { at: this.take(4 * rows * columns * channels), rows, columns, channels }
   }
 
-  /** A grid with the numbers of a picture. */
+  /** Allocates a grid with the values of a picture. */
   given(picture: Picture): Grid {
     const grid = this.grid(picture.rows, picture.columns, picture.channels)
     this.values(grid).set(picture.data)
     return grid
   }
 
-  /** The picture of a grid, which is given back. */
+  /** The picture of a grid, which is freed. */
   taken(grid: Grid): Picture {
     const { at: _, ...size } = grid
     const data = this.values(grid).slice()
@@ -135,7 +153,7 @@ export class Kernels {
     return copied
   }
 
-  /** A copy of a part. */
+  /** A copy of a part of a grid. */
   cut(grid: Grid, { top, left, bottom, right }: Part): Grid {
     const part = this.grid(bottom - top, right - left, grid.channels)
     const [from, to] = [this.values(grid), this.values(part)]
@@ -151,19 +169,19 @@ export class Kernels {
     for (const grid of grids) if (grid) this.exports.page_free(grid.at)
   }
 
-  /** Address of a copy of some weights, which stays. */
+  /** The address of a copy of weights in the kernels' memory. */
   keep(numbers: Float32Array | Int32Array): number {
     const at = this.take(numbers.byteLength)
     new Uint8Array(this.memory.buffer, at).set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))
     return at
   }
 
-  /** Gives back what was kept. */
+  /** Frees the copies of weights. */
   drop(at: number): void {
     this.exports.page_free(at)
   }
 
-  /** What a layer makes of a grid, with another one added to it. */
+  /** The output of a layer for a grid, plus another grid if given. */
   convolve(layer: Layer, from: Grid, added?: Grid): Grid {
     const { kind, activation, inputs, outputs, weight, bias } = layer
     const scale = kind === KINDS.doubling ? 2 : kind === KINDS.halving ? 0.5 : 1
@@ -180,14 +198,14 @@ export class Kernels {
     this.exports.page_step(...numbers, cells.at, cells.rows, cells.columns, this.threads)
   }
 
-  /** Each block of side x side positions as one, its channels by row, column and channel. */
+  /** Each block of side x side positions becomes one position, the channels in order of row, column and channel. */
   gather(from: Grid, side: number): Grid {
     const to = this.grid(from.rows / side, from.columns / side, side * side * from.channels)
     this.exports.page_gather(from.at, to.rows, to.columns, from.channels, side, to.at, this.threads)
     return to
   }
 
-  /** Adds such blocks to a grid, in its channels from `first` on. */
+  /** The inverse: adds blocks to a grid, in its channels from `first` on. */
   scatter(from: Grid, side: number, to: Grid, first = 0): void {
     const channels = from.channels / side ** 2
     const numbers = [from.at, from.rows, from.columns, channels, side, to.at + 4 * first, to.channels]
@@ -203,6 +221,40 @@ export class Kernels {
     return change
   }
 
+  /** The unitary Fourier transforms of a picture's rows. */
+  fourierRows({ data, rows, columns }: Plane): Spectrum {
+    const half = Math.floor(columns / 2) + 1
+    const [picture, roots] = [this.row(data), this.row(rootsOf(columns))]
+    const [re, im] = [this.grid(rows, half, 1), this.grid(rows, half, 1)]
+    this.exports.page_fourier_rows(picture.at, rows, columns, re.at, im.at, roots.at, this.threads)
+    this.free(picture, roots)
+    return { re: this.taken(re).data, im: this.taken(im).data, rows, columns }
+  }
+
+  /** The picture whose rows have these transforms. */
+  fourierRowsBack({ re, im, rows, columns }: Spectrum): Plane {
+    const [from, beside, roots] = [re, im, rootsOf(columns)].map((data) => this.row(data))
+    const picture = this.grid(rows, columns, 1)
+    this.exports.page_fourier_rows_back(from.at, beside.at, rows, columns, picture.at, roots.at, this.threads)
+    this.free(from, beside, roots)
+    return { data: this.taken(picture).data, rows, columns }
+  }
+
+  /** Transforms the columns of a spectrum in place, or back. */
+  fourierColumns({ re, im, rows }: Spectrum, back = false): void {
+    const [from, beside, roots] = [re, im, rootsOf(rows)].map((data) => this.row(data))
+    const order = back ? [beside.at, from.at] : [from.at, beside.at]
+    this.exports.page_fourier_columns(...order, rows, re.length / rows, roots.at, this.threads)
+    re.set(this.values(from))
+    im.set(this.values(beside))
+    this.free(from, beside, roots)
+  }
+
+  /** Copies values into a new grid. */
+  private row(data: Float32Array): Grid {
+    return this.given({ data, rows: 1, columns: data.length, channels: 1 })
+  }
+
   private take(bytes: number): number {
     const at = bytes < 65536 * MEMORY.maximum ? this.exports.page_take(bytes) : 0
     if (!at) throw new Error('the memory is used up')
@@ -210,7 +262,17 @@ export class Kernels {
   }
 }
 
-/** What a helping thread does until it is ended. */
+/** exp(-2 pi i k / length), as pairs. */
+function rootsOf(length: number): Float32Array {
+  const roots = new Float32Array(2 * length)
+  for (let k = 0; k < length; k++) {
+    roots[2 * k] = Math.cos((2 * Math.PI * k) / length)
+    roots[2 * k + 1] = -Math.sin((2 * Math.PI * k) / length)
+  }
+  return roots
+}
+
+/** The loop of a helping thread, until it is terminated. */
 export function help({ module, memory, stack }: Help): void {
   const exports = instance(module, memory)
   exports.__stack_pointer!.value = stack

@@ -1,17 +1,17 @@
-// A latent automaton (paper 3.1): encode, let the cells clean the latent, decode.
+// A latent automaton (paper 3.1): encoder, steps of the cells, decoder.
 import { coder, type Coder } from './coders'
 import type { LatentFacts, ModelFile } from './file'
 import type { Grid, Kernels, Picture, Rule } from './kernels'
 import { Kept } from './layers'
 
-// What the output channels of a cell begin with.
+// Initial value of the output channels.
 const BEGIN = 0.5
 
 export class Latent {
   readonly steps: number
   readonly multiple: number
   readonly reach: number
-  /** Of a cell. */
+  /** Channels of a cell. */
   readonly channels: number
   private readonly kept: Kept
   private readonly coder: Coder
@@ -34,12 +34,12 @@ export class Latent {
     this.rule = this.kept.rule(facts.rule)
   }
 
-  /** What goes past the cells of a picture, whose sides are multiples of a cell's. */
+  /** The features that bypass the cells; the sides of the picture are multiples of a cell's. */
   past(image: Picture): Grid {
     return this.coder.past(image)
   }
 
-  /** Fresh cells: the latent, output 0.5, hidden 0. */
+  /** Cells before the first step: the latent, output 0.5, hidden 0. */
   encode(image: Picture, past: Grid): Grid {
     const latent = this.coder.encode(image, past)
     const cells = this.kernels.grid(latent.rows, latent.columns, this.channels)
@@ -59,7 +59,7 @@ export class Latent {
     this.kernels.step(this.rule, cells)
   }
 
-  /** The picture in [0, 1] that the cells have now. */
+  /** The decoded picture in [0, 1], in the current state of the cells. */
   decode(image: Picture, past: Grid, cells: Grid): Picture {
     const output = this.kernels.grid(cells.rows, cells.columns, this.outputs)
     const [from, to] = [this.kernels.values(cells), this.kernels.values(output)]

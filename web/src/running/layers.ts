@@ -1,8 +1,8 @@
-// Layers and rules of a model's file in the kernels' memory.
+// The layers and rules of a model, in the kernels' memory.
 import type { LatentFacts, ModelFile } from './file'
 import { ACTIVATIONS, KINDS, RULES, type Kernels, type Layer, type Rule } from './kernels'
 
-// Input channels from which on it pays to transform them: cpu/winograd.h, whose matrix G this is.
+// From this number of input channels on, the Winograd algorithm (cpu/winograd.h) is faster; G is its matrix.
 const FEWEST = 8
 const WINOGRAD = [
   [1, 0, 0],
@@ -12,7 +12,7 @@ const WINOGRAD = [
 ]
 const MAPS = 6
 
-/** Weights in the kernels' memory, until they are given back. */
+/** Weights in the kernels' memory, until they are freed. */
 export class Kept {
   private readonly places: number[] = []
 
@@ -79,7 +79,7 @@ export class Kept {
   }
 }
 
-/** Rows of `narrow` numbers as rows of `wide`, filled up with zeros. */
+/** Pads rows of `narrow` numbers with zeros to rows of `wide` numbers. */
 function spread(data: Float32Array<ArrayBuffer>, narrow: number, wide: number): Float32Array<ArrayBuffer> {
   if (narrow === wide) return data
   const result = new Float32Array((data.length / narrow) * wide)
@@ -88,7 +88,7 @@ function spread(data: Float32Array<ArrayBuffer>, narrow: number, wide: number): 
   return result
 }
 
-/** G g G^T of a kernel (3, 3, size), (4, 4, size). */
+/** G g G^T of a kernel g: (3, 3, size) -> (4, 4, size). */
 function transformed(kernel: Float32Array, size: number): Float32Array<ArrayBuffer> {
   const result = new Float32Array(16 * size)
   const sums = new Float64Array(size)

@@ -1,11 +1,12 @@
-// Kernels and models, from beside the page.
-import { ModelFile } from './file'
+// Loads kernels and models.
+import { Deblurring } from './deblurring'
+import { ModelFile, type DeblurFacts } from './file'
 import { Kernels, type Help } from './kernels'
 import { Latent } from './latent'
 import { Pyramid } from './pyramid'
 
 const MOST_THREADS = 8
-// A module that only a browser with relaxed SIMD takes: a function that calls f32x4.relaxed_madd.
+// A module that is valid only in browsers with relaxed SIMD: a function that calls f32x4.relaxed_madd.
 const PROBE = [
   [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
   [1, 7, 1, 0x60, 2, 0x7b, 0x7b, 1, 0x7b],
@@ -14,13 +15,13 @@ const PROBE = [
 ].flat()
 
 /**
- * The kernels that suit this browser best.
+ * The fastest kernels that this browser supports.
  *
- * @param folder address of the folder with them, with a slash at its end
- * @param start makes another thread call `help`
+ * @param folder URL of their folder, with a slash at its end
+ * @param start starts a thread that calls `help`
  */
 export async function loadKernels(folder: string, start: (help: Help) => void): Promise<Kernels> {
-  // Threads share memory, which only pages that are isolated from other origins may.
+  // Threads need shared memory, which only cross-origin isolated pages may use.
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1
   const simd = hasRelaxedSimd() ? 'relaxed' : 'plain'
   const bytes = await read(`${folder}${simd}${threads > 1 ? '-threads' : ''}.wasm`)
@@ -32,15 +33,44 @@ export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(Uint8Array.from(PROBE))
 }
 
-/** The model of a file at an address; raises where it is missing or damaged. */
-export async function loadModel(kernels: Kernels, address: string): Promise<Latent | Pyramid> {
-  return model(kernels, await read(address))
+export type Model = Latent | Pyramid | Deblurring
+
+/** The model in a file at a URL; raises an error if it is missing or damaged. */
+export async function loadModel(kernels: Kernels, address: string): Promise<Model> {
+  return model(kernels, await read(address), (file) => read(address.replace(/[^/]*$/, file)))
 }
 
-export function model(kernels: Kernels, bytes: ArrayBuffer): Latent | Pyramid {
+/** @param beside reads another file of the same folder */
+export async function model(
+  kernels: Kernels,
+  bytes: ArrayBuffer,
+  beside: (file: string) => Promise<ArrayBuffer>,
+): Promise<Model> {
   const file = new ModelFile(bytes)
   const { facts } = file
-  return facts.form === 'pyramid' ? new Pyramid(kernels, file, facts) : new Latent(kernels, file, facts)
+  switch (facts.form) {
+    case 'pyramid':
+      return new Pyramid(kernels, file, facts)
+    case 'latent':
+      return new Latent(kernels, file, facts)
+    case 'deblurring':
+      return new Deblurring(kernels, await cells(kernels, file, facts, beside), facts.numbers, facts.rounds)
+  }
+}
+
+/** The cells of a deblurrer, of its own file or of another model's. */
+async function cells(
+  kernels: Kernels,
+  own: ModelFile,
+  { shared, ...numbers }: DeblurFacts,
+  beside: (file: string) => Promise<ArrayBuffer>,
+): Promise<Pyramid> {
+  if (!shared) return new Pyramid(kernels, own, numbers)
+  const file = new ModelFile(await beside(`${shared.model}.safetensors`))
+  const { facts } = file
+  if (facts.form !== 'pyramid' || facts.sha256 !== shared.sha256)
+    throw new Error(`the model’s file was made for another version of ${shared.model}`)
+  return new Pyramid(kernels, file, facts)
 }
 
 async function read(address: string): Promise<ArrayBuffer> {

@@ -1,9 +1,9 @@
-// How much noise there is in a picture, as src/lnca/runtime/noise_level.py estimates it, where its numbers are explained.
-import type { PyramidFacts } from './file'
+// Estimates the noise level of a picture, like src/lnca/runtime/noise_level.py, which explains the constants.
+import type { PyramidNumbers } from './file'
 import type { Grid, Kernels, Layer, Picture } from './kernels'
 import type { Kept } from './layers'
 
-/** Pixels of a cell's side. */
+/** Side of a cell in pixels. */
 export const SIDE = 8
 const LEVEL_CHANNELS = 2
 
@@ -11,13 +11,13 @@ export class NoiseEstimator {
   private readonly filters: Layer[]
   private readonly say: Layer[]
   private readonly conclude: Layer[]
-  /** Numbers that a cell says, and of how far each is to be trusted; what it keeps for itself is beside them. */
+  /** Number of shared features of a cell, each with a confidence; the cell's own features follow them. */
   private readonly shared: number
 
   constructor(
     private readonly kernels: Kernels,
     kept: Kept,
-    private readonly facts: PyramidFacts,
+    private readonly facts: PyramidNumbers,
   ) {
     this.filters = kept.chain('filters')
     this.say = [0, 2, 4].map((number) => kept.layer(`say.${number}`))
@@ -25,8 +25,8 @@ export class NoiseEstimator {
     this.shared = this.say[2].outputs - this.conclude[0].inputs
   }
 
-  /** What each cell of a picture, whose sides are multiples of 8, says times how far it is to be trusted, that, and
-   * what it keeps for itself. */
+  /** For each cell of a picture, whose sides are multiples of 8: the shared features times the confidence, the
+   * confidence, the cell's own features, and its variances. */
   statements(image: Picture): Picture {
     const { shared } = this
     const { energy_scales, surest } = this.facts
@@ -46,7 +46,7 @@ export class NoiseEstimator {
     })
   }
 
-  /** The levels (rows, columns, 2) that follow from the statements of all cells of a picture. */
+  /** The levels (rows, columns, 2) in 255ths, from the `statements` of all cells of a picture. */
   levels(statements: Picture): Picture {
     const { shared } = this
     const { statement_scales, energy_scales, level_scales, little, most, lowest, highest } = this.facts
@@ -61,7 +61,7 @@ export class NoiseEstimator {
       )
     })
     const levels = this.mapped(this.conclude, common)
-    // Noise is not much louder than the picture varies.
+    // The noise cannot be much larger than the variation of the picture.
     const variances = widened(slice(statements, last, LEVEL_CHANNELS), energy_scales).at(-1)!
     levels.data.forEach((level, at) => {
       const bound = 255 * most * Math.sqrt(Math.max(variances.data[at] - little, 0))
@@ -70,7 +70,7 @@ export class NoiseEstimator {
     return widened(levels, level_scales).at(-1)!
   }
 
-  /** Of each cell: logarithms of the filters' mean squares, and the mean colour. */
+  /** The logarithms of the filters' mean squares and the mean colour of each cell. */
   private energies(image: Picture): Picture {
     const parts = this.filters.map((filter, scale) => {
       const room = this.kernels.given(bordered(means(image, 2 ** scale)))
@@ -85,7 +85,7 @@ export class NoiseEstimator {
     return joined([...parts, colour])
   }
 
-  /** Mean squares of blocks, without a border of one position around all of them. */
+  /** Mean squares of blocks of the grid, without a border of one position. */
   private inner(answers: Grid, side: number): Picture {
     const { channels } = answers
     const [rows, columns] = [(answers.rows - 2) / side, (answers.columns - 2) / side]
@@ -126,7 +126,7 @@ export class NoiseEstimator {
     })
   }
 
-  /** Linear maps of each cell, one after the other. */
+  /** A sequence of linear maps of the channels of each cell. */
   private mapped(layers: Layer[], cells: Picture): Picture {
     let grid = this.kernels.given(cells)
     for (const layer of layers) {
@@ -140,14 +140,14 @@ export class NoiseEstimator {
 
 type Size = Pick<Picture, 'rows' | 'columns'>
 
-/** A picture whose positions are filled one by one. */
+/** A new picture; a function computes the channels of each position. */
 function made({ rows, columns }: Size, channels: number, fill: (cell: number, to: Float32Array) => void): Picture {
   const data = new Float32Array(rows * columns * channels)
   for (let cell = 0; cell < rows * columns; cell++) fill(cell, data.subarray(cell * channels, (cell + 1) * channels))
   return { data, rows, columns, channels }
 }
 
-/** The channels of several pictures of one size. */
+/** Pictures of equal size, with their channels concatenated. */
 function joined(parts: Picture[]): Picture {
   const channels = parts.reduce((sum, part) => sum + part.channels, 0)
   return made(parts[0], channels, (cell, to) => {
@@ -159,7 +159,7 @@ function joined(parts: Picture[]): Picture {
   })
 }
 
-/** Some channels of a picture. */
+/** A picture with some channels of another one. */
 function slice(picture: Picture, first: number, channels: number): Picture {
   return made(picture, channels, (cell, to) => {
     const from = cell * picture.channels + first
@@ -167,7 +167,7 @@ function slice(picture: Picture, first: number, channels: number): Picture {
   })
 }
 
-/** Of blocks of side x side positions. */
+/** Means over blocks of side x side positions. */
 function means(picture: Picture, side: number): Picture {
   if (side === 1) return picture
   const { channels } = picture
@@ -184,7 +184,7 @@ function means(picture: Picture, side: number): Picture {
   })
 }
 
-/** With a row or column more on each side, mirrored without the border itself. */
+/** Padded by one mirrored row or column on each side, without repeating the border. */
 function bordered(picture: Picture): Picture {
   const { channels } = picture
   const [rows, columns] = [picture.rows + 2, picture.columns + 2]
@@ -200,14 +200,14 @@ function bordered(picture: Picture): Picture {
   return { data, rows, columns, channels }
 }
 
-/** Means of what cells have over wider and wider surroundings, which begin with their own. */
+/** Means of the cells' channels over wider and wider neighbourhoods, beginning with the cell itself. */
 function widened(picture: Picture, scales: number): Picture[] {
   const found = [picture]
   for (let scale = 0; scale < scales - 1; scale++) {
     const { rows, columns, channels } = picture
     const last = found.at(-1)!.data
     const down = smoothed(last, rows, columns * channels, 2 ** scale)
-    // Along a row, each row by itself.
+    // Along each row.
     const data = new Float32Array(down.length)
     const width = columns * channels
     for (let row = 0; row < rows; row++)
@@ -217,7 +217,7 @@ function widened(picture: Picture, scales: number): Picture[] {
   return found
 }
 
-/** The binomial filter 1/4, 1/2, 1/4 with holes, over `count` places of `size` numbers. */
+/** Applies the binomial filter 1/4, 1/2, 1/4 with a dilation, over `count` positions of `size` numbers. */
 function smoothed(data: Float32Array, count: number, size: number, hole: number): Float32Array {
   const result = new Float32Array(data.length)
   for (let place = 0; place < count; place++) {

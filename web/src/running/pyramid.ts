@@ -1,13 +1,13 @@
-// An automaton on three lattices, as src/lnca/runtime/pyramid.py runs it, of a whole tile at a time.
-import type { ModelFile, PyramidFacts } from './file'
+// The automaton on three lattices, like src/lnca/runtime/pyramid.py, for a whole tile at a time.
+import type { ModelFile, PyramidNumbers } from './file'
 import type { Grid, Kernels, Layer, Picture } from './kernels'
 import { Kept } from './layers'
 import { NoiseEstimator, SIDE } from './noise'
 
-// Pixels of a side of the fine lattice's cells.
+// Side of a cell of the fine lattice in pixels.
 const FINE = 2
 
-/** A tile after each step, and how much its fine cells changed, on average over channels and 8x8 pixels. */
+/** A tile after each step, and the mean change of its fine cells over channels and 8x8 pixels. */
 export interface Steps {
   pictures: Float32Array[]
   changes: Float32Array[]
@@ -19,15 +19,15 @@ interface Cells {
   coarse?: Grid
 }
 
-/** What `Pyramid` asks of a model. Pictures have sides that are multiples of 8, and channels last. */
+/** The interface of a model for `Pyramid`. The sides of pictures are multiples of 8, and channels are last. */
 export interface PyramidModel {
   readonly steps: number
   readonly multiple: number
   readonly reach: number
   readonly guessReach: number
-  /** What each cell of a tile says of the noise. */
+  /** The noise features of each cell of a tile. */
   statements(image: Picture): Picture
-  /** The levels (rows, columns, 2) that follow from what all cells of a picture say. */
+  /** The levels (rows, columns, 2), from the features of all cells of a picture. */
   levels(statements: Picture): Picture
   restored(image: Picture, level: Picture): Steps
   free(): void
@@ -47,7 +47,7 @@ export class Pyramid implements PyramidModel {
   constructor(
     private readonly kernels: Kernels,
     file: ModelFile,
-    private readonly facts: PyramidFacts,
+    private readonly facts: PyramidNumbers,
   ) {
     this.steps = facts.steps
     this.reach = facts.reach
@@ -89,7 +89,7 @@ export class Pyramid implements PyramidModel {
     this.kept.free()
   }
 
-  /** One step of all lattices, whose old cells are given back. */
+  /** One step of all lattices; the old cells are freed. */
   private step(rule: Rules, cells: Cells): void {
     cells.middle = this.gathered(rule.toMiddle, cells.fine, cells.middle)
     cells.coarse = this.updated(rule.coarse, this.gathered(rule.toCoarse, cells.middle, cells.coarse))
@@ -99,7 +99,7 @@ export class Pyramid implements PyramidModel {
     cells.fine = this.updated(rule.fine, cells.fine)
   }
 
-  /** Cells that have heard from the next finer lattice. */
+  /** The cells plus messages from the next finer lattice. */
   private gathered(layer: Layer, finer: Grid, cells?: Grid): Grid {
     const blocks = this.kernels.gather(finer, 2)
     const made = this.kernels.convolve(layer, blocks, cells)
@@ -107,14 +107,14 @@ export class Pyramid implements PyramidModel {
     return made
   }
 
-  /** Has cells hear from the next coarser lattice. */
+  /** Adds messages from the next coarser lattice to cells, in place. */
   private scattered(layer: Layer, coarser: Grid, cells: Grid): void {
     const heard = this.kernels.convolve(layer, coarser)
     this.kernels.scatter(heard, 2, cells)
     this.kernels.free(heard)
   }
 
-  /** Equation (1) on one lattice. */
+  /** Equation (1) on one lattice: cells + phi(cells). */
   private updated([perceive, act]: Layer[], cells: Grid): Grid {
     const perceived = this.kernels.convolve(perceive, cells)
     const made = this.kernels.convolve(act, perceived, cells)
@@ -122,7 +122,7 @@ export class Pyramid implements PyramidModel {
     return made
   }
 
-  /** The picture as the cells have it, in [0, 1]. */
+  /** The picture in [0, 1], in the current state of the cells. */
   private read(fine: Grid, image: Picture, level: Picture): Float32Array {
     const corrections = this.kernels.convolve(this.decode, fine)
     const [blocks, result] = [this.kernels.values(corrections), image.data.slice()]
@@ -130,7 +130,7 @@ export class Pyramid implements PyramidModel {
     for (let row = 0, at = 0; row < fine.rows; row++) {
       for (let column = 0; column < fine.columns; column++) {
         const cell = row * fine.columns + column
-        // Where there is no noise, no correction is taken.
+        // Without noise the correction is zero.
         const share = Math.min(Math.max(level.data[2 * cell], level.data[2 * cell + 1], 0) / this.facts.full, 1)
         for (let down = 0; down < FINE; down++) {
           const to = (FINE * row + down) * width + 3 * FINE * column
@@ -171,7 +171,7 @@ function rules(kept: Kept, name: string): Rules {
   }
 }
 
-/** What the fine lattice reads: the pixels of its cells, and their levels. */
+/** The input of the fine lattice: the pixels of its cells, and their levels. */
 function joined(image: Picture, level: Picture, scale: number): Picture {
   const { rows, columns } = level
   const [pixels, channels] = [3 * FINE ** 2, 3 * FINE ** 2 + 2]
@@ -187,7 +187,7 @@ function joined(image: Picture, level: Picture, scale: number): Picture {
   return { data, rows, columns, channels }
 }
 
-/** Levels for the fine lattice's cells: between cells they are linear, so that edges of cells do not show. */
+/** The levels for the cells of the fine lattice, interpolated linearly so that edges of cells do not show. */
 function spread({ data, rows, columns, channels }: Picture): Picture {
   const factor = SIDE / FINE
   const [down, across] = [between(rows, factor), between(columns, factor)]
@@ -206,7 +206,7 @@ function spread({ data, rows, columns, channels }: Picture): Picture {
   return { data: result, rows: rows * factor, columns: columns * factor, channels }
 }
 
-/** For `factor` places of each of `size`: the one before, the one behind, and the share of the latter. */
+/** For linear interpolation of `size` positions by `factor`: the positions before and after, and the weight of the latter. */
 function between(size: number, factor: number): [number, number, number][] {
   return Array.from({ length: size * factor }, (_, index) => {
     const place = Math.min(Math.max((index + 0.5) / factor - 0.5, 0), size - 1)

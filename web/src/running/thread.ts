@@ -1,4 +1,4 @@
-// A thread beside the worker's.
+// A helping thread of the worker.
 import { help, type Help } from './kernels'
 
 self.onmessage = ({ data }: MessageEvent<Help>) => help(data)

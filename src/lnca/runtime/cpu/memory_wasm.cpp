@@ -1,5 +1,5 @@
-// The memory of the page's module, which has no C library: blocks that lie one behind the other, each with its length before it; and
-// the one other function of that library that the kernels call. Only the page's worker takes and gives back memory, no other thread.
+// The allocator of the page's module, which has no C library, and memchr. Memory is a sequence of blocks, each with a header that
+// holds its size. Only the page's worker allocates and frees memory, no other thread does.
 #if defined(__wasm__)
 #include <cstddef>
 #include <cstdint>
@@ -10,9 +10,9 @@ extern "C" unsigned char __heap_base;
 
 namespace {
 
-// What stands before a block, as long as a line of the cache, so that all blocks begin lines.
+// The header of a block. It has the size of a cache line, so that all blocks are aligned to cache lines.
 struct alignas(64) Block {
-    size_t size;  // with this
+    size_t size;  // in bytes, including this header
     bool taken;
 
     Block *next() { return reinterpret_cast<Block *>(reinterpret_cast<char *>(this) + size); }
@@ -23,11 +23,11 @@ Block *first = nullptr, *end = nullptr;
 
 size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-// A free block of some size at the end of the memory; null where there is no more.
+// A new block of `size` bytes at the end of the memory; null if the memory cannot grow.
 Block *grown(size_t size) {
     if (!first) first = end = reinterpret_cast<Block *>(rounded(reinterpret_cast<uintptr_t>(&__heap_base), LINE));
-    uintptr_t wanted = reinterpret_cast<uintptr_t>(end) + size, there = __builtin_wasm_memory_size(0) * PAGE;
-    if (wanted > there && __builtin_wasm_memory_grow(0, rounded(wanted - there, PAGE) / PAGE) == size_t(-1)) return nullptr;
+    uintptr_t wanted = reinterpret_cast<uintptr_t>(end) + size, available = __builtin_wasm_memory_size(0) * PAGE;
+    if (wanted > available && __builtin_wasm_memory_grow(0, rounded(wanted - available, PAGE) / PAGE) == size_t(-1)) return nullptr;
     Block *block = end;
     block->size = size;
     end = block->next();
@@ -42,7 +42,7 @@ void *malloc(size_t bytes) {
     size_t size = rounded(bytes, LINE) + LINE;
     for (Block *block = first; block != end; block = block->next()) {
         if (block->taken) continue;
-        // Free ones behind it belong to it from now on.
+        // Merge the free blocks that follow.
         while (block->next() != end && !block->next()->taken) block->size += block->next()->size;
         if (block->next() == end) {
             end = block;
@@ -63,8 +63,8 @@ void *malloc(size_t bytes) {
     return block + 1;
 }
 
-void free(void *room) {
-    if (room) static_cast<Block *>(room)[-1].taken = false;
+void free(void *pointer) {
+    if (pointer) static_cast<Block *>(pointer)[-1].taken = false;
 }
 
 void *memchr(const void *bytes, int wanted, size_t count) {
@@ -77,10 +77,10 @@ void *memchr(const void *bytes, int wanted, size_t count) {
 }  // extern "C"
 
 void *operator new(size_t bytes) {
-    void *room = malloc(bytes);
-    if (!room) __builtin_trap();
-    return room;
+    void *pointer = malloc(bytes);
+    if (!pointer) __builtin_trap();
+    return pointer;
 }
-void operator delete(void *room) noexcept { free(room); }
-void operator delete(void *room, size_t) noexcept { free(room); }
+void operator delete(void *pointer) noexcept { free(pointer); }
+void operator delete(void *pointer, size_t) noexcept { free(pointer); }
 #endif

@@ -1,5 +1,5 @@
-// What the page calls: the kernels with plain numbers for arguments, on whole pictures (rows, columns, channels), and the little
-// that is done between two of them.
+// The functions that the page calls: the kernels with plain numbers as arguments, for whole pictures (rows, columns, channels),
+// and the operations between them.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -24,14 +24,14 @@ template <class Work> static void by_rows(int threads, int rows, Work work) {
 
 extern "C" {
 
-// Room for so many bytes; null where there is no memory. A kernel may read, and not use, what lies behind the last number.
+// Allocates memory; null if there is not enough. A kernel may load numbers beyond the last one without using them.
 void *page_take(int bytes) { return std::malloc(size_t(bytes) + 64); }
-void page_free(void *room) { std::free(room); }
+void page_free(void *pointer) { std::free(pointer); }
 
-// Floats of a vector, to whose multiples widths are padded.
+// Number of floats in a vector; widths are padded to its multiples.
 int page_vector() { return portable::vector_size(); }
 
-// A convolution of a picture; `added` is what is added to the outputs, or null. Arguments as in `LncaConvolution`.
+// A convolution of a picture; `added` is added to the outputs unless it is null. For the arguments see `LncaConvolution`.
 void page_convolve(LncaConvolutionKind kind, LncaActivation activation, int inputs, int outputs, const float *weight,
                    const float *bias, float *from, int rows, int columns, float *added, float *to, int threads) {
     auto made = [&](int size) { return kind == LNCA_DOUBLING ? 2 * size : kind == LNCA_HALVING ? size / 2 : size; };
@@ -42,7 +42,8 @@ void page_convolve(LncaConvolutionKind kind, LncaActivation activation, int inpu
     portable::convolve(layer, input, output, 1, threads);
 }
 
-// A step of a rule of all cells, in place. `maps` are inputs, outputs and the addresses of weight and bias of the six maps.
+// One step of a rule for all cells, in place. `maps` holds, for each of the six linear maps, the numbers of inputs and outputs and
+// the addresses of weight and bias.
 void page_step(LncaRuleKind kind, int channels, int input_channels, int embed, int heads, float epsilon, float attention_bias,
                const int32_t *maps, const float *gate, float *cells, int rows, int columns, int threads) {
     LncaRule rule{kind, channels, input_channels, embed, heads, epsilon, attention_bias, {}, gate};
@@ -51,14 +52,14 @@ void page_step(LncaRuleKind kind, int channels, int input_channels, int embed, i
         map = {maps[0], maps[1], place(maps[2]), place(maps[3]), nullptr};
         maps += 4;
     }
-    const uint32_t key = 0;  // Every cell takes part.
+    const uint32_t key = 0;  // The step updates all cells, so the key of the mask does not matter.
     LncaLattice lattice{};
     lattice.cells = cells, lattice.batch = 1, lattice.rows = rows, lattice.columns = columns;
     lattice.keys = &key, lattice.update_rate = 1, lattice.steps = 1, lattice.threads = threads;
     portable::run(rule, lattice);
 }
 
-// Each block of side x side positions becomes one of `rows` x `columns`, its channels by row, column and channel.
+// Each block of side x side positions becomes one of `rows` x `columns` positions, the channels in order of row, column, channel.
 void page_gather(const float *from, int rows, int columns, int channels, int side, float *to, int threads) {
     size_t run = size_t(side) * channels;
     by_rows(threads, rows, [&](int row) {
@@ -69,7 +70,7 @@ void page_gather(const float *from, int rows, int columns, int channels, int sid
     });
 }
 
-// The inverse, added to a picture whose positions lie `apart` floats apart; `channels` are those of one of its positions.
+// The inverse, added to a picture with `channels` channels whose positions are `apart` floats apart.
 void page_scatter(const float *from, int rows, int columns, int channels, int side, float *to, int apart, int threads) {
     by_rows(threads, rows, [&](int row) {
         const float *block = from + size_t(row) * columns * side * side * channels;
@@ -82,7 +83,7 @@ void page_scatter(const float *from, int rows, int columns, int channels, int si
     });
 }
 
-// Mean absolute difference of two pictures' channels in each of `rows` x `columns` blocks of side x side positions.
+// Mean absolute difference of two pictures over all channels, for each of `rows` x `columns` blocks of side x side positions.
 void page_change(const float *before, const float *after, int rows, int columns, int channels, int side, float *to,
                  int threads) {
     int run = side * channels;

@@ -1,5 +1,5 @@
-// The threads of the page: Web Workers with an instance each of the module, its memory shared, and a stack of their own. In a page
-// that may not share memory (no `-matomics`) there are none.
+// The threads of the page: Web Workers, each with its own instance of the module and its own stack, and shared memory. If the page
+// may not share memory (compiled without `-matomics`), there are no threads.
 #include "threads.h"
 
 #if defined(__wasm_atomics__)
@@ -8,19 +8,19 @@
 
 namespace {
 
-// One piece of work at a time, that of the page's worker. `state` holds the places for helpers that have not come yet, and how many
-// have come and not ended; the work changes only while both are 0.
+// One call at a time, from the page's worker. `state` holds two numbers: helpers that may still join, and helpers that have joined
+// and not finished (in units of ONE_RUNNING). The work changes only while both are 0.
 constexpr int32_t ONE_RUNNING = 1 << 16, PLACES = ONE_RUNNING - 1;
 std::atomic<int32_t> state{0}, posted{0};
 void (*the_work)(void *) noexcept;
 void *the_data;
 
-// Sleeps until the number is another one than `seen`.
+// Sleeps while `number` equals `seen`.
 void wait(std::atomic<int32_t> &number, int32_t seen) {
     __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t *>(&number), seen, -1);
 }
-void wake(std::atomic<int32_t> &number, int most) {
-    __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t *>(&number), most);
+void wake(std::atomic<int32_t> &number, int count) {
+    __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t *>(&number), count);
 }
 
 bool take_place() {
@@ -32,7 +32,7 @@ bool take_place() {
 
 }  // namespace
 
-// What a helper does for ever. It looks for a place after it has read the count of posts, so that it misses none.
+// The endless loop of a helper. It reads `posted` before it tries to join, so that it misses no call.
 extern "C" void page_help() {
     for (;;) {
         int32_t seen = posted;
@@ -52,7 +52,7 @@ void lnca::in_parallel(int threads, void (*work)(void *) noexcept, void *data) {
     posted++;
     wake(posted, threads - 1);
     work(data);
-    // Nothing is left to do for those that have not come.
+    // All work has been taken; no further helpers need to join.
     state &= ~PLACES;
     for (int32_t now; (now = state) != 0;) wait(state, now);
 }

@@ -1,12 +1,12 @@
-"""What a host that cuts pictures into tiles loses against the whole picture, by the tiles' side and overlap.
+"""The loss of quality when a host cuts pictures into tiles, by side and overlap of the tiles.
 
     python benchmarks/tiles.py --every 3 --every-real 8
     python benchmarks/tiles.py --table
 
-The host mirrors a picture at its borders, restores squares of `side` pixels one by one, and keeps the middle of each:
-`overlap` pixels are dropped at every edge, as darktable does. The model estimates the noise level of each tile, or is
-told those of the whole picture. Its noise is Gaussian, in 8 bits, or that of real photographs. Scores are those of the
-judges (benchmarks/judges.py).
+The host mirrors a picture at its borders, restores square tiles of `side` pixels one by one, and drops `overlap` pixels
+at every edge of a tile, like darktable. The model estimates the noise level of each tile, or gets the levels of the
+whole picture. The pictures have Gaussian noise, in 8 bits, or are real photographs. Scores are those of
+benchmarks/judges.py.
 """
 
 import argparse
@@ -37,11 +37,11 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 OUT = ROOT / "benchmarks" / "results" / "tiles.json"
 SET, SIGMAS = "Kodak24", (25, 50)
-# Sides of tiles and overlaps; the last has the model's reach as its overlap.
+# Side and overlap of tiles in pixels; None is the radius of the model's receptive field.
 SETTINGS: tuple[tuple[int, int | None], ...] = ((256, 16), (256, 32), (256, 64), (512, 64), (512, None))
 EACH, WHOLE = "of each tile", "of the picture"
-# Of a setting, what is kept for each picture.
-KEPT = ("psnr", "ssim", "difference", "largest", "seam")
+# The scores of a picture in each setting.
+SCORES = ("psnr", "ssim", "difference", "largest", "seam")
 
 # A tile (H, W, 3) and its first row and column of cells in the padded picture -> the restored tile.
 RestoreTile = Callable[[np.ndarray, int, int], np.ndarray]
@@ -57,10 +57,10 @@ class Material(NamedTuple):
 
 
 def materials(data: Path, every: int, every_real: int) -> Iterator[Material]:
-    """The pictures of all conditions, one after the other.
+    """Yields the pictures of all conditions.
 
     Raises:
-        LncaError: the sets are not there.
+        LncaError: the data sets are missing.
     """
     for path in set_pictures(data / "benchmarks", SET, every):
         clean = read(path)
@@ -71,12 +71,12 @@ def materials(data: Path, every: int, every_real: int) -> Iterator[Material]:
 
 
 def tiled(given_HWC: np.ndarray, side: int, overlap: int, restore: RestoreTile) -> np.ndarray:
-    """The picture as a host puts it together from tiles.
+    """The picture that a host assembles from restored tiles.
 
     Args:
-        given_HWC: in [0, 1].
-        side: of a tile, in pixels.
-        overlap: pixels that are dropped at every edge of a tile; less than half of `side`, a multiple of 8 as `side`.
+        given_HWC: the given picture in [0, 1].
+        side: side of a tile in pixels, a multiple of 8.
+        overlap: pixels that are dropped at every edge of a tile, a multiple of 8, less than half of `side`.
         restore: restores one tile.
     """
     height, width = given_HWC.shape[:2]
@@ -95,32 +95,32 @@ def tiled(given_HWC: np.ndarray, side: int, overlap: int, restore: RestoreTile) 
 def _padding(
     sizes: tuple[int, int], counts: tuple[int, int], step: int, overlap: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Pixels before and behind the picture, downwards and across."""
+    """Numbers of pixels to pad: (above, below), (left, right)."""
     first, second = ((overlap, count * step - size + overlap) for size, count in zip(sizes, counts, strict=True))
     return first, second
 
 
 def one_by_one(model: Restorer) -> RestoreTile:
-    """The level is estimated from each tile alone."""
+    """Restores tiles with levels that are estimated from each tile alone."""
     return lambda tile, row, column: model.restore(tile)
 
 
-def told(model: Restorer, levels_hwC: np.ndarray, overlap: int, side: int) -> RestoreTile:
-    """The levels are those of the whole picture, mirrored where tiles reach beyond it."""
+def with_levels(model: Restorer, levels_hwC: np.ndarray, overlap: int, side: int) -> RestoreTile:
+    """Restores tiles with the levels of the whole picture, mirrored at its borders."""
     cells = overlap // SIDE
-    room = np.pad(levels_hwC, ((cells, side // SIDE + cells), (cells, side // SIDE + cells), (0, 0)), "symmetric")
+    padded = np.pad(levels_hwC, ((cells, side // SIDE + cells), (cells, side // SIDE + cells), (0, 0)), "symmetric")
     count = side // SIDE
-    return lambda tile, row, column: model.restore(tile, noise_level=room[row : row + count, column : column + count])
+    return lambda tile, row, column: model.restore(tile, noise_level=padded[row : row + count, column : column + count])
 
 
 def seams(size: int, step: int) -> np.ndarray:
-    """The first row (or column) behind each seam inside a picture."""
+    """The first row (or column) after each seam inside a picture."""
     return np.arange(step, size, step)
 
 
 def compared(result: np.ndarray, whole: np.ndarray, truth: np.ndarray, step: int) -> dict[str, float]:
-    """PSNR and SSIM, and in 255ths: the root mean square and the largest difference from the whole picture, and the
-    root mean square of the steps that seams add between neighbouring pixels."""
+    """PSNR and SSIM; root mean square and largest absolute difference from the whole picture; and the root mean square
+    of the discontinuities at seams. Differences are in 255ths."""
     error = (result - whole) * 255
     down, across = (seams(size, step) for size in error.shape[:2])
     jumps = [error[down] - error[down - 1], error[:, across] - error[:, across - 1]]
@@ -139,7 +139,7 @@ def steps_of(model: Restorer) -> int:
     """The model's own number of steps.
 
     Raises:
-        LncaError: a model that takes no noise level.
+        LncaError: the model takes no noise level.
     """
     if model.steps is None or not model.takes_noise_level:
         raise LncaError(f"{model.info.name} takes no noise level; give a model for photographs")
@@ -147,22 +147,24 @@ def steps_of(model: Restorer) -> int:
 
 
 def measured(model: Restorer, material: Material) -> dict[str, dict[str, float]]:
-    """The scores of one picture, by setting; "whole" and "whole, 1 step" have PSNR and SSIM alone."""
+    """The scores of one picture, by setting; "whole" and "whole, 1 step" have only PSNR and SSIM."""
     given, truth = material.given, material.truth
     whole, levels = model.restore(given), model.noise_levels(given)
-    found: dict[str, dict[str, float]] = {"whole": dict(zip(KEPT, score(whole, truth), strict=False))}
+    found: dict[str, dict[str, float]] = {"whole": dict(zip(SCORES, score(whole, truth), strict=False))}
     for steps in range(1, steps_of(model)):
-        found[f"whole, {steps} steps"] = dict(zip(KEPT, score(model.restore(given, steps=steps), truth), strict=False))
+        found[f"whole, {steps} steps"] = dict(
+            zip(SCORES, score(model.restore(given, steps=steps), truth), strict=False)
+        )
     for side, given_overlap in SETTINGS:
         overlap = reach(steps_of(model)) if given_overlap is None else given_overlap
-        for way, restore in ((EACH, one_by_one(model)), (WHOLE, told(model, levels, overlap, side))):
+        for way, restore in ((EACH, one_by_one(model)), (WHOLE, with_levels(model, levels, overlap, side))):
             result = tiled(given, side, overlap, restore)
             found[f"{side}/{overlap}/{way}"] = compared(result, whole, truth, side - 2 * overlap)
     return found
 
 
 def table(content: dict[str, Any]) -> str:
-    """The results as Markdown: what is lost by side and overlap, and what fewer steps cost."""
+    """The results as Markdown: the loss by side and overlap, and by fewer steps."""
     parts = []
     for condition, pictures in content["pictures"].items():
         each = list(pictures.values())
@@ -198,7 +200,7 @@ def main() -> None:
     parser.add_argument("--every-real", type=int, default=1, help="every n-th pair")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print what the result file says")
+    parser.add_argument("--table", action="store_true", help="print the table of the result file")
     options = parser.parse_args()
     if options.table:
         print(table(json.loads(options.out.read_text("utf-8"))))

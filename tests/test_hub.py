@@ -10,8 +10,10 @@ import lnca
 from lnca import LncaError
 from lnca.architectures import ARCHITECTURES
 from lnca.hub import AUTOMATA, push_to_hub, save_pretrained
+from lnca.nn.deblurring import Deblurrer
 from lnca.nn.latent import LatentAutomaton
 from lnca.nn.pixel import PixelAutomaton
+from lnca.nn.pyramid import PyramidAutomaton
 from lnca.nn.registry import module_of
 from lnca.nn.weights_file import save_weights
 
@@ -86,7 +88,7 @@ def test_all_automata_are_called_so():
     automata = {
         name
         for name, settings in ARCHITECTURES.items()
-        if isinstance(module_of(settings()), LatentAutomaton | PixelAutomaton)
+        if isinstance(module_of(settings()), LatentAutomaton | PixelAutomaton | PyramidAutomaton | Deblurrer)
     }
     assert automata == set(AUTOMATA)
 

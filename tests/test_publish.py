@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
+import onnx
 import pytest
 import yaml
 
+import lnca
 from lnca import LncaError
 from lnca.exporting.darktable import configuration
 from lnca.runtime.weights import identity
@@ -21,6 +23,7 @@ from publishing import conda, darktable, hub, openmodeldb
 from publishing.facts import ROOT, Facts, judges, shipped
 
 ARCHITECTURE = Path("libs/spandrel/spandrel/architectures/LNCA")
+SETS = ("CBSD68", "Kodak24", "McMaster")
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +41,22 @@ def photo():
 
 @pytest.fixture
 def folder(tmp_path, photo):
-    """A model's folder for the hub, with graphs that are none."""
+    """A model's folder for the hub, with a graph that changes nothing."""
     (tmp_path / "model.safetensors").write_bytes(photo.path.read_bytes())
-    for name in ("image.onnx", "denoise-lnca-photo.dtmodel", "config.json"):
+    for name in ("denoise-lnca-photo.dtmodel", "config.json"):
         (tmp_path / name).write_bytes(name.encode())
+    tensor, kind = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    takes, gives = (
+        [tensor("input", kind, ["N", 3]), tensor("noise_level", kind, [1])],
+        [tensor("output", kind, ["N", 3])],
+    )
+    nodes = [onnx.helper.make_node("Identity", ["input"], ["output"])]
+    auto = onnx.helper.make_tensor("noise_level", kind, [1], [-1.0])
+    graph = onnx.helper.make_graph(nodes, "image", takes, gives, [auto])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "image.onnx")
+    check = {"largest difference": 1.5e-7, "ssim": 0.932, "ssim of the model": 0.9319}
+    described = {"form": "image", "opset": 18, "checks": {"float32": check}}
+    (tmp_path / "model.json").write_text(json.dumps(described))
     return tmp_path
 
 
@@ -68,6 +83,15 @@ def test_facts_that_are_none(facts, photo, tmp_path):
     assert not replace(facts, judges={"methods": {}}).judged(photo)
 
 
+def means(card, dataset):
+    """The values in a card's header of the datasets with these first words."""
+    return {
+        (each.dataset_name, each.dataset_config, each.metric_type): each.metric_value
+        for each in card.data.eval_results
+        if each.dataset_name.startswith(dataset)
+    }
+
+
 def test_the_card_has_the_public_scores_and_the_hub_reads_it(facts, photo, folder):
     (folder / "README.md").write_text(str(hub.model_card(facts, photo, folder)))
     card = huggingface_hub.ModelCard.load(folder / "README.md")
@@ -77,9 +101,7 @@ def test_the_card_has_the_public_scores_and_the_hub_reads_it(facts, photo, folde
         "image-to-image",
     )
     rows = facts.judges["methods"]["photo-denoise"]["rows"]
-    scored = {
-        (each.dataset_name, each.dataset_config, each.metric_type): each.metric_value for each in card.data.eval_results
-    }
+    scored = means(card, SETS)
     asked = [key for key in rows if key.startswith("users/colour/")]
     assert len(scored) == 2 * len(asked) > 0
     for key in asked:
@@ -90,16 +112,39 @@ def test_the_card_has_the_public_scores_and_the_hub_reads_it(facts, photo, folde
             assert scored[f"{name}, {len(scores)} pictures", f"sigma {sigma}", metric] == pytest.approx(mean, abs=1e-4)
     assert "As a user has it: 8 bits, clipped" in card.text
     assert "| photo-denoise, blind |" in card.text
-    assert f"| `image.onnx` | ONNX graph | `{sha256(b'image.onnx')}` |" in card.text
+    assert f"| `image.onnx` | ONNX graph | `{sha256((folder / 'image.onnx').read_bytes())}` |" in card.text
+    takes = "`input` float [N, 3], `noise_level` float [1], optional"
+    assert f"| `image.onnx` | {takes} | `output` float [N, 3] |" in card.text
+    assert "| float32 | 1.5e-07 | 0.9320, 0.9319 |" in card.text
     assert "from_pretrained('someone/photo-denoise')" in card.text
 
 
-def test_a_model_without_public_scores_has_a_card_too(facts, folder):
-    (info,) = shipped(["lnca-denoise"])
-    (folder / "README.md").write_text(str(hub.model_card(facts, info, folder)))
-    card = huggingface_hub.ModelCard.load(folder / "README.md")
+@pytest.mark.parametrize("info", shipped(), ids=lambda info: info.name)
+def test_every_model_has_a_card_with_the_scores_of_its_own_file(facts, info, tmp_path):
+    (tmp_path / "README.md").write_text(str(hub.model_card(facts, info, tmp_path)))
+    card = huggingface_hub.ModelCard.load(tmp_path / "README.md")
+    found = means(card, "Photographs")
+    scores = info.card["quality"]
+    rows = scores.get("conditions") or {None: scores, **({"inside": scores["inside"]} if "inside" in scores else {})}
+    assert sorted(found.values()) == pytest.approx(
+        sorted(row["output"][metric]["mean"] for row in rows.values() for metric in ("psnr", "ssim")), abs=1e-4
+    )
+    for row in rows.values():
+        for when in ("input", "output"):
+            assert f"{row[when]['psnr']['mean']:.2f} ± {row[when]['psnr']['deviation']:.2f}" in card.text
+    assert f"| parameters | {info.parameters} |" in card.text
+    assert f"| commit | {info.card['commit']} |" in card.text
+    assert ("On public sets" in card.text) == (info.name in facts.judges["methods"])
+    assert "ONNX graphs" not in card.text
+    assert card.data.base_model == (["someone/photo-denoise"] if info.name == "photo-deblur" else None)
+
+
+def test_a_file_without_scores_has_a_card_without_them(facts, photo, tmp_path):
+    info = replace(photo, card={"task": "photo-denoise"})
+    card = hub.model_card(replace(facts, judges={"methods": {}}), info, tmp_path)
     assert card.data.eval_results is None
-    assert "On public sets" not in card.text
+    assert "On photographs" not in card.text
+    assert "| recipe | not stated |" in card.text
 
 
 def test_the_entry_of_openmodeldb(facts, photo, folder, tmp_path):
@@ -186,19 +231,22 @@ def test_the_container_runs_as_nobody_with_what_the_lock_holds():
 def test_all_folders_are_made_at_once_and_an_earlier_one_is_replaced(facts, tmp_path):
     out = tmp_path / "out"
     (out / "old").mkdir(parents=True)
-    publish(facts, ["photo-denoise"], out)
+    publish(facts, ["latent-nafca-deblur", "photo-deblur"], out)
     assert sorted(path.name for path in out.iterdir()) == sorted(HOSTS)
-    (model,) = (out / "hub").iterdir()
-    assert {path.name for path in model.iterdir()} >= {
-        "LICENSE",
-        "README.md",
-        "config.json",
-        "denoise-lnca-photo.dtmodel",
-        "image.onnx",
-        "image-float16.onnx",
-        "model.json",
-        "model.safetensors",
+    said = {"LICENSE", "README.md", "config.json", "model.safetensors"}
+    graphs = {f"{name}{kind}.onnx" for name in ("encoder", "steps", "decoder") for kind in ("", "-float16")}
+    wanted = {
+        "photo-denoise": said | {"model.json", "image.onnx", "image-float16.onnx", "denoise-lnca-photo.dtmodel"},
+        "latent-nafca-deblur": said | {"model.json"} | graphs,
+        "photo-deblur": said,
     }
+    found = {model.name: {path.name for path in model.iterdir()} for model in (out / "hub").iterdir()}
+    assert found == wanted
+    for name in wanted:
+        model = lnca.from_pretrained(out / "hub" / name)
+        assert model.info.card["task"] in huggingface_hub.ModelCard.load(out / "hub" / name / "README.md").text
+    for path in out.rglob("*.onnx"):
+        onnx.checker.check_model(path, full_check=True)
     assert {path.name for path in (out / "container").iterdir()} == {
         "Containerfile",
         "requirements.lock",

@@ -1,10 +1,10 @@
-"""What lnca is published as, a folder for each host, made from one source of facts.
+"""Prepares a release for publication: a folder for each host, all from one source of facts.
 
     python tools/publish.py --owner NAME          # writes build/publish
-    python tools/publish.py --merge CHECKOUT      # puts the entry of OpenModelDB into a checkout of it
+    python tools/publish.py --merge CHECKOUT      # adds the entry of OpenModelDB to a checkout of it
 
 Folders: hub (one for each model), openmodeldb, conda-forge, container, darktable, spandrel. Nothing is uploaded.
-docs/publishing.md says what each of them is, how it is checked, and where it goes.
+docs/publishing.md explains each folder, how it is checked, and where it is published.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HOSTS = ("hub", "openmodeldb", "conda-forge", "container", "darktable", "spandre
 
 
 def source_archive(folder: Path) -> Path:
-    """Builds the source archive into a folder; raises `LncaError` where that fails."""
+    """Builds the source archive in a folder; raises `LncaError` if that fails."""
     command = [sys.executable, "-m", "build", "--sdist", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -35,17 +35,20 @@ def source_archive(folder: Path) -> Path:
 
 
 def publish(facts: Facts, names: list[str] | None, folder: Path) -> None:
-    """Writes the folders of all hosts into `folder`; an earlier one is replaced when all of them are there.
+    """Writes the folders of all hosts to `folder`, which is replaced only when all of them are complete.
+
+    Args:
+        names: names of shipped models; None means all.
 
     Raises:
-        LncaError: no such model, scores of other weights, or a graph that cannot be made.
+        LncaError: a model does not exist, public scores belong to other weights, or a graph cannot be exported.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as room:
-        new = Path(room) / "new"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as temporary:
+        new = Path(temporary) / "new"
         _write(facts, names, new)
         if folder.exists():
-            folder.rename(Path(room) / "old")
+            folder.rename(Path(temporary) / "old")
         new.rename(folder)
 
 
@@ -68,7 +71,7 @@ def _write(facts: Facts, names: list[str] | None, new: Path) -> None:
 
 
 def _unneeded(folder: str, names: list[str]) -> set[str]:
-    """What of the contribution is for this tree alone."""
+    """The files of the contribution to spandrel that are not part of it."""
     return {name for name in names if name in ("__pycache__", ".ruff_cache", "ruff.toml")}
 
 
@@ -84,8 +87,8 @@ def main() -> None:
     if options.merge:
         openmodeldb.merge(options.out / "openmodeldb", options.merge)
         return
-    with tempfile.TemporaryDirectory() as room:
-        sdist = options.sdist or source_archive(Path(room))
+    with tempfile.TemporaryDirectory() as temporary:
+        sdist = options.sdist or source_archive(Path(temporary))
         facts = Facts(owner=options.owner, date=options.date, sdist=sdist, judges=judges())
         publish(facts, options.models.split(",") if options.models else None, options.out)
     for host in HOSTS:

@@ -5,12 +5,8 @@ import inspect
 import io
 import json
 import os
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import torch
 from PIL import Image
 
 import lnca
+from hosts import ask, free_port, started
 from lnca.demo import photograph
 
 ROOT = Path(__file__).parents[2]
@@ -182,45 +179,18 @@ def test_what_is_refused(nodes):
         call(nodes["LncaDeblur"], image=image, kernel=torch.ones(2, 3, 3, 3))
 
 
-def ask(address, message=None):
-    """A reply of the host, as bytes."""
-    data = None if message is None else json.dumps(message).encode()
-    with urllib.request.urlopen(urllib.request.Request(address, data), timeout=30) as reply:
-        return reply.read()
-
-
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    """ComfyUI with the node package in its custom_nodes, serving on the loopback address; gives the address and the
-    folder it works in."""
+    """ComfyUI with the node package in its custom_nodes; gives its address and the folder it works in."""
     base = tmp_path_factory.mktemp("comfyui")
     for name in ("custom_nodes", "input", "output", "models", "user", "temp"):
         (base / name).mkdir()
     (base / "custom_nodes" / "lnca").symlink_to(PACKAGE)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (base / "log.txt").open("wb")
-    script = Path(__file__).with_name("comfyui_server.py")
-    arguments = ("--cpu", "--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))}
-    server = subprocess.Popen(
-        [sys.executable, script, HOST, *arguments], stdout=log, stderr=log, cwd=base, env=environment
-    )
+    port = free_port()
+    options = ("--cpu", "--listen", "127.0.0.1", "--port", port, "--base-directory", base)
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            try:
-                ask(f"{address}/system_stats")
-                break
-            except (urllib.error.URLError, OSError):
-                assert server.poll() is None, (base / "log.txt").read_text()
-                time.sleep(0.5)
+    with started(Path(HOST) / "main.py", options, f"{address}/system_stats", base):
         yield address, base
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
 
 
 @pytest.mark.slow

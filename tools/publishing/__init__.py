@@ -1,1 +1,1 @@
-"""What lnca is published as: a folder for each host, all made from the same facts (`facts.Facts`)."""
+"""The contents of the folders for each host, all from the same facts (`facts.Facts`)."""

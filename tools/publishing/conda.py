@@ -15,7 +15,7 @@ REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(.*)")
 
 
 def write(facts: Facts, folder: Path) -> None:
-    """Writes recipes/lnca/recipe.yaml, as conda-forge/staged-recipes lays it out."""
+    """Writes recipes/lnca/recipe.yaml, in the layout of conda-forge/staged-recipes."""
     path = folder / "recipes" / "lnca" / "recipe.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(recipe(facts), sort_keys=False, width=120, allow_unicode=True)
@@ -23,8 +23,8 @@ def write(facts: Facts, folder: Path) -> None:
 
 
 def recipe(facts: Facts) -> dict[str, Any]:
-    """The content of recipe.yaml. Kernels are compiled where the machine that builds is of the kind that is built for,
-    and its compiler is GCC or Clang; elsewhere lnca is pure Python."""
+    """The content of recipe.yaml. The kernels are compiled if build platform and target platform are equal, and the
+    compiler is GCC or Clang; otherwise lnca is pure Python."""
     run = [spaced(requirement) for requirement in facts.project["dependencies"]]
     lowest = facts.project["requires-python"]
     return {
@@ -67,13 +67,13 @@ def recipe(facts: Facts) -> dict[str, Any]:
 
 
 def build_requirements() -> list[str]:
-    """What pyproject.toml builds with."""
+    """The build requirements in pyproject.toml."""
     found: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
     return found
 
 
 def spaced(requirement: str) -> str:
-    """A requirement as conda writes it, "numpy >=2.0"."""
+    """A requirement in conda's notation, such as "numpy >=2.0"."""
     match = REQUIREMENT.fullmatch(requirement)
     assert match is not None, requirement
     name, bounds = match.groups()

@@ -1,4 +1,4 @@
-"""A model repository for darktable, as its SDK (darktable-ai-sdk, `dtai`) builds and checks it."""
+"""A model repository for darktable, in the layout that its SDK (darktable-ai-sdk, `dtai`) builds and checks."""
 
 import shutil
 from pathlib import Path
@@ -16,8 +16,8 @@ SOURCE = ROOT / "integrations" / "darktable"
 
 
 def write(facts: Facts, info: ModelInfo, folder: Path) -> None:
-    """Writes pyproject.toml and models/ID: model.yaml, convert.py, demo.py and the card that darktable's policy asks
-    for."""
+    """Writes pyproject.toml, and models/ID with model.yaml, convert.py, demo.py and the card that darktable's policy
+    requires."""
     described = model_yaml(facts, info)
     place = folder / "models" / described["id"]
     place.mkdir(parents=True, exist_ok=True)
@@ -30,14 +30,14 @@ def write(facts: Facts, info: ModelInfo, folder: Path) -> None:
 
 
 def model_yaml(facts: Facts, info: ModelInfo) -> dict[str, Any]:
-    """The content of model.yaml: what config.json holds, and how the graph is made."""
+    """The content of model.yaml: the fields of config.json, and how the graph is exported."""
     config = {key: value for key, value in configuration(info, TILE, facts.repository).items() if key != "backend"}
     arguments = {"model": info.name, "output": "{output}/model.onnx", "tile": TILE}
     return {**config, "type": "single", "dep_group": "lnca", "convert": [{"script": SCRIPTS[0], "args": arguments}]}
 
 
 def project(facts: Facts) -> str:
-    """The pyproject.toml of the repository, which says what the conversion needs."""
+    """The pyproject.toml of the repository, with the requirements of the conversion."""
     return (
         '[project]\nname = "lnca-darktable"\n'
         f'version = "{facts.version}"\nrequires-python = "{facts.project["requires-python"]}"\n'
@@ -46,7 +46,7 @@ def project(facts: Facts) -> str:
 
 
 def card(facts: Facts, info: ModelInfo) -> str:
-    """The model's README.md, with the table of darktable's selection criteria."""
+    """The README.md of the model, with the table of darktable's selection criteria."""
     config = configuration(info, TILE, facts.repository)
     about = config["model_card"]
     criteria = {

@@ -1,5 +1,5 @@
-"""What is said of lnca and its models elsewhere, gathered once: from pyproject.toml, CITATION.cff, the weight files'
-cards and the result file of the public benchmarks. No figure and no licence is written down anywhere else."""
+"""Facts about lnca and its models for all hosts, from pyproject.toml, CITATION.cff, the cards of the weight files, and
+the results of the public benchmarks. Figures and licences are written nowhere else."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from lnca.runtime.weights import identity
 from lnca.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-# Stands for the account that publishes, which the tree does not know.
+# Placeholder for the account that publishes.
 OWNER = "OWNER"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -28,13 +28,13 @@ class Facts:
     """Facts of one release.
 
     Args:
-        owner: the account at the forge and at the hub.
-        date: of the release, yyyy-mm-dd.
+        owner: the account on GitHub and on the hub.
+        date: date of the release, yyyy-mm-dd.
         sdist: the source archive.
         judges: the content of benchmarks/results/judges.json.
 
     Raises:
-        LncaError: such a date, or no source archive of this version.
+        LncaError: the date has another form, or there is no source archive of this version.
     """
 
     owner: str
@@ -52,6 +52,7 @@ class Facts:
 
     @property
     def repository(self) -> str:
+        """URL of the repository."""
         return f"https://github.com/{self.owner}/lnca"
 
     @cached_property
@@ -62,24 +63,24 @@ class Facts:
 
     @cached_property
     def paper(self) -> str:
-        """Address of the paper."""
+        """URL of the paper."""
         return str(yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["preferred-citation"]["url"])
 
     @property
     def licence(self) -> str:
-        """An SPDX expression."""
+        """The licence of the code, an SPDX expression."""
         return str(self.project["license"])
 
     def hub(self, model: str, name: str = "") -> str:
-        """Address of a model at the hub, or of a file of it."""
+        """URL of a model on the hub, or of one of its files."""
         page = f"https://huggingface.co/{self.owner}/{model}"
         return f"{page}/resolve/main/{name}" if name else page
 
     def judged(self, info: ModelInfo) -> bool:
-        """Whether there are public scores of a model.
+        """Whether the public benchmarks have scores of a model.
 
         Raises:
-            LncaError: those that there are belong to other weights of that name.
+            LncaError: the scores belong to other weights with the same name.
         """
         method = self.judges["methods"].get(info.name)
         if method is not None and method["identity"] != identity(info):
@@ -91,10 +92,10 @@ class Facts:
 
 
 def shipped(names: list[str] | None = None) -> list[ModelInfo]:
-    """The models in the package, or those of some names.
+    """The shipped models, or those with the given names.
 
     Raises:
-        LncaError: no such model.
+        LncaError: a model does not exist.
     """
     found = {info.name: info for info in models()}
     if missing := [name for name in names or [] if name not in found]:
@@ -103,7 +104,7 @@ def shipped(names: list[str] | None = None) -> list[ModelInfo]:
 
 
 def judges(path: Path = ROOT / "benchmarks" / "results" / "judges.json") -> dict[str, Any]:
-    """The result file of the public benchmarks."""
+    """The results of the public benchmarks."""
     content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content
 

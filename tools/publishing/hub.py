@@ -1,10 +1,13 @@
 """A folder for each model at the Hugging Face hub: weights, settings, card, ONNX graphs, and what darktable imports."""
 
+import json
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 from huggingface_hub import EvalResult, ModelCard
 
 from lnca.catalogue import ModelInfo
@@ -15,7 +18,9 @@ from lnca.exporting import export
 from lnca.exporting.darktable import SUFFIX, export_darktable
 from lnca.hub import card, save_pretrained
 from lnca.measuring.judged import SHOWN, Judged, clean, gaussian, real
+from lnca.onnx import DESCRIPTION
 
+from . import quality
 from .facts import Facts, digest
 
 # What the card compares a model with, where the result file has it.
@@ -48,22 +53,27 @@ def write(facts: Facts, models: Iterable[ModelInfo], folder: Path) -> None:
 
 
 def model_card(facts: Facts, info: ModelInfo, folder: Path) -> ModelCard:
-    """The card of a model whose files lie in `folder`: the library's own, scores on public sets and the files.
+    """The card of a model whose files lie in `folder`: the library's own, the facts of its training, scores on the test
+    split and on public sets, the graphs and the files.
 
     Raises:
         LncaError: the public scores belong to other weights.
     """
-    made = ModelCard(card(info, f"{facts.owner}/{info.name}"))
+    # The library's own card has one row of the scores; here all of them have a section.
+    without = replace(info, card={key: value for key, value in info.card.items() if key != "quality"})
+    made = ModelCard(card(without, f"{facts.owner}/{info.name}"))
     # The library gives these attributes to cards of models alone.
     data: Any = made.data
     data.model_name = info.name
     data.arxiv = facts.paper.rpartition("/")[2]
-    parts = [made.text.strip()]
-    if facts.judged(info):
-        data.eval_results = results(facts, info)
-        parts.append(tables(facts, info))
-    parts += [files(folder), f"Source: {facts.repository}. Paper: {facts.paper}."]
-    made.text = "\n\n".join(parts) + "\n"
+    if info.shared:
+        data.base_model = [f"{facts.owner}/{part.model}" for part in info.shared.values()]
+    judged = facts.judged(info)
+    data.eval_results = [*quality.results(info), *(results(facts, info) if judged else [])] or None
+    parts = [made.text.strip(), quality.facts(info), quality.section(info)]
+    parts += [tables(facts, info) if judged else "", graphs(folder), files(folder)]
+    parts.append(f"Source: {facts.repository}. Paper: {facts.paper}.")
+    made.text = "\n\n".join(part for part in parts if part) + "\n"
     # The header is made anew from the data, and checked by the hub's own library.
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{made.text}")
 
@@ -100,6 +110,35 @@ def tables(facts: Facts, info: ModelInfo) -> str:
     judged = Judged(facts.judges, [names[0], info.name, *names[1:]] if names else [info.name])
     parts = [gaussian(judged, title, "colour") for title in SHOWN] + [real(judged), clean(judged)]
     return "\n\n".join(["## On public sets", *(part for part in parts if part)])
+
+
+def graphs(folder: Path) -> str:
+    """What the ONNX graphs of a folder take and give, and how far they are from the model; empty without any."""
+    if not (folder / DESCRIPTION).is_file():
+        return ""
+    described = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    lines = ["| graph | takes | gives |\n| --- | --- | --- |"]
+    for path in sorted(folder.glob("*.onnx")):
+        graph = onnx.load(path).graph
+        optional = {each.name for each in graph.initializer}
+        takes = ", ".join(_value(each) + ", optional" * (each.name in optional) for each in graph.input)
+        lines[0] += f"\n| `{path.name}` | {takes} | {', '.join(map(_value, graph.output))} |"
+    lines.append("| variant | largest difference from the model in float64 | SSIM, of the model |\n| --- | --- | --- |")
+    for variant, check in described["checks"].items():
+        ssim = f"{check['ssim']:.4f}, {check['ssim of the model']:.4f}"
+        lines[1] += f"\n| {variant} | {check['largest difference']:.1e} | {ssim} |"
+    about = (
+        f"Form `{described['form']}`, opset {described['opset']}; `lnca.onnx.OnnxRestorer` runs them without torch. "
+        "The check restores a photograph."
+    )
+    return "\n\n".join(["## ONNX graphs", about, *lines])
+
+
+def _value(value: onnx.ValueInfoProto) -> str:
+    """An input or output with its type and shape."""
+    tensor = value.type.tensor_type
+    sides = ", ".join(side.dim_param or str(side.dim_value) for side in tensor.shape.dim)
+    return f"`{value.name}` {onnx.TensorProto.DataType.Name(tensor.elem_type).lower()} [{sides}]"
 
 
 def files(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The entry of a model in OpenModelDB: a JSON file of its own, and what is added to the lists that it refers to."""
+"""The entry of a model in OpenModelDB: its own JSON file, and additions to the lists that it refers to."""
 
 import json
 from pathlib import Path
@@ -17,15 +17,15 @@ LISTS = {
     },
     "tags.json": {f"arch:{ARCHITECTURE}": {"name": "LNCA", "description": ""}},
 }
-# Files of the hub's folder, with the type and the platform that they are listed as.
+# Files in the hub's folder, with their type and platform in OpenModelDB.
 RESOURCES = {"model.safetensors": ("safetensors", "pytorch"), "image.onnx": ("onnx", "onnx")}
 
 
 def write(facts: Facts, info: ModelInfo, hub: Path, folder: Path) -> None:
-    """Writes data/models/ID.json, and additions.json, as OpenModelDB formats its files.
+    """Writes data/models/ID.json and additions.json in the format of OpenModelDB.
 
     Args:
-        hub: the model's folder for the hub, whose files the entry points to.
+        hub: the model's folder for the hub, whose files the entry refers to.
     """
     path = folder / "data" / "models" / f"1x-{info.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +34,10 @@ def write(facts: Facts, info: ModelInfo, hub: Path, folder: Path) -> None:
 
 
 def entry(facts: Facts, info: ModelInfo, hub: Path) -> dict[str, Any]:
-    """What OpenModelDB keeps of a model.
+    """The entry of a model.
 
     Raises:
-        LncaError: a file that the entry points to is not there.
+        LncaError: a file that the entry refers to is missing.
     """
     if missing := [name for name in RESOURCES if not (hub / name).is_file()]:
         raise LncaError(f"{hub / missing[0]} is missing; make the hub's folder first")
@@ -71,24 +71,25 @@ def entry(facts: Facts, info: ModelInfo, hub: Path) -> dict[str, Any]:
 
 
 def description(facts: Facts, info: ModelInfo) -> str:
+    """The description of a model in Markdown."""
     return (
         f"{facts.project['description']}. Removes the noise of photographs, blind: the noise level is estimated from "
-        f"the picture, or told. {info.parameters} parameters, {info.settings['rules']} steps. "
+        f"the picture, or given. {info.parameters} parameters, {info.settings['rules']} steps. "
         f"[Source and documents]({facts.repository}), [paper]({facts.paper}).\n\n"
         f"Licence: {info.card.get('licence', 'not stated')}."
     )
 
 
 def formatted(content: Any) -> str:
-    """JSON as the database's own check wants it: four spaces, and no line end at the end."""
+    """JSON in the format that OpenModelDB checks: four spaces of indentation, and no newline at the end."""
     return json.dumps(content, indent=4, ensure_ascii=False)
 
 
 def merge(folder: Path, checkout: Path) -> None:
-    """Puts an entry into a checkout of OpenModelDB: the model's file, and the additions to its lists.
+    """Adds an entry to a checkout of OpenModelDB: the model's file, and the additions to the lists.
 
     Raises:
-        LncaError: the checkout is none, or its lists have other entries of these names.
+        LncaError: the folder is no checkout, or the lists have other entries with these names.
     """
     for name, added in json.loads((folder / "additions.json").read_text("utf-8")).items():
         path = checkout / "data" / name
@@ -103,5 +104,5 @@ def merge(folder: Path, checkout: Path) -> None:
 
 
 def _place(item: tuple[str, Any]) -> tuple[bool, str]:
-    """The order of the database's lists: tags of a kind ("arch:dat") come behind the others."""
+    """The sort key of the lists: tags with a prefix ("arch:dat") come after the others."""
     return ":" in item[0], item[0]

@@ -1,8 +1,8 @@
-"""A model as darktable 5.6 and later import it: a .dtmodel file, an archive of config.json and model.onnx.
+"""Export for darktable 5.6 and later: a .dtmodel file, which is a zip archive of config.json and model.onnx.
 
-darktable cuts a picture into square tiles of the size that config.json states and mirrors it at its borders. Of each
-restored tile it keeps the middle and drops `OVERLAP` pixels at every edge. The sides of the graph are fixed, so that
-providers that compile a graph do it once. The graph takes sRGB in [0, 1] and estimates the noise of each tile.
+darktable cuts a picture into square tiles, whose size is in config.json, and mirrors the picture at its borders. It
+drops `OVERLAP` pixels at every edge of a restored tile. The sides of the graph are fixed, so that execution providers
+that compile a graph do it once. The graph takes sRGB in [0, 1] and estimates the noise level of each tile.
 """
 
 import copy
@@ -36,18 +36,18 @@ SUFFIX = ".dtmodel"
 CONFIG, GRAPH = "config.json", "model.onnx"
 # Pixels that darktable drops at every edge of a tile (OVERLAP_DENOISE in its restore.c).
 OVERLAP = 64
-# Sides of tiles: the default, that of darktable's own denoisers, and the ends of darktable's list of sizes.
+# Sides of tiles in pixels: the default, as in darktable's own denoisers, and the range of darktable's list of sizes.
 TILE, SMALLEST_TILE, LARGEST_TILE = 768, 256, 2048
 TASK = "denoise"
-# What is in a file's name and says nothing that the task and the architecture do not say.
-SAID = {"", "denoise", "lnca"}
+# Words of a model's name that repeat the task or the architecture.
+REDUNDANT_WORDS = {"", "denoise", "lnca"}
 PAPER = "https://arxiv.org/abs/2403.15525"
-# The earliest time that a zip file can hold: the same model gives the same bytes.
+# The earliest time that a zip file can hold, so that the same model gives the same bytes.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class Tile(nn.Module):
-    """A tile (B, 3, T, T) in [0, 1], T a multiple of 8 -> the restored tile in [0, 1], at its own noise level."""
+    """Tile (B, 3, T, T) in [0, 1], T a multiple of 8 -> restored tile in [0, 1], at its estimated noise level."""
 
     def __init__(self, model: PyramidAutomaton):
         super().__init__()
@@ -65,18 +65,18 @@ def export_darktable(
 
     Args:
         name_or_path: a shipped model that takes a noise level, or a weight file of one.
-        folder: where the file goes; its name is the model's `identity`.
+        folder: folder of the file, whose name is the model's `identity`.
         tile: side of the tiles in pixels, a multiple of 8 from 256 to 2048.
-        overwrite: replace an earlier file.
-        source: address of the project, for the model's card.
+        overwrite: whether to replace an earlier file.
+        source: URL of the project, for the model card.
 
     Returns:
-        What was written: "file", "config" (the content of config.json), and "checks", how far the graph is from the
-        model in float64 on one tile.
+        A description with "file" (the path), "config" (the content of config.json), and "checks" (differences from the
+        model in float64 on one tile).
 
     Raises:
-        LncaError: no such model, one that takes no noise level, such a tile, a missing library, a file that is there
-            already, or a graph that differs from the model.
+        LncaError: the model does not exist or takes no noise level, the size of the tiles is invalid, a library is
+            missing, the file exists, or the graph differs from the model.
     """
     if tile % SIDE or not SMALLEST_TILE <= tile <= LARGEST_TILE:
         raise LncaError(f"tiles should be a multiple of 8 from {SMALLEST_TILE} to {LARGEST_TILE} pixels, got {tile}")
@@ -102,13 +102,13 @@ def export_darktable(
 
 
 def identity(name: str) -> str:
-    """The id of a model in darktable, task, architecture and variant: denoise-lnca-photo for photo-denoise."""
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word not in SAID]
+    """The id of a model in darktable, from task, architecture and variant: denoise-lnca-photo for photo-denoise."""
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word not in REDUNDANT_WORDS]
     return "-".join((TASK, "lnca", *words))
 
 
 def configuration(info: ModelInfo, tile: int = TILE, source: str = "") -> dict[str, Any]:
-    """The content of config.json: what darktable's contract asks for, and the model's card in the form of its
+    """The content of config.json: the fields that darktable requires, and the model card in the form of its
     catalogue."""
     name = identity(info.name)
     licence = str(info.card.get("licence", "not stated"))
@@ -138,10 +138,10 @@ def configuration(info: ModelInfo, tile: int = TILE, source: str = "") -> dict[s
 
 
 def tile_graph(model: PyramidAutomaton, info: ModelInfo, tile: int) -> bytes:
-    """The graph of one tile as an ONNX file: `input` and `output`, float32 [1, 3, tile, tile].
+    """The graph for one tile as an ONNX file, with `input` and `output`, float32 [1, 3, tile, tile].
 
     Raises:
-        LncaError: a missing library.
+        LncaError: a library is missing.
     """
     check_libraries()
     facts = {
@@ -159,21 +159,21 @@ def tile_graph(model: PyramidAutomaton, info: ModelInfo, tile: int) -> bytes:
 
 
 def archive(config: dict[str, Any], content: bytes) -> bytes:
-    """The .dtmodel file: a zip file with one folder, which is called as the model's id."""
-    room = io.BytesIO()
-    with zipfile.ZipFile(room, "w") as packed:
+    """The content of a .dtmodel file: a zip file with one folder, whose name is the model's id."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
         for name, part in ((CONFIG, as_json(config)), (GRAPH, content)):
             entry = zipfile.ZipInfo(f"{config['id']}/{name}", NO_TIME)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             packed.writestr(entry, part)
-    return room.getvalue()
+    return buffer.getvalue()
 
 
 def unpacked(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The configuration and the graph of a .dtmodel file.
+    """The configuration and the graph in a .dtmodel file.
 
     Raises:
-        LncaError: no such file, or one that darktable would not import.
+        LncaError: the file does not exist, or darktable would not import it.
     """
     try:
         with zipfile.ZipFile(path) as packed:
@@ -184,18 +184,18 @@ def unpacked(path: Path) -> tuple[dict[str, Any], bytes]:
     except (OSError, zipfile.BadZipFile, KeyError, IndexError, ValueError) as error:
         raise LncaError(f"{path} is no .dtmodel file: {error}") from error
     if config.get("id") != top or any(not name.startswith(f"{top}/") for name in names):
-        raise LncaError(f"{path} should hold one folder, called as the id in its {CONFIG}")
+        raise LncaError(f"{path} should hold one folder, named like the id in its {CONFIG}")
     return config, content
 
 
 def _checked(model: PyramidAutomaton, info: ModelInfo, content: bytes, tile: int) -> dict[str, float]:
-    """How far the graph is from the model in float64, on a photograph that is mirrored to a tile."""
+    """Differences of the graph from the model in float64, on a photograph that is mirrored to fill a tile."""
     clean, given = (_mirrored(picture, tile) for picture in probe(info))
     with torch.no_grad():
         expected = Tile(copy.deepcopy(model).double())(given.double()).float()
-    with temporary_folder() as room:
-        write_whole(Path(room) / GRAPH, content)
-        (found,) = session(Path(room) / GRAPH, threads=0).run(["output"], {"input": given.numpy()})
+    with temporary_folder() as buffer:
+        write_whole(Path(buffer) / GRAPH, content)
+        (found,) = session(Path(buffer) / GRAPH, threads=0).run(["output"], {"input": given.numpy()})
     check = compared(torch.from_numpy(found), expected, clean)
     if not check["largest difference"] <= TOLERANCE:
         raise LncaError(f"the graph differs from {info.name} by {check['largest difference']:g}; please report it")
@@ -203,7 +203,7 @@ def _checked(model: PyramidAutomaton, info: ModelInfo, content: bytes, tile: int
 
 
 def _mirrored(picture_BCHW: Tensor, side: int) -> Tensor:
-    """A picture that is mirrored on the right and below until it is a square, or cut there."""
+    """A picture (1, 3, H, W), mirrored or cut at the right and lower border to (1, 3, side, side)."""
     picture = picture_BCHW[0, :, :side, :side].permute(1, 2, 0).numpy()
     missing = [(0, side - size) for size in picture.shape[:2]]
     return to_tensor(np.pad(picture, (*missing, (0, 0)), "reflect"))

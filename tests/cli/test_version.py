@@ -35,7 +35,7 @@ def test_it_says_why_there_is_none(command, monkeypatch, tmp_path, content, reas
     assert "kernels for the processor: none: " in (out := command("--version")[1])
     assert reason in out
     if content is not None:
-        with pytest.warns(UserWarning, match=r"cannot be loaded .*slower steps"):
+        with pytest.warns(UserWarning, match=r"cannot be loaded .*restores without it, and is slower"):
             assert native.library.__wrapped__() is None
 
 

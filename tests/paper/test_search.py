@@ -1,5 +1,6 @@
 """Several workers share the points of a grid through a database, and none is lost with its worker."""
 
+import importlib
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from lnca.data.prepare import prepare
 from lnca.data.sets import data_set
 from lnca.paper import search as search_module
 from lnca.paper.search import Search, run_search
-from processes import forked
+from processes import IMPORTED, forked
 
 CHANGES = [
     "batch_size=4",
@@ -42,7 +43,9 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture
 def search(tiles, tmp_path):
-    """A search with fast heartbeats."""
+    """A search with fast heartbeats, which a long import would hold up."""
+    for name in IMPORTED:
+        importlib.import_module(name)
     return Search(
         model="latent-nafca",
         task="denoise",
@@ -52,7 +55,7 @@ def search(tiles, tmp_path):
         grid=GRID,
         folder=tmp_path / "out",
         heartbeat=1,
-        grace=6,
+        grace=12,
     )
 
 

@@ -119,18 +119,18 @@ def compile_kernels(root: Path, target: Target, folder: Path) -> Path:
     jobs.append(("threads", [], "threads.cpp"))
     position = [] if target.system == "windows" else ["-fPIC"]
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as room:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         running = []
         for name, flags, file in jobs:
-            made = str(Path(room) / f"{name}.o")
-            arguments = [*target.command, *COMMON, *position, *flags, "-c", str(root / SOURCE / file), "-o", made]
-            running.append((arguments, made, subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)))
+            compiled = str(Path(scratch) / f"{name}.o")
+            arguments = [*target.command, *COMMON, *position, *flags, "-c", str(root / SOURCE / file), "-o", compiled]
+            running.append((arguments, compiled, subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)))
         for arguments, _, process in running:
-            _, said = process.communicate()
+            _, errors = process.communicate()
             if process.returncode:
-                raise subprocess.CalledProcessError(process.returncode, arguments, stderr=said)
+                raise subprocess.CalledProcessError(process.returncode, arguments, stderr=errors)
         # Replace the file instead of changing it: a process that uses the old library keeps it.
-        library = Path(room) / target.library
+        library = Path(scratch) / target.library
         # Zig builds its own C++ library, with the same options.
         linking = [
             *target.command,
@@ -140,7 +140,7 @@ def compile_kernels(root: Path, target: Target, folder: Path) -> Path:
             "-pthread",
             "-o",
             str(library),
-            *(made for _, made, _ in running),
+            *(compiled for _, compiled, _ in running),
         ]
         subprocess.run(linking, check=True, stderr=subprocess.PIPE, text=True)
         return library.replace(folder / target.library)

@@ -1,6 +1,7 @@
-"""Pictures with sharp edges, for tests of blurs."""
+"""Pictures with sharp edges, and the comparison of kernels, for tests of blurs."""
 
 import numpy as np
+from scipy.signal import correlate2d
 
 
 def scene(side: int, seed: int = 0) -> np.ndarray:
@@ -12,3 +13,8 @@ def scene(side: int, seed: int = 0) -> np.ndarray:
         high, wide = draw.integers(6, side // 3, 2)
         picture[top : top + high, left : left + wide] = draw.uniform()
     return picture
+
+
+def likeness(kernel: np.ndarray, truth: np.ndarray) -> float:
+    """The largest correlation of two kernels over all shifts; 1 if they are the same."""
+    return correlate2d(kernel, truth).max() / np.sqrt(np.square(kernel).sum() * np.square(truth).sum())

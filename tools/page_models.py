@@ -64,6 +64,7 @@ OF_DEBLURRING = {
     "min_spectrum_side": deblurring.MIN_SPECTRUM_SIDE,
     "estimation_side": deblurring.ESTIMATION_SIDE,
     "edge_block": deblurring.EDGE_BLOCK,
+    "max_gradient": deblurring.MAX_GRADIENT,
     "kernel_sides": deblurring.KERNEL_SIDES,
     "central_sum": deblurring.CENTRAL_SUM,
     "trial_side": deblurring.TRIAL_SIDE,

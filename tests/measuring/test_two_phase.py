@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.signal import correlate2d, fftconvolve
+from scipy.signal import fftconvolve
 
 from lnca.degradation.shake import shaken_kernel
-from scenes import scene
+from scenes import likeness, scene
 from two_phase import (
     GAMMA,
     LAMBDA,
@@ -23,10 +23,6 @@ from two_phase import (
     unblurred,
     usefulness,
 )
-
-
-def likeness(kernel: np.ndarray, truth: np.ndarray) -> float:
-    return correlate2d(kernel, truth).max() / np.sqrt(np.square(kernel).sum() * np.square(truth).sum())
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.signal import correlate2d, fftconvolve
+from scipy.signal import fftconvolve
 
 from lnca.degradation.shake import shaken_kernel
 from lnca.runtime import blur_kernel
@@ -17,11 +17,7 @@ from lnca.runtime.blur_kernel import (
     unblurred,
 )
 from lnca.runtime.fourier import blurred
-from scenes import scene
-
-
-def likeness(kernel: np.ndarray, truth: np.ndarray) -> float:
-    return correlate2d(kernel, truth).max() / np.sqrt(np.square(kernel).sum() * np.square(truth).sum())
+from scenes import likeness, scene
 
 
 def test_gradients_lead_to_the_next_column_and_row():

@@ -43,6 +43,8 @@ LUMA = (0.299, 0.587, 0.114)
 CORNER_FREQUENCY, MIN_SPECTRUM_SIDE = 0.4, 32
 # Side of the part of a picture in which the kernel is estimated, and of the blocks by whose edges it is chosen; pixels.
 ESTIMATION_SIDE, EDGE_BLOCK = 512, 32
+# Upper bound of an absolute difference between neighbouring pixels in `edges`.
+MAX_GRADIENT = 0.1
 # Sides of the estimated kernels in pixels. The larger one is tried first, and the smaller one too if the kernel has at
 # least this fraction of its sum in that central part. The kernel with the smaller misfit is chosen.
 KERNEL_SIDES, CENTRAL_SUM = (13, 31), 0.5
@@ -291,10 +293,10 @@ def gradient_magnitude(picture_HW: np.ndarray) -> np.ndarray:
 
 def edges(picture_HW: np.ndarray) -> np.ndarray:
     """The edge strength of each whole block of 32x32 pixels of a picture (H, W): sums of absolute differences, each
-    limited to 0.1."""
+    limited to `MAX_GRADIENT`."""
     rows, columns = (side // EDGE_BLOCK for side in picture_HW.shape)
     blocks = picture_HW[: rows * EDGE_BLOCK, : columns * EDGE_BLOCK].reshape(rows, EDGE_BLOCK, columns, EDGE_BLOCK)
-    across, down = (abs(np.diff(blocks, axis=axis)).clip(max=0.1) for axis in (3, 1))
+    across, down = (abs(np.diff(blocks, axis=axis)).clip(max=MAX_GRADIENT) for axis in (3, 1))
     return across.sum((1, 3)) + down.sum((1, 3))
 
 

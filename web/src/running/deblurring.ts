@@ -19,6 +19,7 @@ export interface DeblurringNumbers extends BlurKernelNumbers {
   min_spectrum_side: number
   estimation_side: number
   edge_block: number
+  max_gradient: number
   kernel_sides: number[]
   central_sum: number
   trial_side: number
@@ -44,7 +45,6 @@ export interface Blur {
 
 // Cells of 8x8 pixels on the side of a tile.
 const TILE = 96
-const MOST_GRADIENT = 0.1
 
 export class Deblurring {
   private readonly fourier: Fourier
@@ -268,9 +268,9 @@ export class Deblurring {
 
   /** The edge strength of each whole block of a picture: sums of absolute differences, each limited. */
   edges({ data, rows, columns }: Plane): Plane {
-    const { edge_block: side } = this.numbers
+    const { edge_block: side, max_gradient } = this.numbers
     const found = plane(Math.floor(rows / side), Math.floor(columns / side))
-    const limited = (a: number, b: number) => Math.min(Math.abs(data[a] - data[b]), MOST_GRADIENT)
+    const limited = (a: number, b: number) => Math.min(Math.abs(data[a] - data[b]), max_gradient)
     for (let row = 0; row < found.rows * side; row++)
       for (let column = 0; column < found.columns * side; column++) {
         const at = row * columns + column

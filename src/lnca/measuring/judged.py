@@ -161,7 +161,7 @@ def clean(judged: Judged) -> str:
         cells = []
         for key, pictures in found.items():
             scores = _of(judged.scores(method, key), pictures)
-            worst = min(scores, key=lambda picture: scores[picture][0], default="")
+            worst = min(scores, key=lambda picture: (scores[picture][0], picture), default="")
             cells.append(f"{_mean(scores):.1f}, {scores[worst][0]:.1f} ({worst})" if scores else "")
         if all(cells) and cells:
             lines.append([method, *cells])

@@ -52,7 +52,7 @@ def test_a_deblurrer_names_the_cells_that_another_model_holds(tmp_path):
     cells, _ = written(tmp_path, "photo-denoise")
     assert tensors == {}
     assert facts["shared"] == {"model": "photo-denoise", "sha256": cells["sha256"]}
-    assert (facts["form"], facts["rounds"]) == ("deblurring", 3)
+    assert (facts["form"], facts["rounds"]) == ("deblurring", 4)
     assert facts["numbers"]["kernel_sides"] == list(deblurring.KERNEL_SIDES)
     assert facts["numbers"]["scale_ratio"] == blur_kernel.SCALE_RATIO
 

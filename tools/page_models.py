@@ -59,6 +59,8 @@ OF_DEBLURRING = {
     "fills": deblurring.FILLS,
     "prior_weight": deblurring.PRIOR_WEIGHT,
     "rounds": deblurring.ROUNDS,
+    "earlier_steps": deblurring.EARLIER_STEPS,
+    "last_steps": deblurring.LAST_STEPS,
     "luma": deblurring.LUMA,
     "corner_frequency": deblurring.CORNER_FREQUENCY,
     "min_spectrum_side": deblurring.MIN_SPECTRUM_SIDE,

@@ -96,7 +96,7 @@ class DeblurSettings:
     phases: ClassVar[tuple[str, ...]] = ()
     channels: tuple[int, int, int] = (64, 80, 96)
     rules: int = 3
-    steps: int = 3
+    steps: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,10 @@ import torch
 from scipy.signal import fftconvolve
 
 import lnca
+from lnca.architectures import DeblurSettings
 from lnca.degradation.shake import shaken_kernel
 from lnca.nn.deblurring import Deblurrer
+from lnca.runtime.deblurring import ROUNDS
 from scenes import scene
 
 
@@ -27,10 +29,16 @@ def shipped() -> Deblurrer:
     return lnca.load("photo-deblur", "cpu", backend="plain").module  # type: ignore[return-value]
 
 
+def test_a_deblurrer_has_as_many_rounds_wherever_it_comes_from(shipped):
+    assert shipped.steps == Deblurrer().steps == DeblurSettings().steps == ROUNDS
+    # The steps of its cells are another number.
+    assert lnca.load("photo-deblur", "cpu").streamer.cells.steps == DeblurSettings().rules
+
+
 def test_what_is_told_is_undone(shipped):
     """Straight, slanted and uneven kernels, with odd and even sides."""
     draw = np.random.default_rng(3)
-    sharp = scene(200)
+    sharp = scene(136)
     for kernel in (np.eye(7) / 7, np.full((1, 6), 1 / 6), draw.dirichlet(np.ones(30)).reshape(5, 6)):
         blurred = fftconvolve(sharp, kernel, "valid")
         rows, columns = (side - 1 - side // 2 for side in kernel.shape)
@@ -43,7 +51,7 @@ def test_what_is_told_is_undone(shipped):
 
 def test_a_shake_that_nobody_tells_is_found_and_undone(shipped):
     truth = shaken_kernel(14, 25, np.random.default_rng(1))
-    sharp = scene(300, 5)
+    sharp = scene(236, 5)
     given = picture_of(fftconvolve(sharp, truth, "valid"))
     with torch.no_grad():
         restored = shipped(given)
@@ -53,7 +61,7 @@ def test_a_shake_that_nobody_tells_is_found_and_undone(shipped):
 
 
 def test_a_sharp_picture_is_left_as_it_is_to_the_bit(shipped):
-    given = picture_of(scene(256, 7))
+    given = picture_of(scene(160, 7))
     with torch.no_grad():
         assert torch.equal(shipped(given), given)
 

@@ -10,12 +10,15 @@ from lnca.degradation.shake import shaken_kernel
 from lnca.runtime import threads
 from lnca.runtime.blur_kernel import unblurred
 from lnca.runtime.deblurring import (
+    EARLIER_STEPS,
     EDGE_BLOCK,
     ESTIMATION_SIDE,
     FIRST_LEVEL,
     KERNEL_SIDES,
+    LAST_STEPS,
     MIN_LEVEL,
     PRIOR_WEIGHT,
+    ROUNDS,
     TRIAL_SIDE,
     Blur,
     blended_rounds,
@@ -45,7 +48,7 @@ def psnr(picture: np.ndarray, truth: np.ndarray, border: int = 16) -> float:
     return -10 * math.log10(np.square(picture - truth)[inner].mean())
 
 
-def same(picture: np.ndarray, level: float) -> np.ndarray:
+def same(picture: np.ndarray, level: float, steps: int) -> np.ndarray:
     return picture
 
 
@@ -64,15 +67,18 @@ def test_a_round_is_the_picture_between_filter_and_cells():
     weight = PRIOR_WEIGHT * (2 / FIRST_LEVEL) ** 2
     seen = []
 
-    def cells(picture, level):
-        seen.append(level)
+    def cells(picture, level, steps):
+        seen.append((level, steps))
         return picture
 
     *_, restored = rounds(given, kernel, 2, 1, cells)
     # What lies beyond the border is filled with what the sharp picture says, which is the same everywhere.
     assert restored.mean() == pytest.approx((0.2 + weight * 0.4) / (0.25 + weight), abs=1e-3)
     assert restored.dtype == np.float32
-    assert seen == [FIRST_LEVEL]
+    assert seen == [(FIRST_LEVEL, LAST_STEPS)]
+    seen.clear()
+    *_, restored = rounds(given, kernel, 2, 3, cells)
+    assert [steps for _, steps in seen] == [EARLIER_STEPS, EARLIER_STEPS, LAST_STEPS]
 
 
 def test_what_is_told_is_undone():
@@ -91,7 +97,7 @@ def test_what_is_told_is_undone():
 def test_rounds_keep_what_they_yielded_and_begin_with_the_picture():
     given = picture_of(scene(40))
     kernel = np.full((1, 1, 5), 0.2, np.float32)
-    kept = [(frame, frame.copy()) for frame in rounds(given, kernel, 2, 3, lambda picture, level: picture * 0.9)]
+    kept = [(frame, frame.copy()) for frame in rounds(given, kernel, 2, 3, lambda picture, level, steps: picture * 0.9)]
     assert kept[0][0] is given
     assert len(kept) == 4
     for frame, copy in kept:
@@ -229,7 +235,7 @@ def test_a_short_kernel_is_looked_for_where_the_long_one_is_short(length, looked
         kernel[side // 2, side // 2 - reach : side // 2 + reach + 1] = 1 / (2 * reach + 1)
         return kernel
 
-    def cells(picture, level):
+    def cells(picture, level, steps):
         seen.append(picture.shape[-2:])
         return picture
 
@@ -239,7 +245,7 @@ def test_a_short_kernel_is_looked_for_where_the_long_one_is_short(length, looked
     assert sides == looked_for
     assert found.kernel.shape == (KERNEL_SIDES[-1], KERNEL_SIDES[-1])
     # It is tried on a part of the picture, with the border that a blur needs.
-    assert len(seen) == 3 * len(sides)
+    assert len(seen) == ROUNDS * len(sides)
     assert max(map(max, seen)) <= TRIAL_SIDE + 3 * KERNEL_SIDES[-1]
 
 

@@ -11,7 +11,6 @@ Examples:
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from ..architectures import resolve
 from ..catalogue import describe, shipped_weights
@@ -21,6 +20,7 @@ from ..nn.latent import SMALLEST_SIDE
 from ..nn.model import SteppedModel
 from ..nn.recognition import DEBLURRER, PYRAMID, architecture_of, settings_of
 from ..nn.registry import module_of
+from ..runtime.weights import tensors
 
 try:
     from spandrel import MAIN_REGISTRY, Architecture, ArchRegistry, ArchSupport, ImageModelDescriptor, SizeRequirements
@@ -84,9 +84,10 @@ def _shipped_settings(state_dict: dict[str, Any]) -> dict[str, Any] | None:
     """The settings of the model in the package with these weights, if there is one."""
     name = next((name for name in (PYRAMID, DEBLURRER) if name in state_dict), "automaton.head.weight")
     for path in shipped_weights().values():
-        with safe_open(path, "pt") as file:
-            if name in file.keys() and torch.equal(state_dict[name].cpu(), file.get_tensor(name)):  # noqa: SIM118
-                return describe(path).settings
+        info = describe(path)
+        held = tensors(info, "pt")
+        if name in held and torch.equal(state_dict[name].cpu(), held[name]):
+            return info.settings
     return None
 
 

@@ -40,10 +40,10 @@ class Deblurrer(SteppedModel):
         super().__init__(steps)
         self.cells = PyramidAutomaton(channels, rules)
 
-    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """A picture that the cells have denoised at a noise level in 255ths."""
+    def clean(self, image_BCHW: np.ndarray, level: float, steps: int) -> np.ndarray:
+        """A picture that `steps` steps of the cells have denoised at a noise level in 255ths."""
         x = torch.from_numpy(image_BCHW).to(self.cells.decode.weight)
-        return self.cells(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().float().numpy()
+        return self.cells(x, steps, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().float().numpy()
 
     @torch.no_grad()
     def forward(

@@ -82,10 +82,10 @@ class ModuleCells(ModuleStreamer):
         return self.module.estimator(self.module.pad(x)).cpu().numpy()
 
     @torch.no_grad()
-    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
+    def clean(self, image_BCHW: np.ndarray, level: float, steps: int) -> np.ndarray:
         """See `PyramidStreamer.clean`."""
         x = self._tensor(image_BCHW)
-        return self.module(x, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().numpy()
+        return self.module(x, steps, noise_level=x.new_full((1, 2, 1, 1), level)).cpu().numpy()
 
     def bytes_of(self, height: int, width: int) -> int:
         """See `PyramidStreamer.bytes_of`."""

@@ -124,13 +124,13 @@ class PyramidStreamer(Streamer):
             picture.write(room, begin, restored, left=left)
         return picture.finish(room)
 
-    def clean(self, image_BCHW: np.ndarray, level: float) -> np.ndarray:
-        """Denoises a picture (B, 3, H, W), whose values may lie outside [0, 1], with the cells at a noise level in
-        255ths."""
+    def clean(self, image_BCHW: np.ndarray, level: float, steps: int) -> np.ndarray:
+        """Denoises a picture (B, 3, H, W), whose values may lie outside [0, 1], with `steps` steps of the cells at a
+        noise level in 255ths."""
         rows = Rows(list(image_BCHW.transpose(0, 2, 3, 1)), values=Range(open=True))
         plan = self.plan(rows)
         levels = np.full((1, 2, plan.rows, plan.columns), level, np.float32)
-        return np.stack(self.restore(rows, None, plan, levels)).transpose(0, 3, 1, 2)
+        return np.stack(self.restore(rows, steps, plan, levels)).transpose(0, 3, 1, 2)
 
     def bytes_of(self, height: int, width: int) -> int:
         """Bytes that `clean` uses for a picture of this size."""

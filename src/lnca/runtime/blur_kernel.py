@@ -18,11 +18,11 @@ from .fourier import UNITARY, energy, fast_margin, in_bands, inverse_transform, 
 # Side of the kernel at the coarsest scale, in pixels, and the ratio between neighbouring scales.
 COARSEST_SIDE, SCALE_RATIO = 5, 2**-0.5
 # Alternations of picture and kernel at each scale.
-ITERATIONS = 5
+ITERATIONS = 4
 # Penalty for a pixel with a gradient (lambda of Xu et al.): the first one, its divisor at each iteration, the minimum.
 FIRST_PENALTY, PENALTY_DECAY, LEAST_PENALTY = 4e-3, 1.1, 1e-4
 # Bound of the weight of the split gradients (beta of Xu et al.), which starts at twice the penalty and is doubled.
-LARGEST_WEIGHT = 1e5
+LARGEST_WEIGHT = 1e3
 # Weight of the kernel's squared norm in the least squares.
 ENERGY_WEIGHT = 2.0
 # Conjugate gradients stop when the norm of the residual, relative to the first one, is below this.

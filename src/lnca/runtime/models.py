@@ -168,29 +168,29 @@ def _(settings: ResidualSettings, weights: Weights, engine: Engine) -> Latent | 
 
 @runnable.register
 def _(settings: PyramidSettings, weights: Weights, engine: Engine) -> Pyramid:
-    return pyramid(settings, weights, engine)
+    return pyramid(settings, settings.steps, weights, engine)
 
 
 @runnable.register
 def _(settings: DeblurSettings, weights: Weights, engine: Engine) -> Deblurring:
-    return Deblurring(pyramid(settings, weights.within("cells"), engine), settings.steps)
+    return Deblurring(pyramid(settings, settings.rules, weights.within("cells"), engine), settings.steps)
 
 
 # Automata in use, by file, settings and engine, so that models that share cells hold them once.
 _pyramids: WeakValueDictionary[object, Pyramid] = WeakValueDictionary()
 
 
-def pyramid(settings: PyramidSettings | DeblurSettings, weights: Weights, engine: Engine) -> Pyramid:
-    """An automaton on three lattices. While one from the same file, with the same settings and engine, is in use, that
-    object is returned. Raises `LncaError` like `runnable`."""
-    key = weights.origin, tuple(settings.channels), settings.rules, settings.steps, engine
+def pyramid(settings: PyramidSettings | DeblurSettings, steps: int, weights: Weights, engine: Engine) -> Pyramid:
+    """An automaton on three lattices with its own number of `steps`. While one from the same file, with the same
+    settings and engine, is in use, that object is returned. Raises `LncaError` like `runnable`."""
+    key = weights.origin, tuple(settings.channels), settings.rules, steps, engine
     known = None if weights.origin is None else _pyramids.get(key)
     if known is not None:
         weights.take_all()
         return known
     fine, middle, coarse = settings.channels
     bands = BandPyramid(weights, (fine, middle, coarse), settings.rules, engine)
-    made = Pyramid(bands, BandEstimator(weights.within("estimator"), engine), settings.steps)
+    made = Pyramid(bands, BandEstimator(weights.within("estimator"), engine), steps)
     if weights.origin is not None:
         _pyramids[key] = made
     return made

@@ -14,6 +14,8 @@ export interface DeblurringNumbers extends BlurKernelNumbers {
   fills: number
   prior_weight: number
   rounds: number
+  earlier_steps: number
+  last_steps: number
   luma: number[]
   corner_frequency: number
   min_spectrum_side: number
@@ -80,7 +82,8 @@ export class Deblurring {
         const weight = this.numbers.prior_weight * (level / current) ** 2
         sharp.push(this.filtered(given, spectrum, data[colour], cleaned[colour], weight))
       }
-      cleaned = yield* this.clean(sharp, current, `round ${round + 1} of ${count}`)
+      const steps = round + 1 === count ? this.numbers.last_steps : this.numbers.earlier_steps
+      cleaned = yield* this.clean(sharp, current, steps, `round ${round + 1} of ${count}`)
       const inner = cleaned.map((part) => cropped(part, down, across, rows, columns))
       found.push(inner.map((part, colour) => blended(image[colour], part, confidence)))
     }
@@ -130,8 +133,8 @@ export class Deblurring {
     return Array.from({ length: count }, (_, step) => first * (level / first) ** (step / Math.max(1, count - 1)))
   }
 
-  /** A picture, whose values may lie outside [0, 1], that the cells have denoised at a level in 255ths. */
-  private *clean(image: Colours, level: number, text: string): Work<Colours> {
+  /** A picture, whose values may lie outside [0, 1], that steps of the cells have denoised at a level in 255ths. */
+  private *clean(image: Colours, level: number, steps: number, text: string): Work<Colours> {
     const { rows, columns } = image[0]
     const whole = { top: 0, left: 0, bottom: Math.ceil(rows / SIDE), right: Math.ceil(columns / SIDE) }
     const result = image.map(() => plane(rows, columns))
@@ -141,7 +144,8 @@ export class Deblurring {
       const given = mirrored(image, SIDE * seen.top, SIDE * seen.left, SIDE * seen.bottom, SIDE * seen.right)
       const [high, wide] = [seen.bottom - seen.top, seen.right - seen.left]
       const levels = new Float32Array(2 * high * wide).fill(level)
-      const { pictures } = this.cells.restored(given, { data: levels, rows: high, columns: wide, channels: 2 })
+      const map = { data: levels, rows: high, columns: wide, channels: 2 }
+      const { pictures } = this.cells.restored(given, map, steps)
       const [bottom, right] = [Math.min(SIDE * tile.bottom, rows), Math.min(SIDE * tile.right, columns)]
       for (let row = SIDE * tile.top; row < bottom; row++)
         for (let column = SIDE * tile.left; column < right; column++) {

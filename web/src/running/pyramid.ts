@@ -29,7 +29,8 @@ export interface PyramidModel {
   statements(image: Picture): Picture
   /** The levels (rows, columns, 2), from the features of all cells of a picture. */
   levels(statements: Picture): Picture
-  restored(image: Picture, level: Picture): Steps
+  /** @param steps the model's own number if not given */
+  restored(image: Picture, level: Picture, steps?: number): Steps
   free(): void
 }
 
@@ -67,14 +68,14 @@ export class Pyramid implements PyramidModel {
     return this.estimator.levels(statements)
   }
 
-  restored(image: Picture, level: Picture): Steps {
+  restored(image: Picture, level: Picture, steps = this.steps): Steps {
     const { kernels } = this
     const wide = spread(level)
     const inputs = kernels.given(joined(image, wide, this.facts.level_input_scale / 255))
     const cells: Cells = { fine: kernels.convolve(this.encode, inputs) }
     kernels.free(inputs)
     const result: Steps = { pictures: [], changes: [] }
-    for (const rule of this.rules) {
+    for (const rule of this.rules.slice(0, steps)) {
       const before = kernels.copy(cells.fine)
       this.step(rule, cells)
       result.changes.push(kernels.change(before, cells.fine, SIDE / FINE))

@@ -17,12 +17,11 @@ SMALL = [
         "tile=32",
         "training_tiles=8",
         "validation_tiles=4",
-        "automaton.fewest_steps=1",
-        "automaton.most_steps=3",
-        "joint.fewest_steps=1",
-        "joint.most_steps=3",
-        "vitca.fewest_steps=1",
-        "vitca.most_steps=3",
+        *(
+            f"{phase}.{setting}"
+            for phase in ("automaton", "joint", "vitca")
+            for setting in ("fewest_steps=1", "most_steps=3", "pool=8")
+        ),
         "model.latent-nafca={hidden_channels: 8, embed: 8, steps: 4}",
         "model.vitca-tiny={steps: 4}",
         "model.nafnet-tiny={width: 4, encoder_blocks: [1], middle_blocks: 1, decoder_blocks: [1]}",
@@ -129,6 +128,14 @@ def test_the_report_shows_the_papers_figures_and_ours(trained):
     cell = plain["table1"]["latent-nafca"]["photos"]
     assert cell["ours"] == ours["output"]["ssim"]["mean"]
     assert plain["table2"]["restormer"]["gopro"] == {"paper": 0.934, "ours": None, "spread_over_seeds": 0.0, "runs": []}
+
+
+def test_what_the_pictures_were_made_from_stands_beside_the_score(trained, tmp_path):
+    root, *_ = trained
+    result = json.loads((root / "results" / RESULT).read_text())
+    assert result["note"] == ""
+    (tmp_path / "result.json").write_text(json.dumps({**result, "note": "from JPEG files"}))
+    assert "- our photographs (from JPEG files), LatentNAFCA: SSIM" in report.as_text(tmp_path)
 
 
 def test_seeds_are_averaged_and_the_larger_budget_counts(trained, tmp_path):

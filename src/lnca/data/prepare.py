@@ -111,6 +111,7 @@ def prepare(
         **_merge(parts, out, found.samples[0].corrupted is not None),
         "groups": _group_names(found),
         "left_out": [*found.problems, *broken, *found.others],
+        "note": found.note,
     }
     if not description["tiles"]:
         raise LncaError(f"no tile with any content in {root}; give pictures that are not flat")

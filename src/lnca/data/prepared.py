@@ -1,6 +1,6 @@
 """Prepared tiles on disk: memory-mapped arrays and a description.
 
-tiles.json       set, side, count, names of the groups, what was left out
+tiles.json       set, side, count, names of the groups, what was left out, a note on the pictures
 clean.npy        uint8 (N, 3, 32, 32)
 corrupted.npy    the same, for sets of pairs
 group.npy        int32 (N,), index into the names of the groups
@@ -30,6 +30,7 @@ class Prepared:
         group: int32 (N,), indices into `groups`.
         groups: names of the groups.
         task: the task of the pairs, if the set has one.
+        note: what has to be said beside every score, such as the format of the files; or empty.
     """
 
     clean: np.ndarray
@@ -37,6 +38,7 @@ class Prepared:
     group: np.ndarray
     groups: list[str]
     task: Task | None
+    note: str
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
@@ -53,7 +55,7 @@ class Prepared:
             group = _map(folder / "group.npy", (count,), np.int32)
             if count and not 0 <= group.min() <= group.max() < len(names):
                 raise ValueError("group.npy does not fit tiles.json")
-            return cls(clean, corrupted, group, names, description["task"])
+            return cls(clean, corrupted, group, names, description["task"], description.get("note", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LncaError(f"{folder} is damaged ({error}); prepare it anew with lnca data prepare") from error
 

@@ -80,11 +80,13 @@ class Sample:
 
 @dataclass
 class Found:
-    """Result of a reader: samples in a fixed order; problems and other files, one sentence each."""
+    """Result of a reader: samples in a fixed order; problems and other files, one sentence each; a note on the samples
+    that belongs beside every score."""
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    note: str = ""
 
 
 def archived(path: Path, suffix: str, found: Found) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..architectures import resolve
-from ..data.prepared import is_prepared
+from ..data.prepared import Prepared, is_prepared
 from ..data.tile_set import open_tiles
 from ..errors import LncaError
 from ..evaluation.quality import evaluate, steps_curve
@@ -142,6 +142,7 @@ def score(experiment: Experiment, weights: Path, device: torch.device | str) -> 
         "device": device_name(device),
         "torch": torch.__version__,
         "commit": commit(),
+        "note": Prepared.open(experiment.data()).note,
         **quality,
         "steps": curve,
         "history": [

@@ -118,8 +118,10 @@ def _note(column: str, model: str, cell: Cell) -> str:
     psnr = statistics.mean(run["output"]["psnr"]["mean"] for run in cell.ours)
     recovered = statistics.mean(run["recovered"] for run in cell.ours)
     seeds = ", ".join(str(run["seed"]) for run in cell.ours)
+    note = f" ({first['note']})" if first.get("note") else ""
     return (
-        f"- {column}, {model}: SSIM {cell.ssim:.4f} ± {first['output']['ssim']['deviation']:.4f} over {first['tiles']} "
-        f"tiles of {first['pictures']} pictures, PSNR {psnr:.2f} dB, recovered {recovered:.3f}; {first['parameters']} "
-        f"parameters, {first['samples']} training samples, recipe {first['recipe']}, seed {seeds}, {first['device']}"
+        f"- {column}{note}, {model}: SSIM {cell.ssim:.4f} ± {first['output']['ssim']['deviation']:.4f} "
+        f"over {first['tiles']} tiles of {first['pictures']} pictures, PSNR {psnr:.2f} dB, recovered {recovered:.3f}; "
+        f"{first['parameters']} parameters, {first['samples']} training samples, recipe {first['recipe']}, "
+        f"seed {seeds}, {first['device']}"
     )

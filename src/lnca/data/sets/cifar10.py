@@ -201,7 +201,7 @@ def _archive(path: Path) -> Found:
         else:
             found.others.append(member)
     named = _named(known, path)
-    return Found(named.samples, [*found.problems, *named.problems], found.others)
+    return Found(named.samples, [*found.problems, *named.problems], found.others, named.note)
 
 
 def _named(files: Mapping[str, Picture], root: Path) -> Found:
@@ -217,6 +217,8 @@ def _named(files: Mapping[str, Picture], root: Path) -> Found:
     for each, picture in files.items():
         name = each.rpartition(".")[0].replace("/", "-")
         found.samples.append(Sample(name, name, picture))
+    if any(each.endswith((".jpg", ".jpeg")) for each in files):
+        found.note = "from JPEG files instead of the original pictures"
     return found
 
 

@@ -168,7 +168,7 @@ release-check: setup
 # The page in the browser, which `lnca app` serves and a wheel built afterwards contains.
 web: $(PAGE)
 
-$(PAGE): web/node_modules/.package-lock.json web/public/kernels/relaxed-threads.wasm $(PAGE_WRITTEN) web/public/samples/lake.jpg
+$(PAGE): web/node_modules/.package-lock.json web/public/kernels/relaxed-threads.wasm $(PAGE_WRITTEN) web/public/samples/lake.jpg web/public/samples/lizard.jpg
 $(PAGE): $(shell find web/src web/public/*.*) web/index.html web/vite.config.js
 	cd web && npm run --silent build -- --logLevel warn
 	touch $@
@@ -188,7 +188,7 @@ $(PAGE_WRITTEN): $(PAGE_MODELS:%=src/lnca/weights/%.safetensors) $(wildcard src/
 	rm -rf web/public/models web/public/ort
 	$(WEB_BIN)/python tools/page_models.py web/public/models $(PAGE_MODELS)
 
-web/public/samples/lake.jpg: src/lnca/assets/lake.jpg
+web/public/samples/%.jpg: src/lnca/assets/%.jpg
 	mkdir -p $(@D)
 	cp $< $@
 

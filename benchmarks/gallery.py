@@ -20,7 +20,7 @@ from lnca import metrics
 from lnca.corruption import PAPER_DIFFICULTY
 from lnca.degradation import camera_noise, moved
 from lnca.degradation.paper import masked_noise, motion_blur
-from lnca.demo import NIGHT, photograph
+from lnca.demo import NIGHT, NOISY_PHOTOGRAPH, photograph
 from lnca.files import write_whole
 from lnca.randomness import generator
 from lnca.restoration.mask import mask_of
@@ -36,6 +36,8 @@ TILE = 32
 QUALITY = 88
 SIGMAS = (15, 25, 50)
 SHAKEN = (6, 14)
+# Factor of the noise level for more of it.
+MORE = 1.5
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STEPS = (0, 1, 2, 4, 8)
 
@@ -54,7 +56,7 @@ class Gallery:
         self.page = [
             "# Gallery",
             "",
-            "`make gallery` draws these examples from the photograph that comes with lnca, on which no model was "
+            "`make gallery` draws these examples from the photographs that come with lnca, on which no model was "
             "trained. PSNR in dB and SSIM are those of the shown parts (`benchmarks/results/gallery.json`).",
         ]
         self.clean = to_tensor(photograph())
@@ -117,6 +119,15 @@ def as_file(x: Tensor) -> Tensor:
 def draw(gallery: Gallery, load: Callable[[str], Restorer]) -> None:
     """Draws all pictures; `load` returns a model for its name."""
     clean, photo = gallery.clean, load("photo-denoise")
+    gallery.text("## A noisy photograph")
+    gallery.text(
+        "Nothing was added to this photograph (by Laika ac, CC BY-SA 2.0). As it is, restored, and restored with "
+        f"`--noise-scale {MORE}`."
+    )
+    noisy = to_tensor(photograph(NOISY_PHOTOGRAPH))
+    real = noisy, photo.restore(noisy), photo.restore(noisy, noise_scale=MORE)
+    gallery.save("real", [to_image(part(x, 60, 0, WIDE)[0]) for x in real])
+
     gallery.text("## Noise of any strength")
     gallery.text("`photo-denoise` is blind: one model for all strengths, without a given noise level.")
     for sigma, (top, left) in zip(SIGMAS, ((150, 60), (230, 200), (270, 130)), strict=True):

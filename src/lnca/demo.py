@@ -1,4 +1,4 @@
-"""The demonstration: a photograph that comes with lnca is corrupted, restored and compared."""
+"""The demonstration: a photograph that comes with lnca is corrupted, restored and compared; a noisy one is restored."""
 
 import time
 from collections.abc import Callable
@@ -19,15 +19,16 @@ from .restoration.pictures import to_array
 from .restoration.restorer import Restorer
 from .restoration.showing import save_film
 
-PHOTOGRAPH = "lake.jpg"
+PHOTOGRAPH, NOISY_PHOTOGRAPH = "lake.jpg", "lizard.jpg"
 CLOSE_UP = 224
 # Variance of the shot noise of a camera at night, and length of the camera shake in pixels.
 NIGHT, SHAKEN = 0.008, 11
 
 
-def photograph() -> Image.Image:
-    """The clean RGB photograph, 500x500 (CC0)."""
-    with resources.as_file(resources.files("lnca") / "assets" / PHOTOGRAPH) as path:
+def photograph(name: str = PHOTOGRAPH) -> Image.Image:
+    """An RGB photograph that comes with lnca: a clean one, 500x500 (CC0), or `NOISY_PHOTOGRAPH`, 448x352 (by Laika ac,
+    CC BY-SA 2.0)."""
+    with resources.as_file(resources.files("lnca") / "assets" / name) as path:
         return open_rgb(path)
 
 
@@ -50,7 +51,8 @@ def run_demo(
     advance: Callable[[int], object] = lambda total: None,
 ) -> dict[str, Any]:
     """Writes clean.png, corrupted.png, restored.png, comparison.jpg (corrupted, restored, clean) and steps.gif, a
-    close-up after every step, to `folder`.
+    close-up after every step, to `folder`; for models that restore noisy photographs also real.jpg, a noisy photograph
+    as the camera made it, and restored.
 
     Args:
         advance: called with the number of steps, after every step.
@@ -61,14 +63,16 @@ def run_demo(
     Raises:
         LncaError: an output exists (unless `overwrite`), or the model or device cannot be used.
     """
-    names = ("clean.png", "corrupted.png", "restored.png", "comparison.jpg", "steps.gif")
-    files = {name: folder / name for name in names}
-    for name in names[:-1]:
+    restorer = Restorer(model, device)
+    task = restorer.info.card["task"]
+    pictures = ["clean.png", "corrupted.png", "restored.png", "comparison.jpg"]
+    if task == "photo-denoise":
+        pictures.append("real.jpg")
+    files = {name: folder / name for name in (*pictures, "steps.gif")}
+    for name in pictures:
         check_output(files[name], overwrite)
     if files["steps.gif"].exists() and not overwrite:
         raise LncaError(f"{files['steps.gif']} exists; add --overwrite to replace it")
-    restorer = Restorer(model, device)
-    task = restorer.info.card["task"]
     clean = to_array(photograph())
     corrupted = to_array(_image(corruption(task)(clean, numpy_generator(seed, "demo"))))
     begin = time.perf_counter()
@@ -84,9 +88,12 @@ def run_demo(
         frames.append(_image(frame))
         advance(steps + 1)
 
-    for name, picture in zip(names[:3], (clean, corrupted, restored), strict=True):
+    for name, picture in zip(pictures[:3], (clean, corrupted, restored), strict=True):
         save_picture(_image(picture), files[name])
     save_picture(_image(np.concatenate([corrupted, restored, clean], 1)), files["comparison.jpg"])
+    if "real.jpg" in files:
+        noisy = to_array(photograph(NOISY_PHOTOGRAPH))
+        save_picture(_image(np.concatenate([noisy, restorer.restore(noisy)], 1)), files["real.jpg"])
     save_film(frames, files["steps.gif"])
     scores = {
         name: {"ssim": metrics.ssim_of(x, clean), "psnr": metrics.psnr_of(x, clean)}

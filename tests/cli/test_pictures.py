@@ -10,6 +10,7 @@ from PIL import Image
 
 import lnca
 from conftest import textured
+from lnca import demo
 
 
 def load(path):
@@ -184,3 +185,21 @@ def test_the_demonstration(command, refused, weights, tmp_path):
     with Image.open(tmp_path / "demo" / "steps.gif") as animation:
         assert animation.n_frames == 6
     assert "exists; add --overwrite" in refused("demo", "--out", tmp_path / "demo", "--model", weights)
+
+
+def test_the_demonstration_of_the_default_model_shows_a_noisy_photograph_too(command, tmp_path, monkeypatch):
+    photograph = demo.photograph
+
+    def small(*noisy):
+        """A part of the clean photograph is enough."""
+        return photograph(*noisy) if noisy else photograph().crop((0, 0, demo.CLOSE_UP, demo.CLOSE_UP))
+
+    monkeypatch.setattr(demo, "photograph", small)
+    status, out, _ = command("demo", "--out", tmp_path / "demo", "--device", "cpu")
+    assert status == 0
+    assert "real.jpg" in out
+    both = load(tmp_path / "demo" / "real.jpg").astype(np.float64)
+    assert both.shape == (352, 896, 3)
+    # A part without anything sharp.
+    given, restored = (part[100:160, 48:112].mean(-1) for part in (both[:, :448], both[:, 448:]))
+    assert np.diff(restored).std() < 0.85 * np.diff(given).std()

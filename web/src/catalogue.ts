@@ -54,14 +54,15 @@ export const MODELS: Model[] = [
 
 export interface Sample {
   label: string
-  how: Spoiling
+  /** The photograph in the folder `samples`. */
+  file: string
+  /** How the page corrupts it, so that the clean one is known; a noisy photograph stays as it is. */
+  how?: Spoiling
   model: string
-  /** The pixels of the central part. */
-  side: number
 }
 
-/** The sample photograph, corrupted in the page, so that the clean one is known. */
 export const SAMPLES: Sample[] = [
-  { label: 'Night', how: 'camera', model: 'photo-denoise', side: 500 },
-  { label: 'Lost pixels', how: 'grain', model: 'lnca-denoise', side: 500 },
+  { label: 'A noisy photograph', file: 'lizard.jpg', model: 'photo-denoise' },
+  { label: 'Night', file: 'lake.jpg', how: 'camera', model: 'photo-denoise' },
+  { label: 'Lost pixels', file: 'lake.jpg', how: 'grain', model: 'lnca-denoise' },
 ]

@@ -33,22 +33,24 @@ export function listenForPictures(take: (file: Blob, title: string) => void): vo
   drawCells(element('cells'))
 }
 
-/** A button for each sample, with a close-up of its corruption. */
-export function sampleButtons(picture: ImageData, samples: Sample[], take: (sample: Sample) => void): void {
+/** A button for a sample, with a close-up of its noise. */
+export function sampleButton(
+  sample: Sample,
+  picture: ImageData,
+  take: (sample: Sample, picture: ImageData) => void,
+): void {
   const closeUp = middle(picture, THUMBNAIL)
-  for (const sample of samples) {
-    const canvas = document.createElement('canvas')
-    canvas.width = closeUp.width
-    canvas.height = closeUp.height
-    canvas.getContext('2d')!.putImageData(spoiled(closeUp, sample.how), 0, 0)
-    const button = document.createElement('button')
-    button.type = 'button'
-    button.append(canvas, sample.label)
-    button.onclick = () => take(sample)
-    const item = document.createElement('li')
-    item.append(button)
-    element('samples').append(item)
-  }
+  const canvas = document.createElement('canvas')
+  canvas.width = closeUp.width
+  canvas.height = closeUp.height
+  canvas.getContext('2d')!.putImageData(sample.how ? spoiled(closeUp, sample.how) : closeUp, 0, 0)
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.append(canvas, sample.label)
+  button.onclick = () => take(sample, picture)
+  const item = document.createElement('li')
+  item.append(button)
+  element('samples').append(item)
 }
 
 /** Draws a small lattice, disordered on the left and ordered on the right. */

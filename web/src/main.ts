@@ -1,8 +1,8 @@
 // The page: opens pictures, starts the restorer, and shows the results.
-import { cut, middle } from './brush'
+import { cut } from './brush'
 import { MODELS, SAMPLES, type Sample } from './catalogue'
 import { element, seconds } from './dom'
-import { listenForPictures, sampleButtons } from './intake'
+import { listenForPictures, sampleButton } from './intake'
 import { KernelPanel } from './kernelPanel'
 import type { Scores } from './metrics'
 import { download, mixed, PictureError, read } from './picture'
@@ -16,7 +16,6 @@ import { Timeline, type Frame } from './timeline'
 import { CHANGED, View } from './view'
 
 const ROOM = matchMedia('(pointer: coarse)').matches ? 128e6 : 400e6
-const SAMPLE = 'samples/lake.jpg'
 
 const page = {
   play: element<HTMLButtonElement>('play'),
@@ -255,10 +254,10 @@ async function take(file: Blob, title: string): Promise<void> {
   }
 }
 
-async function takeSample({ label, how, model, side }: Sample): Promise<void> {
-  const reference = middle(await samplePicture, { width: side, height: side })
+function takeSample({ label, how, model }: Sample, picture: ImageData): void {
   chooseModel(model)
-  open(spoiled(reference, how), label, reference)
+  if (how) open(spoiled(picture, how), label, picture)
+  else open(copy(picture), label)
 }
 
 function chooseModel(model: string): void {
@@ -340,9 +339,12 @@ element('everywhere').onclick = () => {
 element('download').onclick = () => shown && void download(result(shown), `${title()}-restored.png`)
 pointing.listen()
 
-const samplePicture = fetch(SAMPLE)
-  .then((response) => response.blob())
-  .then(read)
+/** Reads the photograph of a sample. */
+async function samplePicture({ file }: Sample): Promise<ImageData> {
+  return read(await (await fetch(`samples/${file}`)).blob())
+}
 listenForPictures(take)
-void samplePicture.then((picture) => sampleButtons(picture, SAMPLES, takeSample))
+void Promise.all(SAMPLES.map(samplePicture)).then((pictures) =>
+  pictures.forEach((picture, number) => sampleButton(SAMPLES[number], picture, takeSample)),
+)
 if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('sw.js')

@@ -430,7 +430,7 @@ print(abs(a / a.max() - b / b.max()).max())`
     assert.ok(await page.locator('#kernel-view').isVisible())
     assert.match(await page.locator('#kernel-view').getAttribute('aria-label'), /^Blur kernel of \d+ × \d+ pixels$/)
     assert.match(await page.locator('#kernel-said').textContent(), /^Found in the picture/)
-    assert.match(await page.locator('#count').textContent(), /^3 of 3$/)
+    assert.match(await page.locator('#count').textContent(), /^4 of 4$/)
     const { mean, largest } = await difference(await result(), file('shaken-restored.png'))
     assert.ok(mean < 0.05 && largest <= 2, `differs by ${mean} on average, ${largest} at most`)
     assert.ok((await difference(await result(), file('shaken.png'))).mean > 0.3)
@@ -603,6 +603,15 @@ describe('what cannot be opened', () => {
     await finished(page)
     assert.ok(await page.getByRole('alert').isHidden())
   })
+})
+
+test('a noisy photograph is a sample, and has no scores', async () => {
+  await fresh()
+  await page.getByRole('button', { name: 'A noisy photograph' }).click()
+  await finished(page)
+  const given = fileURLToPath(new URL('../../src/lnca/assets/lizard.jpg', import.meta.url))
+  assert.ok((await difference(await result(), given)).mean > 0.5)
+  assert.ok(await page.locator('#quality').isHidden())
 })
 
 describe('everywhere', () => {

@@ -24,15 +24,30 @@ import lnca
 collect_ignore = ["light"]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One process for every core that this process may use, but at most four, because of memory."""
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def pytest_collection_finish(session):
-    """What has been imported by now stays: the garbage collector need not look through it again and again."""
+def pytest_collection():
+    """What is imported from now on stays: the garbage collector need not look through it again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """See `pytest_collection`."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced():
+    """Files are closed without waiting for the disk: no test cuts the power. Processes that tests start do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture(scope="session")

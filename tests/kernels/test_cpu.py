@@ -5,6 +5,7 @@ import ctypes
 import shutil
 import subprocess
 import sys
+from itertools import islice
 
 import pytest
 import torch
@@ -130,19 +131,17 @@ def test_real_restorations_are_the_same(name):
     from lnca.restoration.pictures import to_tensor
 
     task = name.rpartition("-")[2]
-    clean = to_tensor(photograph())[..., 100:196, 200:296]
+    clean = to_tensor(photograph())[..., 100:164, 200:264]
     corrupted = corrupt(clean, task, PAPER_DIFFICULTY[task], generator("cpu", 1))
     module = copy.deepcopy(lnca.load(name, "cpu", "plain").module).double()
-    states = []
     with torch.no_grad():
-        states += [state.float() for state in module.frames(corrupted.double())]
-    expected = states[-1]
+        expected = module(corrupted.double()).float()
+        states = [state.float() for state in islice(module.frames(corrupted.double()), 4)]
     for backend, called in (("plain", "plain"), ("fused", f"fused {best_level()} float32")):
         restorer = lnca.load(name, "cpu", backend)
         assert restorer.backend == called
         torch.testing.assert_close(restorer.restore(corrupted), expected, rtol=0, atol=1e-5)
-        frames = [frame for _, frame in zip(range(4), restorer.iterate(corrupted), strict=False)]
-        for frame, state in zip(frames, states, strict=False):
+        for frame, state in zip(islice(restorer.iterate(corrupted), 4), states, strict=True):
             torch.testing.assert_close(frame, state, rtol=0, atol=1e-5)
     if best_level() in BFLOAT16_SETS:
         half = lnca.load(name, "cpu", precision="bfloat16").restore(corrupted)

@@ -29,7 +29,7 @@ torch.manual_seed(0)
 rule = lnca.build("latent-nafca").eval().automaton
 torch.nn.init.normal_(rule.head.weight, std=0.05)
 run = FusedRun(rule)
-cells = rule.seed(torch.randn(1, 40, 48, rule.input_channels))
+cells = rule.seed(torch.randn(1, 24, 32, rule.input_channels))
 alone = run(cells, 6, 1)
 threads.allow(3)
 

@@ -26,7 +26,7 @@ interpreted = pytest.mark.skipif("torch.cuda.is_available()", reason="Triton's i
 
 @interpreted
 def test_the_check_finds_both_precisions_right(script):
-    rows = script.check(CPU, cells=5, steps=2)["rows"]
+    rows = script.check(CPU, cells=4, steps=1)["rows"]
     assert len(rows) == 6
     assert all(row["right"] for row in rows)
     assert all(row["error"] > 0 for row in rows)
@@ -38,7 +38,7 @@ def test_blocks_and_frames_are_timed(script, monkeypatch):
     monkeypatch.setattr(script, "ALLOWED", {"float32": script.ALLOWED["float32"]})
     rows = script.blocks(CPU, side=4, batch=1, steps=1, rounds=1, choices=((16, 1), (64, 8)))["rows"]
     assert [row["chosen"] for row in rows] == [False, True] * 2
-    rows = script.frames(CPU, sizes=((20, 12),), rounds=1, steps=2)["rows"]
+    rows = script.frames(CPU, sizes=((20, 12),), rounds=1, steps=1)["rows"]
     assert [row["rule"] for row in rows] == ["NAFCA", "ViTCA"]
     assert all(row["frames_a_second"] == 1 / row["seconds"]["median"] for row in rows)
 

@@ -42,6 +42,7 @@ def test_a_rule_of_another_package_is_trained_and_loaded_again(installed, pictur
     assert len((EXAMPLE / "lnca_perception.py").read_text().splitlines()) <= 60
     settings = "{rule: perception, width: 4, mixing: 8, output_channels: 6, hidden_channels: 4, steps: 2}"
     changes = ["residual.epochs=1", "residual.most_steps=5", "batch_size=8", "tile=32", "model.lnca=" + settings]
+    changes += ["training_tiles=16", "validation_tiles=4"]
     plan = Plan("lnca", "denoise", pictures, load_recipe("lnca-denoise", changes))
     weights = Run(plan, tmp_path / "run")()
     model = lnca.load(weights, "cpu")

@@ -69,14 +69,14 @@ def plans(rows, columns):
 def test_every_plan_gives_the_same_bits(restorers, name, size):
     restorer = restorers[name]
     picture = Rows(textured(*size))
-    expected = np.asarray(restorer.streamer.restore(picture, 7))
+    expected = np.asarray(restorer.streamer.restore(picture, 5))
     multiple = restorer.streamer.coder.multiple
     for plan in plans(-(-size[1] // multiple), -(-size[0] // multiple)):
-        assert np.array_equal(np.asarray(restorer.streamer.restore(picture, 7, plan)), expected), plan
+        assert np.array_equal(np.asarray(restorer.streamer.restore(picture, 5, plan)), expected), plan
     x = torch.from_numpy(np.asarray(textured(*size)) / np.float32(255)).permute(2, 0, 1)[None]
     with torch.no_grad():
-        reference = copy.deepcopy(restorer.module).double()(x.double(), 7).clamp(0, 1)
-    torch.testing.assert_close(restorer.restore(x, 7).double(), reference, rtol=0, atol=2e-5)
+        reference = copy.deepcopy(restorer.module).double()(x.double(), 5).clamp(0, 1)
+    torch.testing.assert_close(restorer.restore(x, 5).double(), reference, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["nafca, masked", "residual", "residual, blocks"])
@@ -136,20 +136,20 @@ def test_every_plan_gives_the_same_bits_in_other_arithmetic(restorers, name, pre
     options = {"backend": "plain"} if precision == "plain" else {"precision": precision}
     streamer = lnca.load(restorers[name].info.path, "cpu", **options).streamer
     # Wider than what numpy multiplies at a time.
-    picture = Rows(textured(500, 25))
+    picture = Rows(textured(244, 17))
     expected = np.asarray(streamer.restore(picture, 3))
     for plan in plans(*streamer.lattice_of(picture)):
         assert np.array_equal(np.asarray(streamer.restore(picture, 3, plan)), expected), plan
 
 
-@pytest.mark.parametrize("budget", [None, "1MB", 700_000, "3 MB"])
+@pytest.mark.parametrize("budget", ["1MB", 700_000, "3 MB"])
 def test_budgets_change_no_bit_of_any_kind_of_picture(restorers, budget):
     restorer = restorers["latent-nafca-denoise"]
     image = textured(211, 170)
     array = np.asarray(image)
     tensor = torch.from_numpy(array / np.float64(255)).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
     for picture in (image, image.convert("L"), image.convert("RGBA"), array, (array / 255).astype(np.float32), tensor):
-        limit = None if budget is None else parse_bytes(str(budget)) * (20 if picture is tensor else 3)
+        limit = parse_bytes(str(budget)) * (20 if picture is tensor else 3)
         whole, limited = restorer.restore(picture, 6), restorer.restore(picture, 6, limit)
         assert type(whole) is type(limited) is type(picture)
         assert np.array_equal(np.asarray(whole), np.asarray(limited))

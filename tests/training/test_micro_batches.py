@@ -33,13 +33,13 @@ def trained(name, parts, joint=False):
         torch.nn.init.normal_(parameter, std=0.1)
     recipe = replace(load_recipe("stable"), micro_batches=parts, exploded=math.inf)
     if name.startswith("latent"):
-        phase = replace(recipe.joint if joint else recipe.automaton, most_steps=9)
+        phase = replace(recipe.joint if joint else recipe.automaton, fewest_steps=2, most_steps=3)
         trainer = AutomatonTrainer(model, recipe, phase, 100, joint=joint)
     elif name == "lnca":
         phase = replace(recipe.residual, settled=0.5, ssim=0.1)
         trainer = ResidualTrainer(model, recipe, phase, 100)
     elif name == "vitca":
-        trainer = PixelTrainer(model, recipe, replace(recipe.vitca, most_steps=9), 100)
+        trainer = PixelTrainer(model, recipe, replace(recipe.vitca, fewest_steps=2, most_steps=3), 100)
     else:
         trainer = DirectTrainer(model, recipe, recipe.nafnet, 100)
     values = []

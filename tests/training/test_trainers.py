@@ -240,7 +240,7 @@ def test_the_number_of_steps_is_drawn_anew_for_every_batch():
     step = trainer.step
     trainer.step = lambda image, state, mask: (counts.append(1), step(image, state, mask))[1]
     drawn = []
-    for seed in range(60):
+    for seed in range(20):
         counts.clear()
         trainer.train_batch(batch(2), torch.Generator().manual_seed(seed))
         drawn.append(len(counts))

@@ -27,7 +27,7 @@ SIMD = {"plain": "", "relaxed": "+relaxed_simd"}
 INITIAL, MAX_MEMORY, STACK = 2**24, 2**30, 2**18
 # Names of the exported functions, without the prefix "page_".
 CALLED = (
-    *("take", "free", "vector", "convolve", "step", "gather", "scatter", "change"),
+    *("take", "free", "vector", "panel", "convolve", "step", "gather", "scatter", "change"),
     *("fourier_rows", "fourier_rows_back", "fourier_columns"),
 )
 

@@ -29,7 +29,7 @@ EMULATORS = {
     "x86_64-linux-musl": ("", "musl"),
     "aarch64-linux-gnu": ("qemu-aarch64", "qemu-user, libc6:arm64"),
     "aarch64-linux-musl": ("qemu-aarch64", "qemu-user, musl:arm64"),
-    "x86_64-windows-gnu": ("wine64", "wine64"),
+    "x86_64-windows-gnu": ("wine", "wine64"),
 }
 # Tests that only call the library, through `tests/kernels/far.py`.
 TESTS = ["tests/runtime/test_convolution.py", "tests/kernels/test_cpu.py", "tests/kernels/test_settling.py"]
@@ -92,7 +92,7 @@ def run(name: str, wheel: Path) -> str:
         reason = (tried.stderr.strip().splitlines() or ["no message"])[-1]
         return f"compiled only: it does not start ({reason}); Debian: {packages}"
     environment = quiet() | {"LNCA_TEST_KERNELS": " ".join(far)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, "-k", CHOSEN, "--durations=0"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *TESTS, "-k", CHOSEN]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         print(done.stdout)

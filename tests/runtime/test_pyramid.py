@@ -62,7 +62,7 @@ def test_levels_are_spread_as_torch_does(shape):
 def test_rows_are_made_once_and_kept_as_long_as_someone_needs_them():
     made = []
 
-    def make(begin, end):
+    def make(begin, end, out):
         made.append((begin, end))
         return np.arange(begin, end, dtype=np.float32)[None, :, None, None]
 
@@ -76,3 +76,20 @@ def test_rows_are_made_once_and_kept_as_long_as_someone_needs_them():
     assert made == [(0, 10), (10, 30), (30, 40)]
     assert kept.rows is not None
     assert kept.rows.shape[1] == 20
+
+
+def test_rows_are_written_behind_the_kept_ones():
+    places = []
+
+    def make(begin, end, out):
+        rows = np.empty((1, end - begin, 2, 3), np.float32) if out is None else out
+        rows[:] = np.arange(begin, end)[None, :, None, None]
+        places.append(rows)
+        return rows
+
+    kept = RowCache(30, make)
+    read = kept.reader()
+    read(0, 10)
+    assert read(7, 20)[0, :, 1, 2].tolist() == list(range(7, 20))
+    assert kept.rows is not None
+    assert np.shares_memory(kept.rows, places[1])

@@ -80,13 +80,16 @@ class Convolution(ABC):
         self.needs, self.height = layer.needs, layer.height
 
     @abstractmethod
-    def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
+    def __call__(
+        self, band: Band, begin: int, end: int, added: Band | None = None, out: np.ndarray | None = None
+    ) -> Band:
         """Output rows [begin, end).
 
         Args:
             band: has at least the rows that `needs` returns.
             added: is added to the outputs after the activation; it has their columns and channels, and at least their
                 rows.
+            out: an array of the outputs' shape, into which they are written if that saves a copy.
         """
 
 
@@ -136,7 +139,7 @@ class NativeConvolution(Convolution):
             self._tiles = aligned(np.stack([tiles(row) for row in rows], 1), np.int32)
         elif kind is ConvolutionKind.SAME and layer.inputs >= WINOGRAD_MIN_INPUTS:
             kind, kernel = ConvolutionKind.WINOGRAD, transformed(kernel)
-        self._weight, self._bias = aligned(kernel, width=width), aligned(layer.bias, width=width)
+        self._weight, self._bias = self._in_panels(kernel, width), aligned(layer.bias, width=width)
         self._description = CConvolution(
             layer.inputs,
             layer.outputs,
@@ -148,9 +151,23 @@ class NativeConvolution(Convolution):
             None,
         )
 
-    def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
+    def _in_panels(self, kernel: np.ndarray, width: int) -> np.ndarray:
+        """A kernel (taps, taps, inputs, outputs) in the order in which it is read: the outputs, padded to `width`, in
+        panels of those that are computed together."""
+        padded_kernel, first, panels = aligned(kernel, width=width), 0, []
+        while first < width:
+            size = loaded_library().lnca_panel_size(self.level, width, first)
+            panels.append(padded_kernel[..., first : first + size].ravel())
+            first += size
+        return aligned(np.concatenate(panels))
+
+    def __call__(
+        self, band: Band, begin: int, end: int, added: Band | None = None, out: np.ndarray | None = None
+    ) -> Band:
         batch, _, columns, _ = band.values.shape
-        result = Band(empty(batch, end - begin, self.height(columns), self.outputs), begin, self.height(band.height))
+        if out is None or not out.flags.c_contiguous:
+            out = empty(batch, end - begin, self.height(columns), self.outputs)
+        result = Band(out, begin, self.height(band.height))
         source = Band(np.ascontiguousarray(band.values, np.float32), band.first, band.height)
         description = CConvolution.from_buffer_copy(self._description)
         if added is not None:
@@ -178,7 +195,9 @@ class NumpyConvolution(Convolution):
         self._kernel: np.ndarray = layer.kernel.reshape(taps * taps * layer.inputs, layer.outputs).astype(dtype)
         self._bias: np.ndarray = layer.bias.astype(dtype)
 
-    def __call__(self, band: Band, begin: int, end: int, added: Band | None = None) -> Band:
+    def __call__(
+        self, band: Band, begin: int, end: int, added: Band | None = None, out: np.ndarray | None = None
+    ) -> Band:
         values = self._transposed(band, begin, end) if self.layer.transposed else self._direct(band, begin, end)
         values = activated(values + self._bias, self.layer.activation)
         if added is not None:

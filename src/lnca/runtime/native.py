@@ -124,7 +124,7 @@ class CLattice(ctypes.Structure):
 
 
 # Version of the structures. Increase it here and in cpu/plan.h when the meaning of a field changes without its size.
-LAYOUT = 5
+LAYOUT = 6
 STRUCTURES = (CMap, CRule, CConvolution, CBand, CLattice)
 
 

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .arrays import RowReader, shuffled, unshuffled
+from .arrays import RowReader, empty, shuffled, unshuffled
 from .convolution import Band, Convolution
 from .engine import Engine
 from .layers import by_blocks, convolution, making_blocks, reading_blocks
 from .noise_level import LEVEL_CHANNELS, SIDE
 from .weights import Weights
+
+# Computes rows [begin, end) of a feature map, into an array of their shape if one is given and that saves a copy.
+RowMaker = Callable[[int, int, np.ndarray | None], np.ndarray]
 
 # Side of a cell of the fine lattice in pixels.
 FINE = 2
@@ -38,7 +41,7 @@ class RowCache:
         make: computes rows [begin, end); each call begins where the last one ended.
     """
 
-    def __init__(self, height: int, make: RowReader):
+    def __init__(self, height: int, make: RowMaker):
         self.height, self.make = height, make
         self.first = self.end = 0
         self.rows: np.ndarray | None = None
@@ -53,14 +56,24 @@ class RowCache:
             self.begins[number] = begin
             self._forget(min(self.begins))
             if end > self.end:
-                fresh = self.make(self.end, end)
-                kept = [] if self.rows is None or not self.rows.shape[1] else [self.rows]
-                self.rows = np.concatenate([*kept, fresh], 1) if kept else fresh
+                self.rows = self._extended(end)
                 self.end = end
             assert self.rows is not None
             return self.rows[:, begin - self.first : end - self.first]
 
         return read
+
+    def _extended(self, end: int) -> np.ndarray:
+        """The kept rows, followed by new ones up to `end`."""
+        if self.rows is None or not self.rows.shape[1]:
+            return self.make(self.end, end, None)
+        batch, kept, columns, channels = self.rows.shape
+        rows = empty(batch, kept + end - self.end, columns, channels)
+        rows[:, :kept], out = self.rows, rows[:, kept:]
+        made = self.make(self.end, end, out)
+        if made is not out:
+            out[:] = made
+        return rows
 
     def _forget(self, begin: int) -> None:
         """Drops the rows above `begin`."""
@@ -108,10 +121,10 @@ class BandPyramid:
             height: number of rows of the picture, a multiple of 8.
             steps: number of steps; 0 returns the given picture.
         """
-        pixels = RowCache(height, image)
+        pixels = RowCache(height, lambda begin, end, _: image(begin, end))
         read_inputs, read_given = pixels.reader(), pixels.reader()
 
-        def inputs(begin: int, end: int) -> np.ndarray:
+        def inputs(begin: int, end: int, _: np.ndarray | None) -> np.ndarray:
             blocks = unshuffled(read_inputs(FINE * begin, FINE * end), FINE)
             return np.concatenate([blocks, level(begin, end) * np.float32(LEVEL_INPUT_SCALE / 255)], -1)
 
@@ -174,10 +187,10 @@ def chained(layer: Convolution, source: RowCache, added: RowCache | None = None)
     read = source.reader()
     read_added = added and added.reader()
 
-    def make(begin: int, end: int) -> np.ndarray:
+    def make(begin: int, end: int, out: np.ndarray | None) -> np.ndarray:
         low, high = layer.needs(begin, end, source.height)
         addend = Band(read_added(begin, end), begin, source.height) if read_added else None
-        return layer(Band(read(low, high), low, source.height), begin, end, addend).values
+        return layer(Band(read(low, high), low, source.height), begin, end, addend, out).values
 
     return RowCache(source.height, make)
 
@@ -191,7 +204,7 @@ def _updated(rule: Sequence[Convolution], cells: RowCache) -> RowCache:
 def _gathered(layer: Convolution, finer: RowCache, cells: RowCache | None) -> RowCache:
     """The cells plus messages from the next finer lattice."""
     read = finer.reader()
-    blocks = RowCache(finer.height // 2, lambda begin, end: unshuffled(read(2 * begin, 2 * end), 2))
+    blocks = RowCache(finer.height // 2, lambda begin, end, _: unshuffled(read(2 * begin, 2 * end), 2))
     return chained(layer, blocks, cells)
 
 
@@ -199,10 +212,10 @@ def _scattered(layer: Convolution, coarser: RowCache, cells: RowCache) -> RowCac
     """The cells plus messages from the next coarser lattice."""
     read, read_cells = chained(layer, coarser).reader(), cells.reader()
 
-    def make(begin: int, end: int) -> np.ndarray:
+    def make(begin: int, end: int, out: np.ndarray | None) -> np.ndarray:
         top = begin // 2
         messages = shuffled(read(top, -(-end // 2)), 2)
-        return read_cells(begin, end) + messages[:, begin - 2 * top : end - 2 * top]
+        return np.add(read_cells(begin, end), messages[:, begin - 2 * top : end - 2 * top], out)
 
     return RowCache(cells.height, make)
 

@@ -77,6 +77,7 @@ interface Exports {
   page_take(bytes: number): number
   page_free(at: number): void
   page_vector(): number
+  page_panel(...numbers: number[]): number
   page_convolve(...numbers: number[]): void
   page_step(...numbers: number[]): void
   page_gather(...numbers: number[]): void
@@ -120,6 +121,11 @@ export class Kernels {
     const kernels = new Kernels(exports, memory, threads)
     for (let thread = 1; thread < threads; thread++) start({ module, memory, stack: kernels.take(STACK) + STACK - 16 })
     return kernels
+  }
+
+  /** Number of outputs of a convolution, padded to `wide`, that are computed together from output `first` on. */
+  panel(wide: number, first: number): number {
+    return this.exports.page_panel(wide, first)
   }
 
   /** A view of numbers in the memory, valid until the next allocation. */

@@ -37,7 +37,7 @@ export class Kept {
       activation: ACTIVATIONS[activation],
       inputs,
       outputs,
-      weight: this.keep(kernel),
+      weight: this.keep(this.inPanels(kernel, wide)),
       bias: this.keep(bias),
     }
   }
@@ -70,6 +70,18 @@ export class Kept {
 
   free(): void {
     for (const at of this.places.splice(0)) this.kernels.drop(at)
+  }
+
+  /** A kernel of rows of `wide` outputs in the order in which it is read: in panels of outputs that are computed together. */
+  private inPanels(kernel: Float32Array, wide: number): Float32Array {
+    const result = new Float32Array(kernel.length)
+    let to = 0
+    for (let first = 0; first < wide; first += this.kernels.panel(wide, first)) {
+      const size = this.kernels.panel(wide, first)
+      for (let row = 0; row < kernel.length; row += wide, to += size)
+        result.set(kernel.subarray(row + first, row + first + size), to)
+    }
+    return result
   }
 
   private keep(numbers: Float32Array | Int32Array): number {

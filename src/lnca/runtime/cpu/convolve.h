@@ -47,7 +47,7 @@ template <int N>
 inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,
                              int64_t row, int o) {
     static const float zeros[MAX_INPUTS] = {};
-    int wide = padded(layer.outputs), taps = layer.kind == LNCA_POINTWISE ? 1 : 3;
+    int taps = layer.kind == LNCA_POINTWISE ? 1 : 3;
     const float *picture = input.values + image * input.rows * input.columns * layer.inputs;
     float *result = output.values + (image * output.rows + row) * output.columns * layer.outputs;
     // In a transposed layer, columns of equal parity read through the same taps, so even and odd ones are computed separately.
@@ -67,8 +67,8 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
                     bool inside = y >= 0 && y < input.height && column >= 0 && column < input.columns;
                     x[m] = inside ? picture + ((y - input.first) * input.columns + column) * layer.inputs : zeros;
                 }
-                const float *weight = layer.weight + tap * layer.inputs * wide + o;
-                for (int c = 0; c < layer.inputs; c++, weight += wide) {
+                const float *weight = layer.weight + ((int64_t)o * taps * taps + tap * N * V) * layer.inputs;
+                for (int c = 0; c < layer.inputs; c++, weight += N * V) {
                     vec weights[N];
                     for (int n = 0; n < N; n++) weights[n] = load(weight + n * V);
 #pragma GCC unroll 8
@@ -87,24 +87,28 @@ inline void convolve_outputs(const LncaConvolution &layer, const LncaBand &input
         }
 }
 
-// Calls use<N>(o) for N vectors of outputs from `o` on, until all `wide` outputs are computed. N is limited by the number of
-// registers for sums.
-template <class Use> inline __attribute__((always_inline)) void in_panels(int wide, Use use) {
-    int o = 0;
-    if constexpr (V == 16) {
-        if (wide % (3 * V) == 0)
-            for (; o < wide; o += 3 * V) use.template operator()<3>(o);
-        for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
-    } else if constexpr (V == 8) {
-        // With four cells: fewer than eight independent sums would not hide the latency of the additions.
-        for (; wide - o >= 3 * V && wide - o != 4 * V; o += 3 * V) use.template operator()<3>(o);
-        for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
-    }
-#if defined(__wasm__)
-    // Eight independent sums hide the latency of the additions; a browser has few registers for more.
-    for (; wide - o >= 2 * V; o += 2 * V) use.template operator()<2>(o);
+#if defined(__aarch64__)
+constexpr bool FEW_REGISTERS = false;
+#else
+constexpr bool FEW_REGISTERS = V == 4;
 #endif
-    for (; o < wide; o += V) use.template operator()<1>(o);
+
+// The number of vectors of outputs that are computed together, from output `o` of `wide` on: as many as the registers have sums
+// for, because additions have to wait for each other in fewer sums.
+constexpr int panel(int wide, int o) {
+    int left = (wide - o) / V;
+    if (V == 16) return wide % (3 * V) == 0 ? 3 : std::min(left, 2);
+    return left >= 3 && left != 4 && !FEW_REGISTERS ? 3 : std::min(left, 2);
+}
+
+// Calls use<N>(o) for each panel, of N vectors from output `o` on.
+template <class Use> inline __attribute__((always_inline)) void in_panels(int wide, Use use) {
+    for (int o = 0, count; o < wide; o += count * V) {
+        count = panel(wide, o);
+        if (count == 3) use.template operator()<3>(o);
+        else if (count == 2) use.template operator()<2>(o);
+        else use.template operator()<1>(o);
+    }
 }
 
 inline void convolve_row(const LncaConvolution &layer, const LncaBand &input, const LncaBand &output, int64_t image,

@@ -13,6 +13,7 @@
     void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int); \
     double multiply_add(int64_t, int);                     \
     int vector_size();                                     \
+    int panel_size(int, int);                              \
     int largest();                                         \
     }
 
@@ -103,6 +104,8 @@ EXPORTED void lnca_layout(int64_t *layout) {
 }
 
 EXPORTED int lnca_vector_size(int level) { return WITH(level, vector_size()); }
+// The number of outputs of a convolution, padded to `wide`, that are computed together from output `first` on.
+EXPORTED int lnca_panel_size(int level, int wide, int first) { return WITH(level, panel_size(wide, first)); }
 EXPORTED double lnca_multiply_add(int level, int64_t rounds, int bfloat16) { return WITH(level, multiply_add(rounds, bfloat16)); }
 EXPORTED int lnca_largest() { return portable::largest(); }
 

@@ -12,6 +12,7 @@ namespace portable {
 void run(const LncaRule &, const LncaLattice &);
 void convolve(const LncaConvolution &, const LncaBand &, const LncaBand &, int64_t, int);
 int vector_size();
+int panel_size(int, int);
 }  // namespace portable
 
 // Calls work(row) for each of `rows` rows.
@@ -30,6 +31,8 @@ void page_free(void *pointer) { std::free(pointer); }
 
 // Number of floats in a vector; widths are padded to its multiples.
 int page_vector() { return portable::vector_size(); }
+// Number of outputs of a convolution, padded to `wide`, that are computed together from output `first` on.
+int page_panel(int wide, int first) { return portable::panel_size(wide, first); }
 
 // A convolution of a picture; `added` is added to the outputs unless it is null. For the arguments see `LncaConvolution`.
 void page_convolve(LncaConvolutionKind kind, LncaActivation activation, int inputs, int outputs, const float *weight,

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 // Version of the structures. Increase it here and in native.py when the meaning of a field changes without its size.
-constexpr int64_t LAYOUT = 5;
+constexpr int64_t LAYOUT = 6;
 
 extern "C" {
 
@@ -40,7 +40,9 @@ struct LncaConvolution {
     int32_t inputs, outputs;           // channels
     LncaConvolutionKind kind;
     LncaActivation activation;
-    const float *weight, *bias;        // [taps][taps][inputs][padded outputs], [padded outputs]; for Winograd transformed
+    // [taps][taps][inputs][outputs] for each panel of outputs, one after another (`panel` in convolve.h), for Winograd transformed;
+    // [padded outputs].
+    const float *weight, *bias;
     // Weights for a convolution of stride 1 in bfloat16 by tiles, else null: [outputs / 16][taps][taps * inputs / 32][16][16] pairs
     // of successive inputs, where the inputs of the taps of a row are concatenated.
     const uint32_t *tiles;

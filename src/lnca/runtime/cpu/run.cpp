@@ -260,6 +260,7 @@ double multiply_add(int64_t rounds, int bfloat16) {
 }
 
 int vector_size() { return V; }
+int panel_size(int wide, int first) { return panel(wide, first) * V; }
 int largest() { return MAX_CHANNELS; }
 
 }  // namespace LNCA_ISA

@@ -4,13 +4,14 @@
     python benchmarks/deblurring.py --every 12 --kernels levin walks --out /tmp/some.json
     python benchmarks/deblurring.py --pictures kodim09 kodim17
     python benchmarks/deblurring.py --pictures kodim09 kodim17 --kernels levin --conditions 0 2 1+jpeg90 1+jpeg75
+    python benchmarks/deblurring.py --speed              # seconds a megapixel, into the same file
     python benchmarks/deblurring.py --table --pictures kodim09 kodim17
 
 A picture is blurred and cropped to the valid part, so that its border does not reveal the blur. Then it gets Gaussian
 noise, is rounded to 8 bits, and compressed as JPEG if the condition says so. Scores are PSNR and SSIM at the best shift
 of up to 8 pixels, since a blind estimate leaves the shift of a kernel open; 24 pixels at the border are ignored. Scores
-in the result file are not computed again, unless they belong to other weights or --again names the method. Seconds are
-those of the processor, with one thread.
+in the result file are not computed again, unless they belong to other weights or --again names the method. Seconds
+beside scores are those of the processor, with one thread. --speed times a picture of 1024x1024 pixels on one core.
 
 Kernels: `levin` (the eight of Levin, Weiss, Durand and Freeman, CVPR 2009, from --levin), `walks`
 (`lnca.degradation.shake`), `lines`, `discs` and `none`. Other methods: unsharp mask; Wiener filter and Richardson-Lucy
@@ -24,6 +25,7 @@ import argparse
 import io
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +49,8 @@ from lnca.evaluation.protocols import bytes_of
 from lnca.evaluation.public_sets import read, set_pictures
 from lnca.files import write_whole
 from lnca.kernels.devices import use_threads
-from lnca.measuring.measure import environment
+from lnca.measuring.measure import Timing, environment, time_together
+from lnca.memory import keep_freed_memory
 from lnca.randomness import derive
 from lnca.runtime.deblurring import LUMA, Blur
 from lnca.runtime.weights import identity
@@ -71,6 +74,8 @@ SETTINGS: dict[str, list[Any]] = {
 }
 # The condition of the first table.
 USUAL = "1"
+# The picture of --speed: its side, and a kernel of Levin's.
+SPEED_SIDE, SPEED_KERNEL = 1024, "kernel3"
 
 
 @dataclass(frozen=True)
@@ -252,7 +257,10 @@ def methods(model: str) -> dict[str, Callable[[Case], dict[str, Any]]]:
 def run(options: argparse.Namespace) -> None:
     weights = identity(describe(locate(options.model)))
     every, all_methods = list(cases(options)), methods(options.model)
-    known = scores_kept(options, weights, [name for name in all_methods if name.startswith(("Xu 2013", options.model))])
+    held = json.loads(options.out.read_text("utf-8")) if options.out.exists() else None
+    known = scores_kept(
+        options, held, weights, [name for name in all_methods if name.startswith(("Xu 2013", options.model))]
+    )
     if options.methods:
         all_methods = {name: all_methods[name] for name in options.methods}
     use_threads(1)
@@ -271,6 +279,7 @@ def run(options: argparse.Namespace) -> None:
                         row[case.name]["likeness"] = round(likeness(result["kernel"], case.kernel), 3)
                 progress.advance(bar)
             result = {
+                **(held or {}),
                 "environment": environment(torch.device("cpu")),
                 "weights": weights,
                 "set": options.set,
@@ -279,16 +288,48 @@ def run(options: argparse.Namespace) -> None:
             write_whole(options.out, (json.dumps(result, indent=1) + "\n").encode())
 
 
-def scores_kept(options: argparse.Namespace, weights: str, ours: list[str]) -> dict[str, Any]:
+def speed(options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds a megapixel on one core, all in turn, for an enlarged picture of the set with a kernel of a hand."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    use_threads(1)
+    keep_freed_memory()
+    with np.load(options.levin, allow_pickle=False) as file:
+        kernel = file[SPEED_KERNEL] / file[SPEED_KERNEL].sum()
+    picture = Image.fromarray(read(set_pictures(options.benchmarks, options.set)[0]))
+    side = SPEED_SIDE + max(kernel.shape) - 1
+    sharp = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC)) / 255
+    blurred = np.stack([fftconvolve(plane, kernel, "valid") for plane in sharp.transpose(2, 0, 1)], -1)
+    given = bytes_of(Condition.named(USUAL)(blurred[:SPEED_SIDE, :SPEED_SIDE], np.random.default_rng(0)))
+    restorer, denoiser = lnca.load(options.model, "cpu"), lnca.load("photo-denoise", "cpu")
+    confidence = restorer.blur(given).confidence
+    if confidence < 1:
+        raise SystemExit(f"deblurring: with a confidence of {confidence} in the kernel, restoring takes no time")
+    ways: dict[str, Callable[[], object]] = {
+        options.model: lambda: restorer.restore(given),
+        f"{options.model}, true kernel": lambda: restorer.restore(given, kernel=kernel),
+        "photo-denoise": lambda: denoiser.restore(given),
+    }
+    area = given.shape[0] * given.shape[1] / 1e6
+    times = time_together(ways, options.rounds, torch.device("cpu"))
+    seconds = {name: Timing(t.median / area, t.low / area, t.high / area, t.rounds) for name, t in times.items()}
+    return {
+        "environment": environment(torch.device("cpu")),
+        **{name: timing.as_json() for name, timing in seconds.items()},
+    }
+
+
+def scores_kept(
+    options: argparse.Namespace, held: dict[str, Any] | None, weights: str, ours: list[str]
+) -> dict[str, Any]:
     """The scores in the result file, by method, without those of methods that must run again.
 
     Args:
+        held: content of the result file, if there is one.
         weights: digest of the current weights.
         ours: methods whose scores depend on the weights.
     """
-    if not options.out.exists():
+    if held is None:
         return {}
-    held = json.loads(options.out.read_text("utf-8"))
     again = {*options.again, *([] if held["weights"] == weights else ours)}
     return {name: rows for name, rows in held["scores"].items() if name not in again}
 
@@ -365,7 +406,15 @@ def main() -> None:
     parser.add_argument("--model", default="photo-deblur")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--table", action="store_true", help="print the tables of the result file")
+    parser.add_argument("--speed", action="store_true", help="measure time, not quality")
+    parser.add_argument("--rounds", type=int, default=5, help="of --speed")
     options = parser.parse_args()
+    if options.speed:
+        held = json.loads(options.out.read_text("utf-8"))
+        held["seconds a megapixel"] = speed(options)
+        write_whole(options.out, (json.dumps(held, indent=1) + "\n").encode())
+        print(json.dumps(held["seconds a megapixel"], indent=1))
+        return
     if not options.table:
         run(options)
     print(tables(options.out, options.pictures))

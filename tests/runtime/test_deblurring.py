@@ -29,6 +29,7 @@ from lnca.runtime.deblurring import (
     estimated,
     estimation_corner,
     estimation_part,
+    extent,
     filter_level,
     gradient_magnitude,
     misfit,
@@ -104,9 +105,25 @@ def test_rounds_keep_what_they_yielded_and_begin_with_the_picture():
         assert np.array_equal(frame, copy)
 
 
+@pytest.mark.parametrize(
+    ("sides", "place", "side"), [((7, 7), (3, 3), 1), ((7, 7), (2, 3), 3), ((4, 6), (0, 3), 5), ((4, 6), (3, 5), 5)]
+)
+def test_the_extent_of_a_kernel_is_that_of_what_is_not_zero(sides, place, side):
+    kernel = np.zeros((2, *sides))
+    kernel[0, sides[0] // 2, sides[1] // 2] = kernel[(1, *place)] = 1
+    assert extent(kernel) == side
+
+
+def test_zeros_around_a_kernel_change_nothing():
+    picture, kernel = picture_of(scene(40)), np.full((1, 3, 5), 1 / 15, np.float32)
+    *_, narrow = rounds(picture, kernel, 2, 2, same)
+    *_, wide = rounds(picture, np.pad(kernel, ((0, 0), (4, 4), (3, 3))), 2, 2, same)
+    assert np.array_equal(narrow, wide)
+
+
 def test_pictures_of_a_batch_have_their_own_kernels():
     pictures = np.random.default_rng(0).random((2, 3, 40, 44), np.float32)
-    kernels = np.stack([unblurred(3, pictures), np.full((3, 3), 1 / 9, np.float32)])
+    kernels = np.stack([np.outer([0, 1, 0], [0.5, 0.5, 0]), np.full((3, 3), 1 / 9)]).astype(np.float32)
     *_, together = rounds(pictures, kernels, 3, 2, same)
     for number in range(2):
         *_, alone = rounds(pictures[number : number + 1], kernels[number : number + 1], 3, 2, same)

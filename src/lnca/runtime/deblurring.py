@@ -80,7 +80,7 @@ def rounds(
         cells: denoises a picture, see `Cells`.
     """
     yield image_BCHW
-    margins = [fast_margin(side, max(kernel_BKK.shape[-2:])) for side in image_BCHW.shape[-2:]]
+    margins = [fast_margin(side, extent(kernel_BKK)) for side in image_BCHW.shape[-2:]]
     cleaned = periodic(image_BCHW, *margins)
     rows, columns = (slice(margin, margin + size) for margin, size in zip(margins, image_BCHW.shape[-2:], strict=True))
     blur = spectrum(kernel_BKK.astype(image_BCHW.dtype), *cleaned.shape[-2:])
@@ -91,6 +91,14 @@ def rounds(
         steps = LAST_STEPS if number == count else EARLIER_STEPS
         cleaned = cells(inverse_transform(sharp, cleaned.shape[-1]), current, steps)
         yield cleaned[..., rows, columns]
+
+
+def extent(kernel_BKK: np.ndarray) -> int:
+    """The side of the smallest square, odd and around the central pixel, that has everything of all kernels but
+    zeros."""
+    _, *places = np.nonzero(kernel_BKK)
+    sizes = kernel_BKK.shape[-2:]
+    return 1 + 2 * max(int(abs(place - size // 2).max()) for place, size in zip(places, sizes, strict=True))
 
 
 def _filtered(

@@ -70,7 +70,7 @@ export class Deblurring {
     const { kernel, confidence, level } = blur
     if (confidence === 0) return Array.from({ length: count + 1 }, () => image)
     const { rows, columns } = image[0]
-    const [down, across] = [rows, columns].map((size) => fastMargin(size, Math.max(kernel.rows, kernel.columns)))
+    const [down, across] = [rows, columns].map((size) => fastMargin(size, extent(kernel)))
     let cleaned = image.map((part) => periodic(part, down, across))
     const spectrum = this.fourier.spectrum(kernel, rows + 2 * down, columns + 2 * across)
     const data = cleaned.map((part) => this.fourier.kernels.fourierRows(part))
@@ -318,6 +318,16 @@ function rmsDifference(a: Colours, b: Colours): number {
     data.reduce((total, value, at) => total + (value - b[colour].data[at]) ** 2, 0),
   )
   return Math.sqrt(squares.reduce((total, value) => total + value) / (3 * a[0].data.length))
+}
+
+/** The side of the smallest square, odd and around the central pixel, that has everything of a kernel but zeros. */
+function extent({ data, rows, columns }: Plane): number {
+  let reach = 0
+  data.forEach((value, at) => {
+    const [row, column] = [Math.floor(at / columns), at % columns]
+    if (value) reach = Math.max(reach, Math.abs(row - (rows >> 1)), Math.abs(column - (columns >> 1)))
+  })
+  return 2 * reach + 1
 }
 
 function centralPart(kernel: Plane, side: number): Plane {

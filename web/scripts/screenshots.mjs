@@ -49,7 +49,7 @@ await save(page, 'web-heat')
 
 page = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true })
 await restored(page, 'Night')
-await page.locator('input[value=damage]').check({ force: true })
+await page.locator('label:has(input[value=damage])').tap()
 await page.evaluate(() => scrollTo(0, 0))
 const box = await page.locator('#view').boundingBox()
 await page.mouse.move(box.x + 150, box.y + 150)

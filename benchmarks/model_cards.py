@@ -1,6 +1,6 @@
 """Scores the shipped weights on the test split, and writes the scores into the weight files and their cards.
 
-Weight files given as arguments (of `lnca train`) are put into the package, and only they are scored.
+Weight files given as arguments are put into the package, unless they lie there already, and only they are scored.
 
     python benchmarks/model_cards.py --data ../shared/data/photos [RUN/latent-nafca-denoise.safetensors ...]
 """
@@ -200,7 +200,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="largest number of photographs, for models of photographs")
     options = parser.parse_args()
     for path in options.weights:
-        put_into_package(path)
+        if path.resolve().parent != WEIGHTS.resolve():
+            put_into_package(path)
     file = RESULTS / "quality.json"
     results = json.loads(file.read_text("utf-8")) if options.weights else {}
     chosen = {path.stem for path in options.weights} or set(shipped_weights())

@@ -151,6 +151,20 @@ def test_seeds_are_averaged_and_the_larger_budget_counts(trained, tmp_path):
     assert str(cell) == "- / 0.600±0.141"
 
 
+def test_another_recipe_has_a_row_of_its_own(trained, tmp_path):
+    root, *_ = trained
+    result = json.loads((root / "results" / RESULT).read_text())
+    for recipe, ssim in (("stable", 0.5), ("paper", 0.7)):
+        output = {**result["output"], "ssim": {"mean": ssim, "deviation": 0.1}}
+        (tmp_path / f"{recipe}.json").write_text(json.dumps({**result, "recipe": recipe, "output": output}))
+    rows = report.tables(tmp_path)["table1"]
+    assert list(rows)[-1] == "latent-nafca, recipe paper"
+    assert str(rows["latent-nafca"]["photos"]) == "- / 0.500"
+    assert str(rows["latent-nafca, recipe paper"]["photos"]) == "- / 0.700"
+    assert rows["latent-nafca, recipe paper"]["celeba"].paper is None
+    assert "| LatentNAFCA, recipe paper | " in report.as_text(tmp_path)
+
+
 def test_a_broken_result_and_missing_tiles_are_named(trained, tmp_path, command):
     (tmp_path / "x.json").write_text("{")
     status, _, error = command("paper", "report", "--results", tmp_path)

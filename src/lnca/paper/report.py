@@ -11,6 +11,11 @@ from ..errors import LncaError
 from .columns import MODELS, OTHER_MODELS, Column, columns
 
 RESULTS = Path("benchmarks/results/paper")
+TITLES_OF_MODELS = MODELS | OTHER_MODELS
+# What decides in which cell a result is.
+KEY = ("table", "column", "model", "recipe")
+# The recipe of the models' own rows; other recipes have rows of their own.
+RECIPE = "stable"
 TITLES = {
     "table1": "Table 1: denoising, SSIM, paper / ours",
     "table2": "Table 2: deblurring, SSIM, paper / ours",
@@ -23,7 +28,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.json")):
         try:
             result = json.loads(path.read_text("utf-8"))
-            results.append({**result, "key": (result["table"], result["column"], result["model"])})
+            results.append({**result, "key": tuple(result[name] for name in KEY)})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LncaError(f"{path} is no result of lnca paper run ({error}); move it away") from error
     return results
@@ -57,22 +62,36 @@ class Cell:
         return {"paper": self.paper, "ours": self.ssim, "spread_over_seeds": self.spread, "runs": runs}
 
 
-def cell(column: Column, model: str, results: Iterable[dict[str, Any]]) -> Cell:
-    """The cell of a model in a column. Of several budgets the one with the most samples counts, with all its seeds."""
-    runs = [result for result in results if result["key"] == (column.table, column.data, model)]
+def cell(column: Column, model: str, results: Iterable[dict[str, Any]], recipe: str = RECIPE) -> Cell:
+    """The cell of a model and a recipe in a column. Of several budgets the one with the most samples counts, with all
+    its seeds. The paper's figure stands in the model's own row."""
+    key = column.table, column.data, model, recipe
+    runs = [result for result in results if result["key"] == key]
     most = max((run["samples"] for run in runs), default=0)
-    return Cell(column.paper.get(model), [run for run in runs if run["samples"] == most])
+    return Cell(column.paper.get(model) if recipe == RECIPE else None, [run for run in runs if run["samples"] == most])
 
 
 def tables(folder: Path) -> dict[str, dict[str, dict[str, Cell]]]:
-    """Table -> model -> column -> cell; a tiny preset has a row if it was trained."""
+    """Table -> row -> column -> cell. A row is a model, or a model with another recipe, such as "latent-nafca, recipe
+    paper". A tiny preset and another recipe have a row if they were trained."""
     results = read_results(folder)
-    trained = {model for _, _, model in (result["key"] for result in results)}
-    rows = [*MODELS, *(model for model in OTHER_MODELS if model in trained)]
+    trained = {result["key"][2:] for result in results}
+    rows = {model: (model, RECIPE) for model in TITLES_OF_MODELS if model in MODELS or (model, RECIPE) in trained}
+    others = sorted(trained - {(model, RECIPE) for model in TITLES_OF_MODELS}, key=str)
+    rows |= {f"{model}, recipe {recipe}": (model, recipe) for model, recipe in others}
     return {
-        table: {model: {name: cell(column, model, results) for name, column in entries.items()} for model in rows}
+        table: {
+            row: {name: cell(column, model, results, recipe) for name, column in entries.items()}
+            for row, (model, recipe) in rows.items()
+        }
         for table, entries in columns().items()
     }
+
+
+def title(row: str) -> str:
+    """The heading of a row of `tables`."""
+    model, comma, recipe = row.partition(",")
+    return f"{TITLES_OF_MODELS[model]}{comma}{recipe}"
 
 
 def as_json(folder: Path) -> str:
@@ -97,15 +116,14 @@ def _table(name: str, rows: dict[str, dict[str, Cell]]) -> str:
         known = [run["input"]["ssim"]["mean"] for row in rows.values() for run in row[column].ours]
         inputs.append(f"- / {statistics.mean(known):.3f}" if known else "-")
     lines.append(["corrupted input", *inputs])
-    titles = MODELS | OTHER_MODELS
-    lines += [[titles[model], *map(str, row.values())] for model, row in rows.items()]
+    lines += [[title(name), *map(str, row.values())] for name, row in rows.items()]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [
         "| " + " | ".join(entry.ljust(width) for entry, width in zip(line, widths, strict=True)) + " |"
         for line in lines
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    notes = [_note(heads[column].title, titles[model], row[column]) for column in heads for model, row in rows.items()]
+    notes = [_note(heads[column].title, title(name), row[column]) for column in heads for name, row in rows.items()]
     parts = [f"**{TITLES[name]}**", "\n".join([text[0], rule, *text[1:]]), "\n".join(filter(None, notes))]
     return "\n\n".join(filter(None, parts))
 
@@ -123,5 +141,5 @@ def _note(column: str, model: str, cell: Cell) -> str:
         f"- {column}{note}, {model}: SSIM {cell.ssim:.4f} ± {first['output']['ssim']['deviation']:.4f} "
         f"over {first['tiles']} tiles of {first['pictures']} pictures, PSNR {psnr:.2f} dB, recovered {recovered:.3f}; "
         f"{first['parameters']} parameters, {first['samples']} training samples, recipe {first['recipe']}, "
-        f"seed {seeds}, {first['device']}"
+        f"seed{'s' if len(cell.ours) > 1 else ''} {seeds}, {first['device']}"
     )

@@ -110,6 +110,7 @@ def as_text(folder: Path) -> str:
 
 def _table(name: str, rows: dict[str, dict[str, Cell]]) -> str:
     heads = columns()[name]
+    rows = {row: cells for row, cells in rows.items() if any(cell.paper or cell.ours for cell in cells.values())}
     lines = [["", *(column.title for column in heads.values())]]
     inputs = []
     for column in heads:

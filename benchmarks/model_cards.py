@@ -167,7 +167,9 @@ def write_card(info: ModelInfo, control: dict[str, Any] | None) -> None:
     # A deblurrer has the cells of a pyramid, and their card.
     trained = PHASES.get(info.architecture, PHASES["pyramid"])
     phases = ", ".join(f"{recipe[p]['epochs']} {p}" for p in trained if recipe[p]["epochs"])
-    changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), recipe))
+    others = {phase for phases in PHASES.values() for phase in phases} - {*trained}
+    used = {name: value for name, value in recipe.items() if name not in others}
+    changes = ", ".join(differences(json.loads(json.dumps(dataclasses.asdict(load_recipe(recipe["name"])))), used))
     size = f"{info.path.stat().st_size // 1000} kB"
     size += "".join(f" beside the {prefix} of {part.model}" for prefix, part in info.shared.items())
     quality = of_photographs(info) if card["task"] in CONDITIONS else of_tiles(info, control)

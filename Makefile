@@ -152,7 +152,7 @@ OWNER ?= OWNER
 publish: setup
 	$(BIN)/python tools/publish.py --owner $(OWNER)
 
-# Wheels of every platform into dist/, and which of them were run; apt-get install qemu-user wine64 musl, and for 64-bit
+# Wheels of every platform into dist/, and which of them were run; apt-get install qemu-user wine wine64 musl, and for 64-bit
 # ARM libc6:arm64 musl:arm64, for those that this machine does not run by itself. TARGETS chooses: musl windows macos.
 $(VENV)/wheels: $(VENV)/done
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build hatchling ziglang

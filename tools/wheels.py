@@ -29,7 +29,7 @@ EMULATORS = {
     "x86_64-linux-musl": ("", "musl"),
     "aarch64-linux-gnu": ("qemu-aarch64", "qemu-user, libc6:arm64"),
     "aarch64-linux-musl": ("qemu-aarch64", "qemu-user, musl:arm64"),
-    "x86_64-windows-gnu": ("wine", "wine64"),
+    "x86_64-windows-gnu": ("wine", "wine, wine64"),
 }
 # Tests that only call the library, through `tests/kernels/far.py`.
 TESTS = ["tests/runtime/test_convolution.py", "tests/kernels/test_cpu.py", "tests/kernels/test_settling.py"]

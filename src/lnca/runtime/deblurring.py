@@ -94,8 +94,8 @@ def rounds(
 
 
 def extent(kernel_BKK: np.ndarray) -> int:
-    """The side of the smallest square, odd and around the central pixel, that has everything of all kernels but
-    zeros."""
+    """The side of the smallest square around the central pixel that contains all values of the kernels (B, K, K) that
+    are not zero. At least one is not."""
     _, *places = np.nonzero(kernel_BKK)
     sizes = kernel_BKK.shape[-2:]
     return 1 + 2 * max(int(abs(place - size // 2).max()) for place, size in zip(places, sizes, strict=True))

@@ -320,7 +320,7 @@ function rmsDifference(a: Colours, b: Colours): number {
   return Math.sqrt(squares.reduce((total, value) => total + value) / (3 * a[0].data.length))
 }
 
-/** The side of the smallest square, odd and around the central pixel, that has everything of a kernel but zeros. */
+/** The side of the smallest square around the central pixel that contains all values of a kernel that are not zero. */
 function extent({ data, rows, columns }: Plane): number {
   let reach = 0
   data.forEach((value, at) => {

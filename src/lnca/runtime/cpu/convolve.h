@@ -93,8 +93,8 @@ constexpr bool FEW_REGISTERS = false;
 constexpr bool FEW_REGISTERS = V == 4;
 #endif
 
-// The number of vectors of outputs that are computed together, from output `o` of `wide` on: as many as the registers have sums
-// for, because additions have to wait for each other in fewer sums.
+// The number of vectors of outputs that are computed together, from output `o` of `wide` on. With few sums each addition would wait
+// for the one before it; more do not fit the registers.
 constexpr int panel(int wide, int o) {
     int left = (wide - o) / V;
     if (V == 16) return wide % (3 * V) == 0 ? 3 : std::min(left, 2);

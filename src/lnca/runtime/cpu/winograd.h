@@ -30,7 +30,7 @@ inline void transform_squares(const LncaConvolution &layer, const LncaBand &inpu
                               int count, float *inputs) {
     static const float zeros[MAX_INPUTS + V] = {};
     const float *rows[4];
-    int64_t steps[4];  // floats between columns; rows of zeros have one
+    int64_t steps[4];  // floats from one column to the next; none in a row of zeros
     for (int r = 0; r < 4; r++) {
         int64_t y = row + r - 1, place = y - input.first;
         bool inside = y >= 0 && y < input.height && place >= 0 && place < input.rows;
